@@ -1,0 +1,73 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The primitives, all OpenSSL's. A cr_crypto_t holds what OpenSSL 3 is slow to
+ * look up (fetched algorithms, contexts); each process makes one of its own
+ * after the fork and uses it from one thread.
+ */
+#ifndef CR_CRYPTO_H
+#define CR_CRYPTO_H
+
+#include <stdint.h>
+
+#include "err.h"
+#include "span.h"
+#include "wire.h"
+
+typedef struct cr_crypto cr_crypto_t;
+
+/** A new context, or NULL when OpenSSL or memory fails. Freed by
+ * cr_crypto_free(). */
+cr_crypto_t *cr_crypto_new(void);
+void cr_crypto_free(cr_crypto_t *c);
+
+/** Fill out with len random bytes. @return CR_OK or CR_EINTERNAL, out then
+ * untouched */
+int cr_random(void *out, size_t len) CR_MUST_CHECK;
+
+/** Overwrite len bytes in a way that the compiler keeps. */
+void cr_wipe(void *p, size_t len);
+
+/** 1 when a and b hold the same len bytes, in constant time. */
+int cr_equal_ct(const void *a, const void *b, size_t len);
+
+/**
+ * HMAC-SHA256 (RFC 2104) of the parts one after the other.
+ * @param out  32 bytes
+ * @return CR_OK or CR_EINTERNAL
+ */
+int cr_hmac(cr_crypto_t *c, uint8_t out[32], const void *key, size_t key_len,
+		const cr_span_t *parts, size_t n_parts) CR_MUST_CHECK;
+
+/** HKDF-SHA256 Extract (RFC 5869 section 2.2): out = PRK, 32 bytes. */
+int cr_hkdf_extract(cr_crypto_t *c, uint8_t out[32], cr_span_t salt,
+		const void *ikm, size_t ikm_len) CR_MUST_CHECK;
+
+/** HKDF-SHA256 Expand (RFC 5869 section 2.3) to 32 bytes. */
+int cr_hkdf_expand(cr_crypto_t *c, uint8_t out[32], const uint8_t prk[32],
+		cr_span_t info) CR_MUST_CHECK;
+
+/**
+ * AES-256-GCM.
+ * @param out  receives in_len bytes; may be in itself
+ * @param tag  receives 16 bytes
+ * @return CR_OK or CR_EINTERNAL
+ */
+int cr_gcm_seal(cr_crypto_t *c, uint8_t *out, uint8_t tag[16],
+		const uint8_t key[32], const uint8_t nonce[12], cr_span_t aad,
+		const void *in, size_t in_len) CR_MUST_CHECK;
+
+/**
+ * AES-256-GCM.
+ * @param out  receives in_len bytes; wiped when the tag is wrong
+ * @return CR_OK, CR_EFORGED when the tag is wrong, or CR_EINTERNAL
+ */
+int cr_gcm_open(cr_crypto_t *c, uint8_t *out, const uint8_t key[32],
+		const uint8_t nonce[12], cr_span_t aad, const void *in, size_t in_len,
+		const uint8_t tag[16]) CR_MUST_CHECK;
+
+/** SHA-256 of data. @return CR_OK or CR_EINTERNAL */
+int cr_sha256(cr_crypto_t *c, uint8_t out[32], const void *data,
+		size_t len) CR_MUST_CHECK;
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Every way in which the core can say no.
+ */
+#ifndef CR_ERR_H
+#define CR_ERR_H
+
+/** What the core returns: CR_OK or one of the negative codes. */
+typedef enum cr_err
+{
+	CR_OK = 0,
+	CR_EMISSING = -1,	/* there is no such thing in the input */
+	CR_EMALFORMED = -2, /* the input does not follow its format */
+	CR_ETOOBIG = -3,	/* the input, or what is made of it, is over a limit */
+	CR_EFORGED = -4,	/* it does not verify or open with the key it names */
+	CR_EEXPIRED = -5,	/* genuine, but its time is over */
+	CR_ENOTYET = -6,	/* genuine, but its time has not come */
+	CR_EKEY = -7, /* it names a key that we do not have or that is retired */
+	CR_EUNSUPPORTED
+	= -8, /* well-formed, but of a version or algorithm we refuse */
+	CR_EDUPLICATE = -9, /* stands more than once where one is allowed */
+	CR_EINTERNAL = -10, /* OpenSSL, the random source or memory failed */
+} cr_err_t;
+
+#define CR_MUST_CHECK __attribute__((warn_unused_result))
+
+/** A short English phrase for an error, for logs; never NULL. */
+const char *cr_strerror(int err);
+
+#endif

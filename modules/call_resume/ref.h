@@ -1,0 +1,37 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The session reference: which web session a call leg belongs to, sealed into
+ * our own Record-Route, so that the gateway need not remember it.
+ */
+#ifndef CR_REF_H
+#define CR_REF_H
+
+#include "box.h"
+
+typedef struct cr_ref
+{
+	uint8_t hint[CR_BOX_HINT_LEN]; /* the ring key of the client key */
+	uint32_t start; /* when the INVITE passed, seconds since 1970 */
+	cr_span_t sub;
+	cr_span_t sid;
+} cr_ref_t;
+
+/**
+ * Seal with the purposes CR_PURPOSE_CALLER, _CALLEE or _SEAL.
+ * @return the number of characters (lower-case base32), CR_ETOOBIG or
+ * CR_EINTERNAL
+ */
+int cr_ref_seal(char *out, size_t out_max, cr_crypto_t *c, const cr_key_t *key,
+		cr_purpose_t purpose, cr_span_t call_id,
+		const cr_ref_t *ref) CR_MUST_CHECK;
+
+/**
+ * Open. @param mem  CR_BOX_PLAIN_MAX bytes, holds the strings of ref
+ * @return CR_OK, or an error of cr_box_open(), or CR_EMALFORMED
+ */
+int cr_ref_open(cr_ref_t *ref, uint8_t mem[CR_BOX_PLAIN_MAX], cr_crypto_t *c,
+		const cr_ring_t *ring, int64_t now, cr_purpose_t purpose,
+		cr_span_t call_id, cr_span_t text) CR_MUST_CHECK;
+
+#endif

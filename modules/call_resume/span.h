@@ -1,0 +1,33 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A run of bytes that somebody else owns.
+ */
+#ifndef CR_SPAN_H
+#define CR_SPAN_H
+
+#include <stddef.h>
+#include <string.h>
+
+typedef struct cr_span
+{
+	const char *s; /* not zero-terminated; NULL only with len 0 */
+	size_t len;
+} cr_span_t;
+
+/** The span of a string literal. */
+#define CR_SPAN(lit) ((cr_span_t){(lit), sizeof(lit) - 1})
+
+/** The span of a zero-terminated string. */
+static inline cr_span_t cr_span_str(const char *s)
+{
+	return (cr_span_t){s, strlen(s)};
+}
+
+/** 1 when both hold the same bytes. Not for secrets: see cr_equal_ct(). */
+static inline int cr_span_eq(cr_span_t a, cr_span_t b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.s, b.s, a.len) == 0);
+}
+
+#endif

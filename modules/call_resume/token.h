@@ -1,0 +1,53 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The authorization credentials: a JSON Web Token (RFC 7519), signed with
+ * HS256 (RFC 7515) by a key of the ring.
+ *
+ * Header   {"alg":"HS256","kid":"...","typ":"JWT"}; the algorithm follows from
+ *          the key that kid names, a token that says another one is refused,
+ *          and so is one with "crit".
+ * Claims   sub, sid, iat, exp, jti, and kid: the key of the ring from which the
+ *          client key is derived (another name for a later token of the same
+ *          web session would change the client key).
+ */
+#ifndef CR_TOKEN_H
+#define CR_TOKEN_H
+
+#include "ring.h"
+
+typedef struct cr_token
+{
+	char sub[CR_SUB_MAX + 1]; /* zero-terminated, without control characters */
+	char sid[CR_SID_MAX + 1];
+	char jti[CR_SID_MAX + 1]; /* empty when absent */
+	char kid[CR_KID_MAX + 1]; /* key of the client key; empty when absent */
+	int64_t iat;			  /* seconds since 1970, 0 when absent */
+	int64_t nbf;			  /* 0 when absent */
+	int64_t exp;
+} cr_token_t;
+
+/**
+ * Issue a token with the sealing key of the ring.
+ * @param out    receives the token, zero-terminated, at most CR_TOKEN_MAX + 1
+ * @param token  sub and sid to be set; iat, exp, jti and kid are filled in;
+ *               an empty sid is replaced by a new random one
+ * @param ttl_s  lifetime in seconds
+ * @return the length of the token, CR_EMALFORMED (sub or sid), CR_EKEY (no
+ *         usable key), CR_ETOOBIG or CR_EINTERNAL
+ */
+int cr_token_issue(char *out, size_t out_max, cr_token_t *token, cr_crypto_t *c,
+		const cr_ring_t *ring, int64_t now, int64_t ttl_s) CR_MUST_CHECK;
+
+/**
+ * Verify a token. The signature is checked before the claims are looked at.
+ * @param out     written on success only
+ * @param skew_s  seconds by which clocks may differ
+ * @return CR_OK, CR_EMALFORMED, CR_ETOOBIG, CR_EUNSUPPORTED (alg, crit),
+ *         CR_EKEY (kid unknown or retired), CR_EFORGED, CR_EEXPIRED,
+ *         CR_ENOTYET, CR_EINTERNAL
+ */
+int cr_token_verify(cr_token_t *out, cr_crypto_t *c, const cr_ring_t *ring,
+		cr_span_t jwt, int64_t now, int64_t skew_s) CR_MUST_CHECK;
+
+#endif

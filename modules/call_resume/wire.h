@@ -1,0 +1,131 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Everything that leaves the process, in one place: names, versions, labels,
+ * lengths and byte layouts. docs/wire-formats.md explains the same with a
+ * worked example.
+ */
+#ifndef CR_WIRE_H
+#define CR_WIRE_H
+
+/* ---- SIP header fields ------------------------------------------------- */
+
+#define CR_HDR_STATE "Call-State"
+#define CR_HDR_KEY "Call-State-Key"
+
+/* Call-State = JWE *(SEMI param)
+ *   ;update       towards the client: an update of the state it has
+ *   ;update=JWE   from the client: the newest update it got
+ *   ;tag=token    from a callee: its own tag, unknown when the state was sealed
+ */
+#define CR_STATE_PARAM_UPDATE "update"
+#define CR_STATE_PARAM_TAG "tag"
+#define CR_STATE_HDR_MAX 8192 /* the longest Call-State value that is read */
+
+/* ---- key ring and key derivation --------------------------------------- */
+
+#define CR_KEY_LEN 32  /* bytes of every master and derived key */
+#define CR_KID_MAX 32  /* characters: A-Z a-z 0-9 . _ - */
+#define CR_RING_MAX 16 /* keys in one ring */
+#define CR_RING_FILE_MAX 65536
+
+/* HKDF-SHA256 (RFC 5869): PRK = Extract(salt = CR_HKDF_SALT, master key);
+ * each key = Expand(PRK, label 0x00 kid [0x00 context], 32). */
+#define CR_HKDF_SALT "call_resume/1"
+#define CR_LABEL_TOKEN "token HS256"
+#define CR_LABEL_CLIENT "client key" /* context: be16 len, sid, be16 len, sub  \
+									  */
+#define CR_LABEL_BOX "box A256GCM"
+#define CR_LABEL_NONCE "box nonce HMAC-SHA256"
+
+/* ---- token: JWT (RFC 7519), JWS compact, HS256 -------------------------- */
+
+#define CR_TOKEN_MAX 4096 /* characters */
+#define CR_SUB_MAX 255	  /* bytes, an address of record */
+#define CR_SID_MAX 64	  /* bytes: A-Z a-z 0-9 . _ - */
+#define CR_JTI_LEN 22	  /* base64url of 16 random bytes */
+
+/* ---- sealed call state: JWE (RFC 7516) compact, dir + A256GCM ----------- */
+
+#define CR_STATE_VERSION 1
+#define CR_JWE_MAX 6144		   /* characters */
+#define CR_STATE_JSON_MAX 4096 /* bytes */
+#define CR_STATE_ROUTES_MAX 12
+#define CR_STATE_MEDIA_MAX 8
+#define CR_SESSION_ID_LEN 32 /* hex digits, as in RFC 7989 */
+
+/* ---- box: what the map and the session reference are sealed in ----------
+ *
+ *	0        2                14                       len-16        len
+ *	+--------+----------------+------------------------+-------------+
+ *	| hint   | nonce          | AES-256-GCM ciphertext | tag         |
+ *	+--------+----------------+------------------------+-------------+
+ *
+ *	hint   the first two bytes of SHA-256(kid)
+ *	nonce  the first 12 bytes of HMAC-SHA256(nonce key, AAD | plaintext): the
+ *	       same content gives the same box, which the dialog tags rely on, and
+ *	       a repeated nonce means repeated content
+ *	AAD    one byte purpose, then each context string as be16 length | bytes
+ *
+ * written as base32 (RFC 4648 alphabet in lower case, no padding), because
+ * some clients fold the case of URI parameters.
+ */
+#define CR_BOX_HINT_LEN 2
+#define CR_BOX_NONCE_LEN 12
+#define CR_BOX_TAG_LEN 16
+#define CR_BOX_OVERHEAD (CR_BOX_HINT_LEN + CR_BOX_NONCE_LEN + CR_BOX_TAG_LEN)
+#define CR_BOX_PLAIN_MAX 1200
+#define CR_BOX_TEXT_MAX (((CR_BOX_PLAIN_MAX + CR_BOX_OVERHEAD) * 8 + 4) / 5)
+#define CR_BOX_CONTEXT_MAX 3 /* context strings in the AAD */
+
+typedef enum cr_purpose
+{
+	CR_PURPOSE_VIA = 'v',	  /* map to N, on the client's Via */
+	CR_PURPOSE_CONTACT = 'c', /* map to N, on the Contact that the peer gets */
+	CR_PURPOSE_TAG = 't', /* map to O, in the remote tag that the client gets */
+	CR_PURPOSE_CALLER = 'a', /* session reference of the calling client */
+	CR_PURPOSE_CALLEE = 'b', /* session reference of the called client */
+	CR_PURPOSE_SEAL = 's', /* session reference, placeholder for a Call-State */
+} cr_purpose_t;
+
+/* ---- map: the splice, in a box ------------------------------------------
+ *
+ *	flags      u8, CR_MAP_*
+ *	offset     be32, CSeq in O minus CSeq in N, modulo 2^32
+ *	exp        be32, seconds since 1970
+ *	call_id    u8 length | bytes, the other dialog's
+ *	tag        u8 length | bytes, the client's tag in the other dialog
+ *	if flags & CR_MAP_URIS, each u8 length | bytes:
+ *	           local and remote URI of N, local and remote URI of O
+ *
+ * The context in the AAD is the dialog in which the map is found: its Call-ID
+ * and the client's tag there; so a map opens in its own dialog only.
+ */
+#define CR_MAP_MARK "crm1" /* in every message that carries a map */
+#define CR_MAP_PARAM ";crm1="
+#define CR_MAP_TAG ".crm1."
+#define CR_MAP_RESUME 0x01 /* Via of the resume INVITE itself */
+#define CR_MAP_URIS 0x02
+
+/* ---- session reference: parameter of our Record-Route, in a box ----------
+ *
+ *	hint     2 bytes, the ring key that the client key is derived from
+ *	start    be32, when the INVITE passed, seconds since 1970
+ *	sub      u8 length | bytes
+ *	sid      u8 length | bytes
+ *
+ * Context in the AAD: the Call-ID.
+ */
+#define CR_REF_PARAM_CALLER "crs-a"
+#define CR_REF_PARAM_CALLEE "crs-b"
+
+/* ---- CSeq after a resume ------------------------------------------------- */
+
+#define CR_CSEQ_JUMP 1000u /* requests after the last seal are covered */
+#define CR_CSEQ_UNKNOWN                                                        \
+	(1u << 20) /* where the client's own CSeq is not known */
+#define CR_CSEQ_MS                                                             \
+	64 /* one more for each 64 ms since the seal: two resumes                  \
+		  from one state differ */
+
+#endif
