@@ -29,6 +29,9 @@ uint32_t cr_get_be32(cr_reader_t *r);
 cr_span_t cr_get_bytes(cr_reader_t *r, size_t len);
 /** A u8 length and that many bytes, in place. */
 cr_span_t cr_get_span8(cr_reader_t *r);
+/** The bytes before the next end, in place; end itself is passed over. A
+ * text without it is a read beyond the end. */
+cr_span_t cr_get_until(cr_reader_t *r, char end);
 /** CR_OK when every read was good and nothing is left, else CR_EMALFORMED. */
 int cr_reader_end(const cr_reader_t *r) CR_MUST_CHECK;
 

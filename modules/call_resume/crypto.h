@@ -22,7 +22,7 @@ cr_crypto_t *cr_crypto_new(void);
 void cr_crypto_free(cr_crypto_t *c);
 
 /** Fill out with len random bytes. @return CR_OK or CR_EINTERNAL, out then
- * untouched */
+ * zero */
 int cr_random(void *out, size_t len) CR_MUST_CHECK;
 
 /** Overwrite len bytes in a way that the compiler keeps. */

@@ -4,6 +4,13 @@
  * JSON Web Encryption (RFC 7516), compact serialization, one profile: alg
  * "dir", enc "A256GCM" (RFC 7518 sections 4.5 and 5.3), a kid, nothing critical
  * and nothing compressed.
+ *
+ * The protected header is written as
+ *
+ *	{"alg":"dir","enc":"A256GCM","kid":"..."}
+ *
+ * without typ: a client key has one use, which its label fixes (wire.h), and
+ * each character counts in a header field. Other members are passed over.
  */
 #ifndef CR_JWE_H
 #define CR_JWE_H
@@ -15,7 +22,8 @@
  * @param out    receives the JWE, zero-terminated
  * @param kid    named in the protected header
  * @param nonce  12 fresh random bytes: never twice with one key
- * @return its length, CR_ETOOBIG or CR_EINTERNAL
+ * @param plain  at most CR_STATE_JSON_MAX bytes
+ * @return its length, CR_EMALFORMED (kid), CR_ETOOBIG or CR_EINTERNAL
  */
 int cr_jwe_seal(char *out, size_t out_max, cr_crypto_t *c, cr_span_t kid,
 		const uint8_t key[CR_KEY_LEN], const uint8_t nonce[12],
@@ -25,7 +33,7 @@ int cr_jwe_seal(char *out, size_t out_max, cr_crypto_t *c, cr_span_t kid,
  * Check the form of a JWE and read which key it names, before any crypto.
  * @param kid  at least CR_KID_MAX + 1 bytes, zero-terminated on success
  * @return CR_OK, CR_EMALFORMED, CR_ETOOBIG (over CR_JWE_MAX), CR_EUNSUPPORTED
- *         (another alg or enc, crit, zip)
+ *         (another alg or enc, crit, zip), CR_EINTERNAL
  */
 int cr_jwe_kid(char kid[CR_KID_MAX + 1], cr_span_t jwe) CR_MUST_CHECK;
 

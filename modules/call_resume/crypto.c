@@ -1,0 +1,214 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "crypto.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/rand.h>
+
+/* The contexts keep their algorithm between calls. To name it again in an init
+ * call would make OpenSSL 3 throw away and rebuild what they hold. */
+struct cr_crypto
+{
+	EVP_MAC *mac;
+	EVP_MAC_CTX *hmac;
+	EVP_CIPHER *gcm;
+	EVP_CIPHER_CTX *enc;
+	EVP_CIPHER_CTX *dec;
+	EVP_MD *sha256;
+	EVP_MD_CTX *md;
+};
+
+static int setup_hmac(cr_crypto_t *c)
+{
+	char digest[] = "SHA256";
+	OSSL_PARAM params[] = {
+			OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+			OSSL_PARAM_construct_end()};
+
+	c->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	if(!c->mac)
+		return 0;
+	c->hmac = EVP_MAC_CTX_new(c->mac);
+	return c->hmac && EVP_MAC_CTX_set_params(c->hmac, params);
+}
+
+static int setup_gcm(cr_crypto_t *c)
+{
+	c->gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+	c->enc = EVP_CIPHER_CTX_new();
+	c->dec = EVP_CIPHER_CTX_new();
+	return c->gcm && c->enc && c->dec
+			&& EVP_EncryptInit_ex2(c->enc, c->gcm, NULL, NULL, NULL)
+			&& EVP_DecryptInit_ex2(c->dec, c->gcm, NULL, NULL, NULL);
+}
+
+static int setup_sha256(cr_crypto_t *c)
+{
+	c->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	c->md = EVP_MD_CTX_new();
+	return c->sha256 && c->md;
+}
+
+cr_crypto_t *cr_crypto_new(void)
+{
+	cr_crypto_t *c = calloc(1, sizeof(*c));
+
+	if(!c)
+		return NULL;
+	if(!setup_hmac(c) || !setup_gcm(c) || !setup_sha256(c)) {
+		cr_crypto_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void cr_crypto_free(cr_crypto_t *c)
+{
+	if(!c)
+		return;
+	EVP_MD_CTX_free(c->md);
+	EVP_MD_free(c->sha256);
+	EVP_CIPHER_CTX_free(c->dec);
+	EVP_CIPHER_CTX_free(c->enc);
+	EVP_CIPHER_free(c->gcm);
+	EVP_MAC_CTX_free(c->hmac);
+	EVP_MAC_free(c->mac);
+	free(c);
+}
+
+int cr_random(void *out, size_t len)
+{
+	if(len <= INT_MAX && RAND_bytes(out, (int)len) == 1)
+		return CR_OK;
+	cr_wipe(out, len);
+	return CR_EINTERNAL;
+}
+
+void cr_wipe(void *p, size_t len)
+{
+	if(len > 0)
+		OPENSSL_cleanse(p, len);
+}
+
+int cr_equal_ct(const void *a, const void *b, size_t len)
+{
+	return CRYPTO_memcmp(a, b, len) == 0;
+}
+
+int cr_hmac(cr_crypto_t *c, uint8_t out[32], const void *key, size_t key_len,
+		const cr_span_t *parts, size_t n_parts)
+{
+	/* A NULL key means "the key of the last call" to OpenSSL, and must not. */
+	const void *named = key_len > 0 ? key : "";
+	size_t len = 0;
+
+	if(!EVP_MAC_init(c->hmac, named, key_len, NULL))
+		return CR_EINTERNAL;
+	for(size_t i = 0; i < n_parts; i++)
+		if(parts[i].len > 0
+				&& !EVP_MAC_update(
+						c->hmac, (const uint8_t *)parts[i].s, parts[i].len))
+			return CR_EINTERNAL;
+	if(!EVP_MAC_final(c->hmac, out, &len, 32) || len != 32)
+		return CR_EINTERNAL;
+	return CR_OK;
+}
+
+int cr_hkdf_extract(cr_crypto_t *c, uint8_t out[32], cr_span_t salt,
+		const void *ikm, size_t ikm_len)
+{
+	const cr_span_t part = {ikm, ikm_len};
+
+	return cr_hmac(c, out, salt.s, salt.len, &part, 1);
+}
+
+int cr_hkdf_expand(
+		cr_crypto_t *c, uint8_t out[32], const uint8_t prk[32], cr_span_t info)
+{
+	/* 32 bytes are T(1), all of the loop of RFC 5869 section 2.3. */
+	const cr_span_t parts[] = {info, CR_SPAN("\x01")};
+
+	return cr_hmac(c, out, prk, 32, parts, 2);
+}
+
+int cr_gcm_seal(cr_crypto_t *c, uint8_t *out, uint8_t tag[16],
+		const uint8_t key[32], const uint8_t nonce[12], cr_span_t aad,
+		const void *in, size_t in_len)
+{
+	uint8_t none[16];
+	int n = 0;
+
+	if(in_len > INT_MAX || aad.len > INT_MAX)
+		return CR_EINTERNAL;
+	if(!EVP_EncryptInit_ex2(c->enc, NULL, key, nonce, NULL))
+		return CR_EINTERNAL;
+	if(aad.len > 0
+			&& !EVP_EncryptUpdate(
+					c->enc, NULL, &n, (const uint8_t *)aad.s, (int)aad.len))
+		return CR_EINTERNAL;
+	if(in_len > 0 && !EVP_EncryptUpdate(c->enc, out, &n, in, (int)in_len))
+		return CR_EINTERNAL;
+	if(!EVP_EncryptFinal_ex(c->enc, none, &n)
+			|| !EVP_CIPHER_CTX_ctrl(c->enc, EVP_CTRL_AEAD_GET_TAG, 16, tag))
+		return CR_EINTERNAL;
+	return CR_OK;
+}
+
+/* Everything up to the tag check, which is left to the caller. */
+static int gcm_decrypt(cr_crypto_t *c, uint8_t *out, const uint8_t key[32],
+		const uint8_t nonce[12], cr_span_t aad, const void *in, size_t in_len)
+{
+	int n = 0;
+
+	if(in_len > INT_MAX || aad.len > INT_MAX)
+		return CR_EINTERNAL;
+	if(!EVP_DecryptInit_ex2(c->dec, NULL, key, nonce, NULL))
+		return CR_EINTERNAL;
+	if(aad.len > 0
+			&& !EVP_DecryptUpdate(
+					c->dec, NULL, &n, (const uint8_t *)aad.s, (int)aad.len))
+		return CR_EINTERNAL;
+	if(in_len > 0 && !EVP_DecryptUpdate(c->dec, out, &n, in, (int)in_len))
+		return CR_EINTERNAL;
+	return CR_OK;
+}
+
+int cr_gcm_open(cr_crypto_t *c, uint8_t *out, const uint8_t key[32],
+		const uint8_t nonce[12], cr_span_t aad, const void *in, size_t in_len,
+		const uint8_t tag[16])
+{
+	uint8_t expected[16], none[16];
+	int n = 0;
+	int err = gcm_decrypt(c, out, key, nonce, aad, in, in_len);
+
+	if(err)
+		goto end;
+	memcpy(expected, tag, sizeof(expected));
+	if(!EVP_CIPHER_CTX_ctrl(
+			   c->dec, EVP_CTRL_AEAD_SET_TAG, sizeof(expected), expected)) {
+		err = CR_EINTERNAL;
+		goto end;
+	}
+	if(EVP_DecryptFinal_ex(c->dec, none, &n) <= 0)
+		err = CR_EFORGED;
+end:
+	if(err)
+		cr_wipe(out, in_len);
+	return err;
+}
+
+int cr_sha256(cr_crypto_t *c, uint8_t out[32], const void *data, size_t len)
+{
+	if(!EVP_DigestInit_ex2(c->md, c->sha256, NULL)
+			|| !EVP_DigestUpdate(c->md, data, len)
+			|| !EVP_DigestFinal_ex(c->md, out, NULL))
+		return CR_EINTERNAL;
+	return CR_OK;
+}
