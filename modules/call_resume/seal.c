@@ -1,0 +1,246 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "seal.h"
+
+#include "jwe.h"
+#include "sdp.h"
+
+#define ORDER_MARK CR_MAP_MARK " "
+
+int cr_is_seal_order(cr_span_t value)
+{
+	return cr_span_eq(
+			cr_span_sub(value, 0, sizeof(ORDER_MARK) - 1), CR_SPAN(ORDER_MARK));
+}
+
+int cr_seal_order(char *out, size_t out_max, cr_purpose_t purpose,
+		cr_span_t ref, const cr_sip_t *request)
+{
+	cr_writer_t w = cr_writer(out, out_max);
+	cr_value_iter_t it = {0};
+	cr_span_t value;
+	cr_addr_t a;
+
+	cr_put_str(&w, ORDER_MARK);
+	cr_put_u8(&w, (uint8_t)purpose);
+	cr_put_str(&w, " ");
+	cr_put_span(&w, ref);
+	if(request != NULL) {
+		cr_put_str(&w, " ");
+		cr_put_span(&w, request->ruri);
+		while(cr_sip_next(request, CR_ROUTE, &it, &value)) {
+			if(cr_addr_parse(&a, value) != CR_OK)
+				continue;
+			cr_put_str(&w, " ");
+			cr_put_span(&w, a.uri);
+		}
+	}
+	return cr_writer_end(&w) == CR_OK ? (int)w.len : CR_ETOOBIG;
+}
+
+/* The next word of an order; empty at the end. */
+static cr_span_t next_word(cr_span_t *rest)
+{
+	*rest = cr_span_trim(*rest);
+	const char *sp = memchr(rest->s, ' ', rest->len);
+	size_t len = sp != NULL ? (size_t)(sp - rest->s) : rest->len;
+	cr_span_t word = cr_span_sub(*rest, 0, len);
+
+	*rest = cr_span_sub(*rest, len, rest->len);
+	return word;
+}
+
+int cr_session_id(char id[CR_SESSION_ID_LEN + 1], cr_crypto_t *c,
+		cr_span_t call_id, cr_span_t caller_tag)
+{
+	static const char hex[] = "0123456789abcdef";
+	char text[1024];
+	uint8_t hash[32];
+	cr_writer_t w = cr_writer(text, sizeof(text));
+
+	cr_put_str(&w, "call session identifier");
+	cr_put_u8(&w, 0);
+	cr_put_span(&w, call_id);
+	cr_put_u8(&w, 0);
+	cr_put_span(&w, caller_tag);
+	if(cr_writer_end(&w) != CR_OK || cr_sha256(c, hash, text, w.len) != CR_OK)
+		return CR_EINTERNAL;
+	for(int i = 0; i < CR_SESSION_ID_LEN; i++)
+		id[i] = hex[i % 2 ? hash[i / 2] & 15 : hash[i / 2] >> 4];
+	id[CR_SESSION_ID_LEN] = '\0';
+	return CR_OK;
+}
+
+/* ---- what the state says -------------------------------------------------- */
+
+static cr_span_t uri_of(const cr_sip_t *m, cr_hdr_t id)
+{
+	cr_addr_t a;
+
+	if(cr_addr_parse(&a, cr_sip_field(m, id)->value) != CR_OK)
+		a.uri = (cr_span_t){m->text.s, 0};
+	return a.uri;
+}
+
+/* The route set from the Record-Route fields: in their order for the side that
+ * got the request, reversed for the side that got the reply (RFC 3261 sections
+ * 12.1.1 and 12.1.2). */
+static int take_route_set(cr_state_t *st, const cr_sip_t *m)
+{
+	cr_value_iter_t it = {0};
+	cr_span_t value;
+	cr_addr_t a;
+
+	while(cr_sip_next(m, CR_RECORD_ROUTE, &it, &value)) {
+		if(st->n_routes == CR_STATE_ROUTES_MAX)
+			return CR_ETOOBIG;
+		if(cr_addr_parse(&a, value) != CR_OK)
+			return CR_EMALFORMED;
+		st->routes[st->n_routes++] = a.uri;
+	}
+	if(m->status == 0)
+		return CR_OK;
+	for(int i = 0, k = st->n_routes - 1; i < k; i++, k--) {
+		cr_span_t swap = st->routes[i];
+		st->routes[i] = st->routes[k];
+		st->routes[k] = swap;
+	}
+	return CR_OK;
+}
+
+/* Target and route set of the client's in-dialog request, from the order. */
+static int take_order_routes(cr_state_t *st, cr_span_t rest)
+{
+	cr_span_t word = next_word(&rest);
+
+	if(word.len == 0)
+		return CR_EMISSING;
+	st->target = word;
+	while((word = next_word(&rest)).len > 0) {
+		if(st->n_routes == CR_STATE_ROUTES_MAX)
+			return CR_ETOOBIG;
+		st->routes[st->n_routes++] = word;
+	}
+	return CR_OK;
+}
+
+/* A target refresh names the new remote target in its Contact. */
+static void take_contact(cr_state_t *st, const cr_sip_t *m)
+{
+	cr_value_iter_t it = {0};
+	cr_span_t value;
+	cr_addr_t a;
+
+	if((cr_span_eq(m->method, CR_SPAN("INVITE"))
+			   || cr_span_eq(m->method, CR_SPAN("UPDATE")))
+			&& cr_sip_next(m, CR_CONTACT, &it, &value)
+			&& cr_addr_parse(&a, value) == CR_OK)
+		st->target = a.uri;
+}
+
+/* local: the field with the client in it. */
+static int fill(cr_state_t *st, const cr_sip_t *m, cr_hdr_t local,
+		cr_span_t order_routes)
+{
+	cr_hdr_t remote = local == CR_FROM ? CR_TO : CR_FROM;
+	int err = CR_OK;
+
+	st->call_id = m->call_id;
+	st->local_uri = uri_of(m, local);
+	st->local_tag = cr_tag_of(cr_sip_field(m, local)->value);
+	st->remote_uri = uri_of(m, remote);
+	st->remote_tag = cr_tag_of(cr_sip_field(m, remote)->value);
+	st->update = m->status == 0 && st->local_tag.len > 0;
+	st->cseq = m->status == 0 ? -1 : (int64_t)m->cseq;
+	st->n_media = cr_sdp_media(st->media, m->body, 1);
+	st->n_routes = 0;
+	st->target = (cr_span_t){m->text.s, 0};
+	if(!st->update && take_order_routes(st, order_routes) != CR_OK)
+		err = take_route_set(st, m);
+	take_contact(st, m);
+	if(st->target.len == 0 || st->remote_tag.len == 0)
+		err = CR_EMALFORMED;
+	return err;
+}
+
+/* ---- carrying out an order ------------------------------------------------ */
+
+/* st to JWE under the key of the session that ref names.
+ * @return the length of env->work->jwe, or an error */
+static int seal_state(const cr_env_t *env, const cr_ref_t *ref, cr_state_t *st)
+{
+	cr_work_t *w = env->work;
+	uint8_t key[CR_KEY_LEN], nonce[12];
+	const cr_key_t *master
+			= cr_ring_by_hint(env->ring, ref->hint, cr_now_s(env));
+	int len;
+
+	if(master == NULL)
+		return CR_EKEY;
+	st->start = ref->start;
+	st->iat = env->now_ms;
+	st->exp = cr_now_s(env) + env->state_ttl_s;
+	len = cr_state_encode(w->json, sizeof(w->json), st);
+	if(len < 0)
+		return len;
+	cr_span_t plain = {w->json, (size_t)len};
+	len = cr_client_key(key, env->crypto, master, ref->sub, ref->sid);
+	if(len == CR_OK)
+		len = cr_random(nonce, sizeof(nonce));
+	if(len == CR_OK)
+		len = cr_jwe_seal(w->jwe, sizeof(w->jwe), env->crypto,
+				cr_span_str(master->kid), key, nonce, plain);
+	cr_wipe(key, sizeof(key));
+	cr_wipe(w->json, plain.len);
+	return len;
+}
+
+static int run_order(const cr_env_t *env, const cr_sip_t *m, cr_span_t rest)
+{
+	cr_state_t *st = &env->work->state;
+	cr_hdr_t local = m->status == 0 ? CR_TO : CR_FROM;
+	cr_purpose_t purpose;
+	cr_span_t role, text, caller_tag;
+	cr_ref_t ref;
+	int err;
+
+	next_word(&rest); /* the mark */
+	role = next_word(&rest);
+	text = next_word(&rest);
+	purpose = cr_span_eq(role, CR_SPAN("a")) ? CR_PURPOSE_CALLER
+											 : CR_PURPOSE_CALLEE;
+	st->role = purpose == CR_PURPOSE_CALLER ? CR_CALLER : CR_CALLEE;
+	err = cr_ref_open(&ref, env->work->box, env->crypto, env->ring,
+			cr_now_s(env), purpose, m->call_id, text);
+	if(err == CR_OK)
+		err = fill(st, m, local, rest);
+	if(err != CR_OK)
+		return err;
+	caller_tag = st->role == CR_CALLER ? st->local_tag : st->remote_tag;
+	err = cr_session_id(st->id, env->crypto, m->call_id, caller_tag);
+	return err == CR_OK ? seal_state(env, &ref, st) : err;
+}
+
+int cr_seal_run_order(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m)
+{
+	const cr_field_t *f = NULL;
+	int len;
+
+	for(int i = 0; i < m->n_fields && f == NULL; i++) {
+		if(m->fields[i].id == CR_CALL_STATE
+				&& cr_is_seal_order(m->fields[i].value))
+			f = &m->fields[i];
+	}
+	if(f == NULL)
+		return CR_EMISSING;
+	len = run_order(env, m, f->value);
+	if(len < 0) {
+		cr_edit_replace(e, f->line, NULL, 0);
+		return len;
+	}
+	CR_EDIT(e, f->value, (cr_span_t){env->work->jwe, (size_t)len},
+			env->work->state.update ? CR_SPAN(";" CR_STATE_PARAM_UPDATE)
+									: CR_SPAN(""));
+	return CR_OK;
+}

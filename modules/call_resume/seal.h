@@ -1,0 +1,54 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Sealing a call state into a message that goes to the client.
+ *
+ * The state must say what the client sees, after every other module has had its
+ * say (Record-Route, Contact alias); so the script's resume_seal() only leaves
+ * an order in the message, and the edge carries it out on the final bytes:
+ *
+ *	Call-State: crm1 ROLE REF [TARGET ROUTE...]
+ *
+ * ROLE is a or b (caller, callee), REF the session reference as it stands in
+ * our Record-Route. TARGET and ROUTE are those of the client's in-dialog
+ * request, which its reply does not say. An order never leaves the gateway, and
+ * one that comes from outside is removed before anybody sees it.
+ */
+#ifndef CR_SEAL_H
+#define CR_SEAL_H
+
+#include "env.h"
+#include "ref.h"
+
+/** 1 when the value of a Call-State field is an order. */
+int cr_is_seal_order(cr_span_t value);
+
+/**
+ * Write the value of an order.
+ * @param out      receives the value, no zero behind it
+ * @param purpose  CR_PURPOSE_CALLER or CR_PURPOSE_CALLEE: which reference it is
+ * @param ref      base32
+ * @param request  the client's in-dialog request, to take target and route set
+ *                 from; NULL when the message that gets the order has them
+ * @return the length or CR_ETOOBIG
+ */
+int cr_seal_order(char *out, size_t out_max, cr_purpose_t purpose,
+		cr_span_t ref, const cr_sip_t *request) CR_MUST_CHECK;
+
+/**
+ * Carry out the order in a message, if there is one: replace it by the sealed
+ * state, or take it out when that is not possible.
+ * @return CR_OK: sealed; CR_EMISSING: no order; another error: taken out
+ */
+int cr_seal_run_order(
+		cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m) CR_MUST_CHECK;
+
+/**
+ * The call session identifier (32 hex digits as in RFC 7989): from Call-ID and
+ * the caller's tag, so that every message of the call gives the same.
+ * @return CR_OK or CR_EINTERNAL
+ */
+int cr_session_id(char id[CR_SESSION_ID_LEN + 1], cr_crypto_t *c,
+		cr_span_t call_id, cr_span_t caller_tag) CR_MUST_CHECK;
+
+#endif
