@@ -13,7 +13,8 @@
  * Seal.
  * @param out    receives lower-case base32, no zero behind it
  * @param key    the key to seal with
- * @param context, n_context  at most CR_BOX_CONTEXT_MAX strings, authenticated
+ * @param context, n_context  at most CR_BOX_CONTEXT_MAX strings, authenticated;
+ *        the AAD made of them at most CR_BOX_AAD_MAX bytes
  * @return the number of characters, CR_ETOOBIG or CR_EINTERNAL
  */
 int cr_box_seal(char *out, size_t out_max, cr_crypto_t *c, const cr_key_t *key,
@@ -23,8 +24,8 @@ int cr_box_seal(char *out, size_t out_max, cr_crypto_t *c, const cr_key_t *key,
 /**
  * Open.
  * @param out  receives the plaintext, at most CR_BOX_PLAIN_MAX; wiped on
- * failure
- * @param key  set to the key of the ring that it was sealed with
+ *             failure
+ * @param key  set on success to the key of the ring that it was sealed with
  * @return the length of the plaintext, CR_EMALFORMED, CR_ETOOBIG, CR_EKEY,
  *         CR_EFORGED (also: another purpose or context), CR_EINTERNAL
  */

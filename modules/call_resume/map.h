@@ -30,7 +30,8 @@ typedef struct cr_map
  * Seal a map.
  * @param here  the dialog in which it will be found
  * @return the number of characters (lower-case base32), CR_ETOOBIG (also: a
- *         string over 255 bytes) or CR_EINTERNAL
+ *         string over 255 bytes) or CR_EINTERNAL (also: flags that the format
+ *         does not have)
  */
 int cr_map_seal(char *out, size_t out_max, cr_crypto_t *c, const cr_key_t *key,
 		cr_purpose_t purpose, const cr_dialog_id_t *here,
@@ -41,7 +42,8 @@ int cr_map_seal(char *out, size_t out_max, cr_crypto_t *c, const cr_key_t *key,
  * @param map  its spans point into mem
  * @param mem  CR_BOX_PLAIN_MAX bytes, to live as long as map
  * @param key  set to the key it was sealed with
- * @return CR_OK, CR_EEXPIRED, or an error of cr_box_open()
+ * @return CR_OK, CR_EEXPIRED (from the second exp on), CR_EUNSUPPORTED (a flag
+ *         that we do not know) or an error of cr_box_open(); mem then wiped
  */
 int cr_map_open(cr_map_t *map, uint8_t mem[CR_BOX_PLAIN_MAX],
 		const cr_key_t **key, cr_crypto_t *c, const cr_ring_t *ring,

@@ -20,7 +20,7 @@ typedef struct cr_ref
 /**
  * Seal with the purposes CR_PURPOSE_CALLER, _CALLEE or _SEAL.
  * @return the number of characters (lower-case base32), CR_ETOOBIG or
- * CR_EINTERNAL
+ *         CR_EINTERNAL (also: another purpose)
  */
 int cr_ref_seal(char *out, size_t out_max, cr_crypto_t *c, const cr_key_t *key,
 		cr_purpose_t purpose, cr_span_t call_id,
@@ -28,7 +28,7 @@ int cr_ref_seal(char *out, size_t out_max, cr_crypto_t *c, const cr_key_t *key,
 
 /**
  * Open. @param mem  CR_BOX_PLAIN_MAX bytes, holds the strings of ref
- * @return CR_OK, or an error of cr_box_open(), or CR_EMALFORMED
+ * @return CR_OK, or an error of cr_box_open(), or CR_EMALFORMED; mem then wiped
  */
 int cr_ref_open(cr_ref_t *ref, uint8_t mem[CR_BOX_PLAIN_MAX], cr_crypto_t *c,
 		const cr_ring_t *ring, int64_t now, cr_purpose_t purpose,

@@ -28,7 +28,8 @@ typedef struct cr_media
 	cr_span_t direction; /* "sendrecv", "sendonly", "recvonly", "inactive" */
 } cr_media_t;
 
-/* JSON member in brackets. F: in a full state only. */
+/* JSON member in brackets. F: in a full state only. [media] is an array of
+ * objects with the members kind and direction. */
 typedef struct cr_state
 {
 	int update;						/* [update] true; absent in a full state */
@@ -55,18 +56,22 @@ typedef struct cr_state
 
 /**
  * Write as compact JSON, with [v] first.
- * @return the length, CR_EMALFORMED (a string that is not UTF-8, a member that
- *         is missing), CR_ETOOBIG or CR_EINTERNAL
+ * @return the length, CR_EMALFORMED (what cr_state_decode() would refuse) or
+ *         CR_ETOOBIG (out_max, or over CR_STATE_JSON_MAX)
  */
 int cr_state_encode(
 		char *out, size_t out_max, const cr_state_t *st) CR_MUST_CHECK;
 
 /**
- * Read JSON. Strict: every member of the right type, strings free of control
- * characters and, but for URIs, of blanks; unknown members are passed over.
+ * Read JSON. Strict: every member of the right type, tags and media kinds are
+ * tokens, Call-ID and URIs as cr_text_is_call_id() and cr_text_is_uri() have
+ * them, so that no string can add syntax to a SIP message; unknown members are
+ * passed over.
+ * @param st   written on success only
  * @param mem  receives the strings; must live as long as st. CR_STATE_JSON_MAX
  *             bytes are always enough.
- * @return CR_OK, CR_EMALFORMED, CR_EUNSUPPORTED (version), CR_ETOOBIG
+ * @return CR_OK, CR_EMALFORMED, CR_EUNSUPPORTED (version), CR_ETOOBIG,
+ *         CR_EINTERNAL (memory)
  */
 int cr_state_decode(cr_state_t *st, char *mem, size_t mem_max,
 		cr_span_t json) CR_MUST_CHECK;

@@ -18,7 +18,7 @@
 
 typedef struct cr_token
 {
-	char sub[CR_SUB_MAX + 1]; /* zero-terminated, without control characters */
+	char sub[CR_SUB_MAX + 1]; /* zero-terminated, see cr_text_is_sub() */
 	char sid[CR_SID_MAX + 1];
 	char jti[CR_SID_MAX + 1]; /* empty when absent */
 	char kid[CR_KID_MAX + 1]; /* key of the client key; empty when absent */
@@ -30,11 +30,13 @@ typedef struct cr_token
 /**
  * Issue a token with the sealing key of the ring.
  * @param out    receives the token, zero-terminated, at most CR_TOKEN_MAX + 1
- * @param token  sub and sid to be set; iat, exp, jti and kid are filled in;
- *               an empty sid is replaced by a new random one
- * @param ttl_s  lifetime in seconds
- * @return the length of the token, CR_EMALFORMED (sub or sid), CR_EKEY (no
- *         usable key), CR_ETOOBIG or CR_EINTERNAL
+ * @param token  sub and sid to be set; iat, exp and jti are filled in; an empty
+ *               sid is replaced by a new random one; a kid that is not that of
+ *               a usable key is replaced by the sealing key's. To renew, give
+ *               the token as it was verified. Changed on success only.
+ * @param ttl_s  lifetime in seconds, over 0
+ * @return the length of the token, CR_EMALFORMED (sub, sid or ttl_s), CR_EKEY
+ *         (no usable key), CR_ETOOBIG or CR_EINTERNAL
  */
 int cr_token_issue(char *out, size_t out_max, cr_token_t *token, cr_crypto_t *c,
 		const cr_ring_t *ring, int64_t now, int64_t ttl_s) CR_MUST_CHECK;
@@ -42,7 +44,7 @@ int cr_token_issue(char *out, size_t out_max, cr_token_t *token, cr_crypto_t *c,
 /**
  * Verify a token. The signature is checked before the claims are looked at.
  * @param out     written on success only
- * @param skew_s  seconds by which clocks may differ
+ * @param skew_s  seconds by which clocks may differ, 0 or more
  * @return CR_OK, CR_EMALFORMED, CR_ETOOBIG, CR_EUNSUPPORTED (alg, crit),
  *         CR_EKEY (kid unknown or retired), CR_EFORGED, CR_EEXPIRED,
  *         CR_ENOTYET, CR_EINTERNAL

@@ -77,6 +77,7 @@
 #define CR_BOX_PLAIN_MAX 1200
 #define CR_BOX_TEXT_MAX (((CR_BOX_PLAIN_MAX + CR_BOX_OVERHEAD) * 8 + 4) / 5)
 #define CR_BOX_CONTEXT_MAX 3 /* context strings in the AAD */
+#define CR_BOX_AAD_MAX 1024
 
 typedef enum cr_purpose
 {

@@ -1,0 +1,373 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "state.h"
+
+#include "bytes.h"
+#include "crypto.h"
+#include "jose.h"
+#include "text.h"
+
+#define CSEQ_MAX INT64_C(0x7fffffff) /* RFC 3261 section 8.1.1.5 */
+
+/* ---- what both directions check ------------------------------------------ */
+
+static int is_hex(const char *s, size_t len)
+{
+	for(size_t i = 0; i < len; i++)
+		if(!((s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'f')))
+			return 0;
+	return 1;
+}
+
+static int is_direction(cr_span_t s)
+{
+	return cr_span_eq(s, CR_SPAN("sendrecv"))
+			|| cr_span_eq(s, CR_SPAN("sendonly"))
+			|| cr_span_eq(s, CR_SPAN("recvonly"))
+			|| cr_span_eq(s, CR_SPAN("inactive"));
+}
+
+static int check_lists(const cr_state_t *st)
+{
+	if(st->n_routes < 0 || st->n_media < 0)
+		return CR_EMALFORMED;
+	if(st->n_routes > CR_STATE_ROUTES_MAX || st->n_media > CR_STATE_MEDIA_MAX)
+		return CR_ETOOBIG;
+	for(int i = 0; i < st->n_media; i++)
+		if(!cr_text_is_token(st->media[i].kind)
+				|| !is_direction(st->media[i].direction))
+			return CR_EMALFORMED;
+	for(int i = 0; i < st->n_routes; i++)
+		if(!cr_text_is_uri(st->routes[i]))
+			return CR_EMALFORMED;
+	return CR_OK;
+}
+
+/* What a full state has and an update has not. */
+static int check_full(const cr_state_t *st)
+{
+	if(!cr_text_is_uri(st->local_uri) || !cr_text_is_uri(st->remote_uri)
+			|| !cr_text_is_token(st->remote_tag))
+		return CR_EMALFORMED;
+	if(st->local_tag.len == 0 && st->role != CR_CALLEE)
+		return CR_EMALFORMED;
+	if(st->local_tag.len > 0 && !cr_text_is_token(st->local_tag))
+		return CR_EMALFORMED;
+	if(st->cseq < -1 || st->cseq > CSEQ_MAX || st->start < 0)
+		return CR_EMALFORMED;
+	return CR_OK;
+}
+
+/* All of these strings are written into SIP messages later on, in the name of
+ * the gateway: nothing may pass that ends a header field or a URI there. */
+static int check(const cr_state_t *st)
+{
+	int err = check_lists(st);
+
+	if(err)
+		return err;
+	if(!is_hex(st->id, CR_SESSION_ID_LEN) || st->id[CR_SESSION_ID_LEN] != 0)
+		return CR_EMALFORMED;
+	if(st->role != CR_CALLER && st->role != CR_CALLEE)
+		return CR_EMALFORMED;
+	if(!cr_text_is_call_id(st->call_id) || !cr_text_is_uri(st->target))
+		return CR_EMALFORMED;
+	if(st->iat < 0 || st->exp < 0)
+		return CR_EMALFORMED;
+	return st->update ? CR_OK : check_full(st);
+}
+
+/* ---- encode -------------------------------------------------------------- */
+
+/* A JSON string (RFC 8259 section 7). After check() it holds no control
+ * character, which leaves two characters to escape. */
+static void put_json(cr_writer_t *w, cr_span_t s)
+{
+	cr_put_u8(w, '"');
+	for(size_t i = 0; i < s.len; i++) {
+		if(s.s[i] == '"' || s.s[i] == '\\')
+			cr_put_u8(w, '\\');
+		cr_put_u8(w, (uint8_t)s.s[i]);
+	}
+	cr_put_u8(w, '"');
+}
+
+/* Every member follows [v], hence the comma. */
+static void put_name(cr_writer_t *w, const char *name)
+{
+	cr_put_str(w, ",\"");
+	cr_put_str(w, name);
+	cr_put_str(w, "\":");
+}
+
+static void put_string(cr_writer_t *w, const char *name, cr_span_t s)
+{
+	put_name(w, name);
+	put_json(w, s);
+}
+
+static void put_int(cr_writer_t *w, const char *name, int64_t v)
+{
+	put_name(w, name);
+	cr_put_uint(w, (uint64_t)v);
+}
+
+static void put_routes(cr_writer_t *w, const cr_state_t *st)
+{
+	put_name(w, "routes");
+	cr_put_str(w, "[");
+	for(int i = 0; i < st->n_routes; i++) {
+		if(i > 0)
+			cr_put_str(w, ",");
+		put_json(w, st->routes[i]);
+	}
+	cr_put_str(w, "]");
+}
+
+static void put_media(cr_writer_t *w, const cr_state_t *st)
+{
+	put_name(w, "media");
+	cr_put_str(w, "[");
+	for(int i = 0; i < st->n_media; i++) {
+		cr_put_str(w, i > 0 ? ",{\"kind\":" : "{\"kind\":");
+		put_json(w, st->media[i].kind);
+		put_string(w, "direction", st->media[i].direction);
+		cr_put_str(w, "}");
+	}
+	cr_put_str(w, "]");
+}
+
+static void put_dialog(cr_writer_t *w, const cr_state_t *st)
+{
+	put_string(w, "local_uri", st->local_uri);
+	if(st->local_tag.len > 0)
+		put_string(w, "local_tag", st->local_tag);
+	put_string(w, "remote_uri", st->remote_uri);
+	put_string(w, "remote_tag", st->remote_tag);
+	put_routes(w, st);
+	if(st->cseq >= 0)
+		put_int(w, "cseq", st->cseq);
+	put_int(w, "start", st->start);
+}
+
+int cr_state_encode(char *out, size_t out_max, const cr_state_t *st)
+{
+	cr_writer_t w = cr_writer(
+			out, out_max > CR_STATE_JSON_MAX ? CR_STATE_JSON_MAX : out_max);
+	int err = check(st);
+
+	if(err)
+		return err;
+	cr_put_str(&w, "{\"v\":");
+	cr_put_uint(&w, CR_STATE_VERSION);
+	if(st->update) {
+		put_name(&w, "update");
+		cr_put_str(&w, "true");
+	}
+	put_string(&w, "id", cr_span_str(st->id));
+	put_string(&w, "role",
+			st->role == CR_CALLER ? CR_SPAN("caller") : CR_SPAN("callee"));
+	put_string(&w, "call_id", st->call_id);
+	put_string(&w, "target", st->target);
+	if(!st->update)
+		put_dialog(&w, st);
+	if(st->n_media > 0)
+		put_media(&w, st);
+	put_int(&w, "iat", st->iat);
+	put_int(&w, "exp", st->exp);
+	cr_put_str(&w, "}");
+	err = cr_writer_end(&w);
+	return err ? err : (int)w.len;
+}
+
+/* ---- decode -------------------------------------------------------------- */
+
+/* Remembers the first error, as the writer does: one check at the end. */
+typedef struct decoder
+{
+	const json_t *root;
+	cr_writer_t mem;
+	int bad;
+} decoder_t;
+
+/* A string value, copied to where it outlives the JSON tree. */
+static cr_span_t keep(decoder_t *d, const json_t *value)
+{
+	cr_span_t s = cr_json_span(value);
+	size_t at = d->mem.len;
+
+	if(!json_is_string(value))
+		d->bad = 1;
+	cr_put_span(&d->mem, s);
+	if(d->bad || d->mem.bad)
+		return (cr_span_t){NULL, 0};
+	return (cr_span_t){(const char *)&d->mem.p[at], s.len};
+}
+
+static cr_span_t get_string(decoder_t *d, const char *name)
+{
+	return keep(d, json_object_get(d->root, name));
+}
+
+static int64_t get_int(decoder_t *d, const char *name)
+{
+	const json_t *value = json_object_get(d->root, name);
+
+	if(!json_is_integer(value)) {
+		d->bad = 1;
+		return 0;
+	}
+	return json_integer_value(value);
+}
+
+/* The elements of an array, or 0; an array over max is an error of its own. */
+static int count(decoder_t *d, const json_t *array, int max)
+{
+	size_t n = json_array_size(array);
+
+	if(!json_is_array(array))
+		d->bad = 1;
+	if(n > (size_t)max) {
+		d->mem.bad = 1;
+		return 0;
+	}
+	return (int)n;
+}
+
+static void get_routes(decoder_t *d, cr_state_t *st)
+{
+	const json_t *routes = json_object_get(d->root, "routes");
+
+	st->n_routes = count(d, routes, CR_STATE_ROUTES_MAX);
+	for(int i = 0; i < st->n_routes; i++)
+		st->routes[i] = keep(d, json_array_get(routes, (size_t)i));
+}
+
+static void get_media(decoder_t *d, cr_state_t *st)
+{
+	const json_t *media = json_object_get(d->root, "media");
+
+	if(!media)
+		return;
+	st->n_media = count(d, media, CR_STATE_MEDIA_MAX);
+	for(int i = 0; i < st->n_media; i++) {
+		const json_t *m = json_array_get(media, (size_t)i);
+
+		st->media[i].kind = keep(d, json_object_get(m, "kind"));
+		st->media[i].direction = keep(d, json_object_get(m, "direction"));
+	}
+}
+
+static void get_update(decoder_t *d, cr_state_t *st)
+{
+	const json_t *update = json_object_get(d->root, "update");
+
+	st->update = json_is_true(update);
+	if(update && !json_is_boolean(update))
+		d->bad = 1;
+}
+
+static void get_id(decoder_t *d, cr_state_t *st)
+{
+	cr_span_t id = cr_json_span(json_object_get(d->root, "id"));
+
+	if(id.len != CR_SESSION_ID_LEN)
+		d->bad = 1;
+	else
+		memcpy(st->id, id.s, id.len);
+}
+
+static void get_role(decoder_t *d, cr_state_t *st)
+{
+	cr_span_t role = cr_json_span(json_object_get(d->root, "role"));
+
+	if(cr_span_eq(role, CR_SPAN("caller")))
+		st->role = CR_CALLER;
+	else if(cr_span_eq(role, CR_SPAN("callee")))
+		st->role = CR_CALLEE;
+	else
+		d->bad = 1;
+}
+
+static void get_dialog(decoder_t *d, cr_state_t *st)
+{
+	st->local_uri = get_string(d, "local_uri");
+	if(json_object_get(d->root, "local_tag"))
+		st->local_tag = get_string(d, "local_tag");
+	st->remote_uri = get_string(d, "remote_uri");
+	st->remote_tag = get_string(d, "remote_tag");
+	get_routes(d, st);
+	if(json_object_get(d->root, "cseq")) {
+		st->cseq = get_int(d, "cseq");
+		d->bad |= st->cseq < 0;
+	}
+	st->start = get_int(d, "start");
+}
+
+static int read_members(decoder_t *d, cr_state_t *st)
+{
+	int64_t version = get_int(d, "v");
+
+	if(d->bad)
+		return CR_EMALFORMED;
+	if(version != CR_STATE_VERSION)
+		return CR_EUNSUPPORTED;
+	get_update(d, st);
+	get_id(d, st);
+	get_role(d, st);
+	st->call_id = get_string(d, "call_id");
+	st->target = get_string(d, "target");
+	if(!st->update)
+		get_dialog(d, st);
+	get_media(d, st);
+	st->iat = get_int(d, "iat");
+	st->exp = get_int(d, "exp");
+	if(d->bad)
+		return CR_EMALFORMED;
+	if(cr_writer_end(&d->mem))
+		return CR_ETOOBIG;
+	return check(st);
+}
+
+int cr_state_decode(cr_state_t *st, char *mem, size_t mem_max, cr_span_t json)
+{
+	json_t *root = NULL;
+	decoder_t d = {NULL, cr_writer(mem, mem_max), 0};
+	cr_state_t read = {0};
+	int err;
+
+	read.cseq = -1;
+	if(json.len > CR_STATE_JSON_MAX)
+		return CR_ETOOBIG;
+	err = cr_json_object(&root, json);
+	if(err)
+		return err;
+	d.root = root;
+	err = read_members(&d, &read);
+	json_decref(root);
+	if(err)
+		cr_wipe(mem, d.mem.len);
+	else
+		*st = read;
+	return err;
+}
+
+/* ---- merge --------------------------------------------------------------- */
+
+int cr_state_merge(cr_state_t *st, const cr_state_t *up)
+{
+	if(st->update || !up->update)
+		return CR_EMALFORMED;
+	if(!cr_span_eq(st->call_id, up->call_id) || st->role != up->role
+			|| memcmp(st->id, up->id, CR_SESSION_ID_LEN) != 0)
+		return CR_EFORGED;
+	if(up->iat < st->iat)
+		return CR_OK;
+	st->target = up->target;
+	if(up->n_media == 0)
+		return CR_OK;
+	memcpy(st->media, up->media, sizeof(st->media));
+	st->n_media = up->n_media;
+	return CR_OK;
+}
