@@ -1,0 +1,128 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "helper.h"
+
+#include "text.h"
+
+typedef int (*is_fn)(cr_span_t s);
+
+static void all(is_fn is, int want, const char *const *list)
+{
+	for(; *list; list++)
+		if(is(cr_span_str(*list)) != want)
+			fail_msg("\"%s\" is %s", *list, want ? "refused" : "accepted");
+}
+
+/* No function may let through what ends a header field, a line or a URI. */
+static void injection(void **state)
+{
+	static const is_fn functions[] = {cr_text_is_token, cr_text_is_call_id,
+			cr_text_is_uri, cr_text_is_sub};
+	static const char bad[]
+			= {'\0', '\r', '\n', '\t', '\x1b', '\x7f', '<', '>'};
+	char text[] = "sip:a_b";
+
+	(void)state;
+	for(size_t f = 0; f < 4; f++)
+		for(size_t i = 0; i < sizeof(bad); i++) {
+			text[5] = bad[i];
+			assert_int_equal(functions[f]((cr_span_t){text, 7}), 0);
+		}
+}
+
+static void empty_is_never_good(void **state)
+{
+	const cr_span_t none = {NULL, 0};
+
+	(void)state;
+	assert_false(cr_text_is_id(none, 9));
+	assert_false(cr_text_is_token(none));
+	assert_false(cr_text_is_call_id(none));
+	assert_false(cr_text_is_uri(none));
+	assert_false(cr_text_is_sub(none));
+	assert_false(cr_text_is_plain(none, 9));
+}
+
+static void ids(void **state)
+{
+	(void)state;
+	assert_true(cr_text_is_id(CR_SPAN("aZ0._-"), 6));
+	assert_false(cr_text_is_id(CR_SPAN("aZ0._-"), 5));
+	assert_false(cr_text_is_id(CR_SPAN("a b"), 9));
+	assert_false(cr_text_is_id(CR_SPAN("a\"b"), 9));
+	assert_false(cr_text_is_id(CR_SPAN("a\0b"), 9));
+	assert_false(cr_text_is_id(CR_SPAN("\xc3\xa4"), 9));
+	assert_true(cr_text_is_plain(CR_SPAN("a+/=:~"), 6));
+	assert_false(cr_text_is_plain(CR_SPAN("a+/=:~"), 5));
+	assert_false(cr_text_is_plain(CR_SPAN("a\"b"), 9));
+	assert_false(cr_text_is_plain(CR_SPAN("a\\b"), 9));
+}
+
+static void tokens(void **state)
+{
+	static const char *const good[] = {"a-.!%*_+`'~9", "as7f", NULL};
+	static const char *const bad[]
+			= {"a b", "a;b", "a=b", "a,b", "a@b", "a\"b", "\xc3\xa4", NULL};
+
+	(void)state;
+	all(cr_text_is_token, 1, good);
+	all(cr_text_is_token, 0, bad);
+}
+
+static void call_ids(void **state)
+{
+	static const char *const good[]
+			= {"1-2@10.0.0.1", "a\"b\\c/[d]?{e}(f):g", "a=b", NULL};
+	static const char *const bad[] = {"a b", "a;b", "a,b", "\xc3\xa4", NULL};
+
+	(void)state;
+	all(cr_text_is_call_id, 1, good);
+	all(cr_text_is_call_id, 0, bad);
+}
+
+static void uris(void **state)
+{
+	static const char *const good[]
+			= {"sip:a", "sips:a@b.example:5061;lr?x=y", "tel:+49301234",
+					"sip:%61@[::1]", "sip:m\xc3\xbcller@b.example", NULL};
+	static const char *const bad[] = {"sip:", "sip", ":a", "1p:a", "s p:a",
+			"sip:a b", "sip:\"a\"@b", "sip:a\\b", "\"A\" <sip:a>",
+			"sip:\xc2\x85@b", "sip:\xff", NULL};
+
+	(void)state;
+	all(cr_text_is_uri, 1, good);
+	all(cr_text_is_uri, 0, bad);
+}
+
+/* RFC 3629 section 4, both sides of each border. */
+static void utf8(void **state)
+{
+	static const char *const good[] = {"\xc2\xa0", "\xdf\xbf", "\xe0\xa0\x80",
+			"\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80",
+			"\xf4\x8f\xbf\xbf", "o'brien@b.example", NULL};
+	static const char *const bad[] = {"\x80", "\xbf", "\xc0\xaf", "\xc1\xbf",
+			"\xc2", "\xc2\x80", "\xc2\x9f", "\xc2\x41", "\xe0\x9f\xbf",
+			"\xe0\xa0", "\xed\xa0\x80", "\xef\xbf", "\xf0\x8f\xbf\xbf",
+			"\xf0\x90\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff",
+			"\xe2\x28\xa1", NULL};
+
+	(void)state;
+	all(cr_text_is_sub, 1, good);
+	all(cr_text_is_sub, 0, bad);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+			cmocka_unit_test(injection),
+			cmocka_unit_test(empty_is_never_good),
+			cmocka_unit_test(ids),
+			cmocka_unit_test(tokens),
+			cmocka_unit_test(call_ids),
+			cmocka_unit_test(uris),
+			cmocka_unit_test(utf8),
+	};
+
+	return RUN(tests);
+}
