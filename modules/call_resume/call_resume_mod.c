@@ -1,0 +1,219 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * call_resume: calls that survive the loss of their client. What the module
+ * exports to Kamailio.
+ */
+#include "kam.h"
+
+#include "../../core/dprint.h"
+#include "../../core/kemi.h"
+#include "../../core/mod_fix.h"
+
+MODULE_VERSION
+
+kam_config_t kam_config = {
+		.token_lifetime = 43200,
+		.state_lifetime = 86400,
+		.map_lifetime = 86400,
+		.clock_skew = 60,
+};
+struct tm_binds kam_tm;
+struct rr_binds kam_rr;
+sl_api_t kam_sl;
+
+/* ---- script functions ------------------------------------------------------ */
+
+static int w_resume_issue(struct sip_msg *msg, char *sub, char *sid)
+{
+	str s, d;
+
+	if(get_str_fparam(&s, msg, (fparam_t *)sub) < 0
+			|| (sid != NULL && get_str_fparam(&d, msg, (fparam_t *)sid) < 0)) {
+		LM_ERR("resume_issue(): cannot evaluate its arguments\n");
+		return -1;
+	}
+	return sid != NULL ? ki_resume_issue_sid(msg, &s, &d)
+					   : ki_resume_issue(msg, &s);
+}
+
+static int w_resume_auth(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_auth(msg);
+}
+
+static int w_resume_challenge(struct sip_msg *msg, char *realm, char *p2)
+{
+	str s;
+
+	if(get_str_fparam(&s, msg, (fparam_t *)realm) < 0) {
+		LM_ERR("resume_challenge(): cannot evaluate the realm\n");
+		return -1;
+	}
+	return ki_resume_challenge(msg, &s);
+}
+
+static int w_resume_key(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_key(msg);
+}
+
+static int w_resume_seal(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_seal(msg);
+}
+
+static int w_resume_seal_session(struct sip_msg *msg, char *sub, char *sid)
+{
+	str s, d;
+
+	if(get_str_fparam(&s, msg, (fparam_t *)sub) < 0
+			|| get_str_fparam(&d, msg, (fparam_t *)sid) < 0) {
+		LM_ERR("resume_seal(): cannot evaluate its arguments\n");
+		return -1;
+	}
+	return ki_resume_seal_session(msg, &s, &d);
+}
+
+static int w_resume_open(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_open(msg);
+}
+
+static int w_resume_dialog(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_dialog(msg);
+}
+
+/* clang-format off */
+static cmd_export_t cmds[] = {
+	{"resume_issue", (cmd_function)w_resume_issue, 1,
+		fixup_spve_null, fixup_free_spve_null, ANY_ROUTE},
+	{"resume_issue", (cmd_function)w_resume_issue, 2,
+		fixup_spve_spve, fixup_free_spve_spve, ANY_ROUTE},
+	{"resume_auth", (cmd_function)w_resume_auth, 0, 0, 0, REQUEST_ROUTE},
+	{"resume_challenge", (cmd_function)w_resume_challenge, 1,
+		fixup_spve_null, fixup_free_spve_null, REQUEST_ROUTE},
+	{"resume_key", (cmd_function)w_resume_key, 0, 0, 0, REQUEST_ROUTE},
+	{"resume_seal", (cmd_function)w_resume_seal, 0, 0, 0,
+		REQUEST_ROUTE | BRANCH_ROUTE | FAILURE_ROUTE},
+	{"resume_seal", (cmd_function)w_resume_seal_session, 2,
+		fixup_spve_spve, fixup_free_spve_spve,
+		REQUEST_ROUTE | BRANCH_ROUTE | FAILURE_ROUTE},
+	{"resume_open", (cmd_function)w_resume_open, 0, 0, 0, REQUEST_ROUTE},
+	{"resume_dialog", (cmd_function)w_resume_dialog, 0, 0, 0, REQUEST_ROUTE},
+	{0, 0, 0, 0, 0, 0}
+};
+
+static param_export_t params[] = {
+	{"key_ring", PARAM_STRING, &kam_config.key_ring},
+	{"token_lifetime", PARAM_INT, &kam_config.token_lifetime},
+	{"state_lifetime", PARAM_INT, &kam_config.state_lifetime},
+	{"map_lifetime", PARAM_INT, &kam_config.map_lifetime},
+	{"clock_skew", PARAM_INT, &kam_config.clock_skew},
+	{"allow_insecure", PARAM_INT, &kam_config.allow_insecure},
+	{0, 0, 0}
+};
+
+static pv_export_t pvs[] = {
+	{{"resume", sizeof("resume") - 1}, PVT_OTHER, kam_pv_get, 0,
+		kam_pv_parse_name, 0, 0, 0},
+	{{0, 0}, 0, 0, 0, 0, 0, 0, 0}
+};
+
+#define KEMI_STR SR_KEMIP_STR
+#define KEMI_NONE SR_KEMIP_NONE
+static sr_kemi_t kemi_exports[] = {
+	{ str_init("call_resume"), str_init("resume_issue"), SR_KEMIP_INT,
+		ki_resume_issue, { KEMI_STR, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_issue_sid"), SR_KEMIP_INT,
+		ki_resume_issue_sid, { KEMI_STR, KEMI_STR, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_auth"), SR_KEMIP_INT,
+		ki_resume_auth, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_challenge"), SR_KEMIP_INT,
+		ki_resume_challenge, { KEMI_STR, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_key"), SR_KEMIP_INT,
+		ki_resume_key, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_seal"), SR_KEMIP_INT,
+		ki_resume_seal, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_seal_session"), SR_KEMIP_INT,
+		ki_resume_seal_session, { KEMI_STR, KEMI_STR, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_open"), SR_KEMIP_INT,
+		ki_resume_open, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_dialog"), SR_KEMIP_INT,
+		ki_resume_dialog, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ {0, 0}, {0, 0}, 0, NULL, { 0, 0, 0, 0, 0, 0 } }
+};
+/* clang-format on */
+
+/* ---- life cycle -------------------------------------------------------------- */
+
+static int check_config(void)
+{
+	if(kam_config.key_ring == NULL || kam_config.key_ring[0] == '\0') {
+		LM_ERR("there is no default key: set modparam(\"call_resume\","
+			   " \"key_ring\", \"/path/to/file\"); make such a file with"
+			   " (umask 077; echo \"k1 $(openssl rand -base64 32 |"
+			   " tr '+/' '-_' | tr -d =)\" > /path/to/file)\n");
+		return -1;
+	}
+	if(kam_config.token_lifetime <= 0 || kam_config.state_lifetime <= 0
+			|| kam_config.map_lifetime <= 0 || kam_config.clock_skew < 0) {
+		LM_ERR("token_lifetime, state_lifetime and map_lifetime have to be"
+			   " positive, clock_skew not negative\n");
+		return -1;
+	}
+	if(kam_config.allow_insecure)
+		LM_WARN("allow_insecure is set: tokens and client keys may cross the"
+				" network in the clear, where anybody can read them\n");
+	return 0;
+}
+
+static int mod_init(void)
+{
+	if(check_config() < 0)
+		return -1;
+	if(load_tm_api(&kam_tm) < 0 || load_rr_api(&kam_rr) < 0
+			|| sl_load_api(&kam_sl) < 0) {
+		LM_ERR("load the modules tm, rr and sl in front of call_resume\n");
+		return -1;
+	}
+	if(kam_stat_init() < 0 || kam_env_init() < 0)
+		return -1;
+	return kam_edge_init();
+}
+
+static void mod_destroy(void)
+{
+	kam_env_destroy();
+}
+
+/* clang-format off */
+struct module_exports exports = {
+	"call_resume",   /* module name */
+	DEFAULT_DLFLAGS, /* dlopen flags */
+	cmds,            /* exported functions */
+	params,          /* exported parameters */
+	kam_rpc_cmds,    /* exported rpc functions */
+	pvs,             /* exported pseudo-variables */
+	0,               /* response handling function */
+	mod_init,        /* module init function */
+	0,               /* per-child init function */
+	mod_destroy      /* module destroy function */
+};
+/* clang-format on */
+
+int mod_register(char *path, int *dlflags, void *p1, void *p2)
+{
+	sr_kemi_modules_add(kemi_exports);
+	return 0;
+}

@@ -1,0 +1,158 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The glue between Kamailio and the core: what its files share. They are
+ * call_resume_mod.c (exports and parameters) and kam_*.c; every other file of
+ * this folder is the core and includes nothing of Kamailio's.
+ */
+#ifndef CR_KAM_H
+#define CR_KAM_H
+
+#include "../../core/sr_module.h"
+#include "../../core/parser/msg_parser.h"
+#include "../../core/pvar.h"
+#include "../../core/rpc.h"
+#include "../../modules/rr/api.h"
+#include "../../modules/sl/sl.h"
+#include "../../modules/tm/tm_load.h"
+
+#include "env.h"
+#include "token.h"
+
+/* ---- module parameters (call_resume_mod.c) -------------------------------- */
+
+typedef struct kam_config
+{
+	char *key_ring;		/* path */
+	int token_lifetime; /* s */
+	int state_lifetime; /* s */
+	int map_lifetime;	/* s */
+	int clock_skew;		/* s */
+	int allow_insecure; /* 1: tokens and keys on any transport */
+} kam_config_t;
+
+extern kam_config_t kam_config;
+extern struct tm_binds kam_tm;
+extern struct rr_binds kam_rr;
+extern sl_api_t kam_sl;
+
+static inline cr_span_t kam_span(str s)
+{
+	return (cr_span_t){s.s, s.s != NULL && s.len > 0 ? (size_t)s.len : 0};
+}
+
+static inline str kam_str(cr_span_t s)
+{
+	return (str){(char *)s.s, (int)s.len};
+}
+
+/* ---- keys and clock (kam_env.c) ------------------------------------------- */
+
+/** Read the key ring into shared memory. @return 0, or -1 and it is logged */
+int kam_env_init(void);
+void kam_env_destroy(void);
+
+/**
+ * Read the key ring file again, for every process.
+ * @param why  CR_RING_WHY_MAX bytes, filled on failure
+ * @return 0, or -1: the old ring stays in use
+ */
+int kam_env_reload(char *why);
+
+/** This process' environment with the newest ring and the time; NULL, logged,
+ * when OpenSSL fails. */
+const cr_env_t *kam_env(void);
+
+/* ---- statistics (kam_stat.c) ---------------------------------------------- */
+
+typedef enum kam_stat
+{
+	KAM_TOKENS_ISSUED,
+	KAM_TOKENS_ACCEPTED,
+	KAM_TOKENS_MISSING,
+	KAM_TOKENS_MALFORMED,
+	KAM_TOKENS_FORGED,
+	KAM_TOKENS_EXPIRED,
+	KAM_TOKENS_NOT_YET,
+	KAM_TOKENS_INSECURE,
+	KAM_KEYS_GIVEN,
+	KAM_KEYS_INSECURE,
+	KAM_STATES_SEALED,
+	KAM_SEALS_FAILED,
+	KAM_STATES_OPENED,
+	KAM_STATES_MALFORMED,
+	KAM_STATES_TOO_BIG,
+	KAM_STATES_DUPLICATE,
+	KAM_STATES_NOT_YOURS,
+	KAM_STATES_EXPIRED,
+	KAM_DIALOGS_RESUMED,
+	KAM_RESUMES_REFUSED,
+	KAM_SPLICED_IN,
+	KAM_SPLICED_OUT,
+	KAM_MAPS_MALFORMED,
+	KAM_MAPS_FORGED,
+	KAM_MAPS_EXPIRED,
+	KAM_MESSAGES_DROPPED,
+	KAM_RELOADS,
+	KAM_STAT_N,
+} kam_stat_t;
+
+int kam_stat_init(void);
+void kam_count(kam_stat_t stat);
+unsigned long kam_stat_value(kam_stat_t stat);
+const char *kam_stat_name(kam_stat_t stat);
+
+/* ---- the web session (kam_session.c) -------------------------------------- */
+
+/* What is known about the message at hand. */
+typedef struct kam_session
+{
+	int authenticated; /* resume_auth() accepted it */
+	int error;		   /* else why not, cr_err_t or KAM_EINSECURE */
+	cr_token_t token;
+	char issued[CR_TOKEN_MAX + 1]; /* by resume_issue() */
+} kam_session_t;
+
+#define KAM_EINSECURE (-100) /* a token or key on a transport that shows it */
+
+/** The session of the message, never NULL; empty for a new message. */
+kam_session_t *kam_session(struct sip_msg *msg);
+
+int ki_resume_issue(struct sip_msg *msg, str *sub);
+int ki_resume_issue_sid(struct sip_msg *msg, str *sub, str *sid);
+int ki_resume_auth(struct sip_msg *msg);
+int ki_resume_challenge(struct sip_msg *msg, str *realm);
+int ki_resume_key(struct sip_msg *msg);
+
+/** A word for an error of resume_auth(). */
+const char *kam_auth_word(int err);
+
+/* ---- the call state (kam_dialog.c) ---------------------------------------- */
+
+/* What resume_open() or resume_dialog() made of the message's Call-State. */
+typedef struct kam_opened
+{
+	int open;			/* state holds something */
+	int code;			/* status code to refuse with, 0: none */
+	const char *reason; /* its reason phrase */
+	cr_state_t state;
+	char mem[2]
+			[CR_STATE_JSON_MAX]; /* the strings of the state and its update */
+} kam_opened_t;
+
+/** As kam_session(). */
+kam_opened_t *kam_opened(struct sip_msg *msg);
+
+int ki_resume_seal(struct sip_msg *msg);
+int ki_resume_seal_session(struct sip_msg *msg, str *sub, str *sid);
+int ki_resume_open(struct sip_msg *msg);
+int ki_resume_dialog(struct sip_msg *msg);
+
+/* ---- the rest -------------------------------------------------------------- */
+
+int kam_edge_init(void);					   /* kam_edge.c */
+int kam_pv_parse_name(pv_spec_t *sp, str *in); /* kam_pv.c */
+int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res);
+extern rpc_export_t kam_rpc_cmds[]; /* kam_rpc.c */
+
+#endif

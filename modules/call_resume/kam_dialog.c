@@ -1,0 +1,568 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The call state in requests: sealing, opening, resuming. What has to happen to
+ * replies is left to callbacks of the transaction, so that the gateway keeps
+ * nothing once that is over.
+ */
+#include "kam.h"
+
+#include "../../core/data_lump.h"
+#include "../../core/dprint.h"
+#include "../../core/hash_func.h"
+#include "../../core/mem/mem.h"
+#include "../../core/mem/shm_mem.h"
+#include "../../core/msg_translator.h"
+#include "../../core/parser/parse_cseq.h"
+#include "../../core/parser/parse_from.h"
+#include "../../core/parser/parse_to.h"
+#include "../../modules/rr/loose.h"
+
+#include "jwe.h"
+#include "ref.h"
+#include "seal.h"
+#include "splice.h"
+
+#define ORDER_MAX 4096
+
+/* ---- header fields ----------------------------------------------------------- */
+
+static int add_header(struct sip_msg *msg, cr_span_t text)
+{
+	struct lump *anchor;
+	char *copy;
+
+	if(parse_headers(msg, HDR_EOH_F, 0) < 0)
+		return -1;
+	anchor = anchor_lump(msg, msg->unparsed - msg->buf, 0, 0);
+	if(anchor == NULL)
+		return -1;
+	copy = pkg_malloc(text.len);
+	if(copy == NULL) {
+		PKG_MEM_ERROR;
+		return -1;
+	}
+	memcpy(copy, text.s, text.len);
+	if(insert_new_lump_before(anchor, copy, (int)text.len, 0) == NULL) {
+		pkg_free(copy);
+		return -1;
+	}
+	return 0;
+}
+
+static int remove_headers(struct sip_msg *msg, cr_span_t name)
+{
+	struct hdr_field *h;
+
+	if(parse_headers(msg, HDR_EOH_F, 0) < 0)
+		return -1;
+	for(h = msg->headers; h != NULL; h = h->next) {
+		if(cr_span_eq_case(kam_span(h->name), name)
+				&& del_lump(msg, h->name.s - msg->buf, h->len, 0) == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+/* The only Call-State that leaves us is the one that we seal. */
+static int put_order(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t ref,
+		const cr_sip_t *request)
+{
+	static const char name[] = CR_HDR_STATE ": ";
+	char mem[ORDER_MAX];
+	cr_writer_t w = cr_writer(mem, sizeof(mem));
+	int len;
+
+	cr_put_str(&w, name);
+	len = cr_seal_order(
+			mem + w.len, sizeof(mem) - w.len - 2, purpose, ref, request);
+	if(len < 0)
+		return -1;
+	w.len += (size_t)len;
+	cr_put_str(&w, "\r\n");
+	if(remove_headers(msg, CR_SPAN(CR_HDR_STATE)) < 0)
+		return -1;
+	return add_header(msg, cr_written(&w));
+}
+
+/* ---- replies of a transaction -------------------------------------------------- */
+
+/* What the replies of a transaction need; in shared memory as long as it. */
+typedef struct pending
+{
+	cr_purpose_t purpose; /* 0: nothing to seal */
+	int in_dialog;		  /* the request has target and route set */
+	int resumed;		  /* the request came from resume_dialog() */
+	size_t ref_len;
+	char ref[];
+} pending_t;
+
+/* Give the client its route set: many peers do not copy Record-Route into the
+ * 2xx of a re-INVITE, but for the client it begins a dialog (RFC 3261 section
+ * 12.1.2). */
+static int put_record_routes(struct sip_msg *reply, const cr_sip_t *request)
+{
+	cr_span_t routes[CR_STATE_ROUTES_MAX], value;
+	char mem[ORDER_MAX];
+	cr_writer_t w = cr_writer(mem, sizeof(mem));
+	cr_value_iter_t it = {0};
+	int n = 0;
+
+	while(n < CR_STATE_ROUTES_MAX
+			&& cr_sip_next(request, CR_ROUTE, &it, &value))
+		routes[n++] = value;
+	while(n > 0) {
+		cr_put_str(&w, "Record-Route: ");
+		cr_put_span(&w, routes[--n]);
+		cr_put_str(&w, "\r\n");
+	}
+	if(cr_writer_end(&w) != CR_OK
+			|| remove_headers(reply, CR_SPAN("Record-Route")) < 0)
+		return -1;
+	return w.len > 0 ? add_header(reply, cr_written(&w)) : 0;
+}
+
+static void on_reply(struct cell *t, int type, struct tmcb_params *ps)
+{
+	static cr_sip_t request;
+	pending_t *p = *ps->param;
+	str *text = &(str){ps->req->buf, (int)ps->req->len};
+	int seal = p->purpose != 0 && ps->code >= 200;
+
+	(void)t;
+	(void)type;
+	if(ps->rpl == NULL || ps->rpl == FAKED_REPLY || ps->code <= 100)
+		return;
+	if(cr_sip_parse(&request, kam_span(*text)) != CR_OK) {
+		kam_count(KAM_SEALS_FAILED);
+		return;
+	}
+	if(p->resumed && put_record_routes(ps->rpl, &request) < 0)
+		LM_ERR("cannot write the route set of a resumed dialog\n");
+	if(seal
+			&& put_order(ps->rpl, p->purpose, (cr_span_t){p->ref, p->ref_len},
+					   p->in_dialog ? &request : NULL)
+					< 0) {
+		LM_ERR("cannot seal into a reply\n");
+		kam_count(KAM_SEALS_FAILED);
+	}
+}
+
+static void release_pending(void *p)
+{
+	shm_free(p);
+}
+
+static int watch_replies(
+		struct sip_msg *msg, const pending_t *what, cr_span_t ref)
+{
+	pending_t *p = shm_malloc(sizeof(*p) + ref.len);
+
+	if(p == NULL) {
+		SHM_MEM_ERROR;
+		return -1;
+	}
+	*p = *what;
+	p->ref_len = ref.len;
+	memcpy(p->ref, ref.s, ref.len);
+	if(kam_tm.register_tmcb(
+			   msg, 0, TMCB_RESPONSE_FWDED, on_reply, p, release_pending)
+			<= 0) {
+		LM_ERR("cannot watch the replies of a transaction\n");
+		shm_free(p);
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- resume_seal() -------------------------------------------------------------- */
+
+/* Put the session reference into our Record-Route. */
+static int put_ref(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t ref)
+{
+	char mem[CR_BOX_TEXT_MAX + 16];
+	cr_writer_t w = cr_writer(mem, sizeof(mem));
+	str param;
+
+	cr_put_str(&w, ";");
+	cr_put_str(&w,
+			purpose == CR_PURPOSE_CALLER ? CR_REF_PARAM_CALLER
+										 : CR_REF_PARAM_CALLEE);
+	cr_put_str(&w, "=");
+	cr_put_span(&w, ref);
+	if(cr_writer_end(&w) != CR_OK)
+		return -1;
+	param = kam_str(cr_written(&w));
+	return kam_rr.add_rr_param(msg, &param);
+}
+
+/* Seal a reference to the session, in text.
+ * @return its length or an error */
+static int make_ref(char *text, size_t max, struct sip_msg *msg,
+		cr_purpose_t purpose, cr_span_t kid, cr_span_t sub, cr_span_t sid)
+{
+	const cr_env_t *env = kam_env();
+	const cr_key_t *sealing, *client;
+	cr_ref_t ref = {.sub = sub, .sid = sid};
+
+	if(env == NULL || parse_headers(msg, HDR_CALLID_F, 0) < 0
+			|| msg->callid == NULL)
+		return CR_EINTERNAL;
+	sealing = cr_ring_sealing(env->ring, cr_now_s(env));
+	client = cr_ring_by_kid(env->ring, kid, cr_now_s(env));
+	if(client == NULL)
+		client = sealing;
+	if(sealing == NULL)
+		return CR_EKEY;
+	memcpy(ref.hint, client->hint, sizeof(ref.hint));
+	ref.start = (uint32_t)cr_now_s(env);
+	return cr_ref_seal(text, max, env->crypto, sealing, purpose,
+			kam_span(msg->callid->body), &ref);
+}
+
+static int seal_failed(const char *why)
+{
+	LM_ERR("%s\n", why);
+	kam_count(KAM_SEALS_FAILED);
+	return -1;
+}
+
+/* A new call of the client. */
+static int seal_caller(struct sip_msg *msg)
+{
+	kam_session_t *s = kam_session(msg);
+	pending_t what = {.purpose = CR_PURPOSE_CALLER};
+	char text[CR_BOX_TEXT_MAX];
+	int len;
+
+	if(!s->authenticated)
+		return seal_failed("resume_seal() on a new call needs a resume_auth()"
+						   " that was true, or the session as arguments");
+	len = make_ref(text, sizeof(text), msg, CR_PURPOSE_CALLER,
+			cr_span_str(s->token.kid), cr_span_str(s->token.sub),
+			cr_span_str(s->token.sid));
+	if(len < 0)
+		return seal_failed(cr_strerror(len));
+	cr_span_t ref = {text, (size_t)len};
+	if(put_ref(msg, CR_PURPOSE_CALLER, ref) < 0
+			|| watch_replies(msg, &what, ref) < 0)
+		return seal_failed("cannot prepare to seal");
+	return 1;
+}
+
+/* A new call to the client. */
+static int seal_callee(struct sip_msg *msg, cr_span_t sub, cr_span_t sid)
+{
+	char text[CR_BOX_TEXT_MAX];
+	int len = make_ref(
+			text, sizeof(text), msg, CR_PURPOSE_CALLEE, CR_SPAN(""), sub, sid);
+
+	if(len < 0)
+		return seal_failed(cr_strerror(len));
+	cr_span_t ref = {text, (size_t)len};
+	if(put_ref(msg, CR_PURPOSE_CALLEE, ref) < 0
+			|| put_order(msg, CR_PURPOSE_CALLEE, ref, NULL) < 0)
+		return seal_failed("cannot prepare to seal");
+	return 1;
+}
+
+/* The reference that our own Route brought back. */
+static int route_ref(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t *ref)
+{
+	str caller = str_init(CR_REF_PARAM_CALLER);
+	str callee = str_init(CR_REF_PARAM_CALLEE);
+	str value = STR_NULL;
+
+	if(kam_rr.get_route_param(
+			   msg, purpose == CR_PURPOSE_CALLER ? &caller : &callee, &value)
+			!= 0)
+		return 0;
+	*ref = kam_span(value);
+	return ref->len > 0;
+}
+
+/* In a dialog: the sender, if a client, wants the state in the 2xx; the
+ * receiver, if a client, needs to know a new remote target. */
+static int seal_in_dialog(struct sip_msg *msg)
+{
+	int method = msg->first_line.u.request.method_value;
+	int down = kam_rr.is_direction(msg, RR_FLOW_DOWNSTREAM) == 0;
+	cr_purpose_t from = down ? CR_PURPOSE_CALLER : CR_PURPOSE_CALLEE;
+	cr_purpose_t to = down ? CR_PURPOSE_CALLEE : CR_PURPOSE_CALLER;
+	pending_t what = {.purpose = from, .in_dialog = 1};
+	cr_span_t ref;
+	int done = 0;
+
+	if(method & (METHOD_ACK | METHOD_BYE | METHOD_CANCEL | METHOD_PRACK))
+		return -1;
+	if(route_ref(msg, from, &ref)) {
+		if(watch_replies(msg, &what, ref) < 0)
+			return seal_failed("cannot prepare to seal");
+		done = 1;
+	}
+	if((method & (METHOD_INVITE | METHOD_UPDATE)) && route_ref(msg, to, &ref)) {
+		if(put_order(msg, to, ref, NULL) < 0)
+			return seal_failed("cannot prepare to seal");
+		done = 1;
+	}
+	return done ? 1 : -1;
+}
+
+static int has_to_tag(struct sip_msg *msg)
+{
+	return parse_headers(msg, HDR_TO_F, 0) == 0 && msg->to != NULL
+			&& get_to(msg) != NULL && get_to(msg)->tag_value.len > 0;
+}
+
+static int is_new_invite(struct sip_msg *msg)
+{
+	return msg->first_line.u.request.method_value == METHOD_INVITE
+			&& !has_to_tag(msg);
+}
+
+int ki_resume_seal(struct sip_msg *msg)
+{
+	if(msg->first_line.type != SIP_REQUEST)
+		return seal_failed("resume_seal() is for requests");
+	if(has_to_tag(msg))
+		return seal_in_dialog(msg);
+	return is_new_invite(msg) ? seal_caller(msg) : -1;
+}
+
+int ki_resume_seal_session(struct sip_msg *msg, str *sub, str *sid)
+{
+	if(msg->first_line.type != SIP_REQUEST || !is_new_invite(msg))
+		return seal_failed(
+				"resume_seal(sub, sid) is for the INVITE of a new call");
+	return seal_callee(msg, kam_span(*sub), kam_span(*sid));
+}
+
+/* ---- resume_open() --------------------------------------------------------------- */
+
+kam_opened_t *kam_opened(struct sip_msg *msg)
+{
+	static kam_opened_t opened;
+	static unsigned msg_id;
+	static int msg_pid;
+
+	if(msg_id != msg->id || msg_pid != msg->pid) {
+		opened.open = opened.code = 0;
+		opened.reason = "";
+		msg_id = msg->id;
+		msg_pid = msg->pid;
+	}
+	return &opened;
+}
+
+static int refuse(
+		kam_opened_t *o, kam_stat_t stat, int code, const char *reason)
+{
+	kam_count(stat);
+	o->open = 0;
+	o->code = code;
+	o->reason = reason;
+	return -1;
+}
+
+static int refuse_malformed(kam_opened_t *o)
+{
+	return refuse(o, KAM_STATES_MALFORMED, 400,
+			"Call-State is not a JWE with dir and A256GCM");
+}
+
+/* One and the same answer for whatever does not open. */
+static int refuse_foreign(kam_opened_t *o)
+{
+	return refuse(
+			o, KAM_STATES_NOT_YOURS, 403, "Call-State is not of this session");
+}
+
+/* The value of the only Call-State. */
+static int find_state(kam_opened_t *o, struct sip_msg *msg, cr_span_t *value)
+{
+	struct hdr_field *h;
+	int n = 0;
+
+	if(parse_headers(msg, HDR_EOH_F, 0) < 0)
+		return refuse(o, KAM_STATES_MALFORMED, 400, "Bad header");
+	for(h = msg->headers; h != NULL; h = h->next) {
+		if(cr_span_eq_case(kam_span(h->name), CR_SPAN(CR_HDR_STATE))) {
+			*value = cr_span_trim(kam_span(h->body));
+			n++;
+		}
+	}
+	if(n == 0)
+		return refuse(o, KAM_STATES_MALFORMED, 400, "Call-State is missing");
+	if(n > 1)
+		return refuse(o, KAM_STATES_DUPLICATE, 400, "More than one Call-State");
+	if(value->len > CR_STATE_HDR_MAX)
+		return refuse(o, KAM_STATES_TOO_BIG, 400, "Call-State is over 8 KiB");
+	return 0;
+}
+
+/* Open one JWE with the key of the authenticated session: sub and sid come
+ * from the token, never from the state. */
+static int open_jwe(kam_opened_t *o, cr_state_t *st, char *mem,
+		const cr_env_t *env, const cr_token_t *token, cr_span_t jwe)
+{
+	cr_work_t *w = env->work;
+	uint8_t key[CR_KEY_LEN];
+	const cr_key_t *master;
+	char kid[CR_KID_MAX + 1];
+	int len = cr_jwe_kid(kid, jwe);
+
+	if(len != CR_OK)
+		return refuse_malformed(o);
+	master = cr_ring_by_kid(env->ring, cr_span_str(kid), cr_now_s(env));
+	if(master == NULL)
+		return refuse_foreign(o);
+	len = cr_client_key(key, env->crypto, master, cr_span_str(token->sub),
+			cr_span_str(token->sid));
+	if(len == CR_OK)
+		len = cr_jwe_open(w->json, sizeof(w->json), env->crypto, key, jwe);
+	cr_wipe(key, sizeof(key));
+	if(len < 0)
+		return refuse_foreign(o);
+	int err = cr_state_decode(
+			st, mem, CR_STATE_JSON_MAX, (cr_span_t){w->json, (size_t)len});
+	cr_wipe(w->json, (size_t)len);
+	if(err != CR_OK)
+		return refuse_malformed(o);
+	if(st->exp < cr_now_s(env))
+		return refuse(o, KAM_STATES_EXPIRED, 410, "Call-State is expired");
+	return 0;
+}
+
+static int open_state(kam_opened_t *o, const cr_env_t *env, struct sip_msg *msg)
+{
+	const cr_token_t *token = &kam_session(msg)->token;
+	static cr_state_t update;
+	cr_span_t value, jwe, up;
+	cr_addr_t a;
+
+	if(find_state(o, msg, &value) < 0)
+		return -1;
+	/* The grammar is that of an addr-spec with parameters. */
+	if(cr_addr_parse(&a, value) != CR_OK)
+		return refuse_malformed(o);
+	jwe = a.uri;
+	if(open_jwe(o, &o->state, o->mem[0], env, token, jwe) < 0)
+		return -1;
+	if(o->state.update)
+		return refuse_malformed(o);
+	if(cr_param_find(a.params, CR_STATE_PARAM_UPDATE, &up, NULL)
+			&& up.len > 0) {
+		if(open_jwe(o, &update, o->mem[1], env, token, up) < 0)
+			return -1;
+		if(cr_state_merge(&o->state, &update) != CR_OK)
+			return refuse_foreign(o);
+	}
+	if(o->state.local_tag.len == 0)
+		cr_param_find(a.params, CR_STATE_PARAM_TAG, &o->state.local_tag, NULL);
+	o->open = 1;
+	kam_count(KAM_STATES_OPENED);
+	return 0;
+}
+
+int ki_resume_open(struct sip_msg *msg)
+{
+	kam_opened_t *o = kam_opened(msg);
+	const cr_env_t *env = kam_env();
+
+	o->open = 0;
+	if(env == NULL)
+		return -1;
+	if(!kam_session(msg)->authenticated) {
+		LM_ERR("opening a state needs a resume_auth() that was true\n");
+		o->code = 500;
+		o->reason = "Server Internal Error";
+		return -1;
+	}
+	return open_state(o, env, msg) < 0 ? -1 : 1;
+}
+
+/* ---- resume_dialog() -------------------------------------------------------------- */
+
+/* The CANCEL of this INVITE and the ACK to a non-2xx come in N and without a
+ * state: let tm file the transaction where it will look for it then. */
+static int keep_hash(struct sip_msg *msg)
+{
+	if(parse_headers(msg, HDR_CALLID_F | HDR_CSEQ_F, 0) < 0
+			|| msg->callid == NULL || msg->cseq == NULL
+			|| get_cseq(msg) == NULL)
+		return -1;
+	msg->hash_index = hash(msg->callid->body, get_cseq(msg)->number);
+	msg->msg_flags |= FL_HASH_INDEX;
+	return 0;
+}
+
+/* What the script did to the message so far must not get lost. */
+static int apply_earlier_changes(struct sip_msg *msg)
+{
+	if(msg->add_rm == NULL && msg->body_lumps == NULL)
+		return 0;
+	return sip_msg_apply_changes(msg) == 1 ? 0 : -1;
+}
+
+static int refuse_resume(kam_opened_t *o, int err)
+{
+	switch(err) {
+		case CR_EMISSING:
+			return refuse(o, KAM_RESUMES_REFUSED, 400,
+					"Call-State needs the tag parameter");
+		case CR_EUNSUPPORTED:
+			return refuse(o, KAM_RESUMES_REFUSED, 400,
+					"Call-State in a dialog: it goes with a new INVITE");
+		case CR_EMALFORMED:
+			return refuse(o, KAM_RESUMES_REFUSED, 400,
+					"Call-State needs an INVITE with Contact and From tag");
+		case CR_ETOOBIG:
+			return refuse(o, KAM_RESUMES_REFUSED, 513, "Message Too Large");
+		default:
+			return refuse(o, KAM_RESUMES_REFUSED, 500, "Server Internal Error");
+	}
+}
+
+/* A Request-URI from a state must not hurt other modules either (some copy it
+ * into MAX_URI_SIZE bytes unchecked). */
+static int check_target(kam_opened_t *o)
+{
+	if(o->state.target.len < MAX_URI_SIZE - 128)
+		return 0;
+	return refuse(o, KAM_RESUMES_REFUSED, 414, "Request-URI Too Long");
+}
+
+static int splice(kam_opened_t *o, struct sip_msg *msg)
+{
+	static char out[BUF_SIZE - 64];
+	str text = {out, 0};
+
+	if(keep_hash(msg) < 0)
+		return refuse_resume(o, CR_EMALFORMED);
+	text.len = cr_splice_resume(out, sizeof(out), kam_env(), &o->state,
+			o->state.local_tag, (cr_span_t){msg->buf, msg->len});
+	if(text.len < 0)
+		return refuse_resume(o, text.len);
+	if(sip_msg_update_buffer(msg, &text) != 1)
+		return refuse_resume(o, CR_EINTERNAL);
+	return 0;
+}
+
+int ki_resume_dialog(struct sip_msg *msg)
+{
+	kam_opened_t *o = kam_opened(msg);
+	pending_t what = {.resumed = 1};
+
+	if(msg->first_line.type != SIP_REQUEST || apply_earlier_changes(msg) < 0) {
+		refuse_resume(o, CR_EINTERNAL);
+		return -1;
+	}
+	if(ki_resume_open(msg) < 0 || check_target(o) < 0 || splice(o, msg) < 0)
+		return -1;
+	if(watch_replies(msg, &what, CR_SPAN("")) < 0)
+		return refuse_resume(o, CR_EINTERNAL);
+	kam_count(KAM_DIALOGS_RESUMED);
+	LM_INFO("call %s: resumed by %s\n", o->state.id,
+			kam_session(msg)->token.sub);
+	return 1;
+}

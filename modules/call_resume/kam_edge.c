@@ -1,0 +1,122 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The network edge: every message passes here once on its way in, before any
+ * module or script has seen it, and once on its way out, after all of them.
+ */
+#include "kam.h"
+
+#include "../../core/config.h"
+#include "../../core/dprint.h"
+#include "../../core/events.h"
+#include "../../core/mem/mem.h"
+#include "../../core/tcp_options.h"
+
+#include "splice.h"
+
+/* Shorter than the smallest buffer that Kamailio receives into (BUF_SIZE, in
+ * which a WebSocket frame has up to 14 bytes in front of the message). */
+#define EDGE_MAX (BUF_SIZE - 64)
+
+static char out[EDGE_MAX];
+
+static void count_refused(int err)
+{
+	switch(err) {
+		case CR_OK:
+			return;
+		case CR_EEXPIRED:
+		case CR_EKEY:
+			kam_count(KAM_MAPS_EXPIRED);
+			break;
+		case CR_EFORGED:
+			kam_count(KAM_MAPS_FORGED);
+			break;
+		default:
+			kam_count(KAM_MAPS_MALFORMED);
+	}
+}
+
+static void report(const cr_edge_t *edge, kam_stat_t spliced, const char *where)
+{
+	count_refused(edge->refused);
+	if(edge->refused != CR_OK)
+		LM_NOTICE("%s: map refused: %s%s\n", where, cr_strerror(edge->refused),
+				edge->verdict == CR_DROP ? ", message dropped" : "");
+	if(edge->sealed)
+		kam_count(KAM_STATES_SEALED);
+	if(edge->verdict == CR_CHANGED)
+		kam_count(spliced);
+	if(edge->verdict == CR_DROP)
+		kam_count(KAM_MESSAGES_DROPPED);
+}
+
+static int edge_in(sr_event_param_t *evp)
+{
+	str *buf = (str *)evp->data;
+	const cr_env_t *env;
+	cr_edge_t edge;
+
+	if(!cr_edge_concerned(kam_span(*buf)) || (env = kam_env()) == NULL)
+		return 0;
+	edge = cr_edge_in(out, sizeof(out), env, kam_span(*buf));
+	report(&edge, KAM_SPLICED_IN, "in");
+	if(edge.verdict == CR_CHANGED) {
+		memcpy(buf->s, out, edge.len);
+		buf->s[edge.len] = '\0';
+		buf->len = (int)edge.len;
+	}
+	return 0;
+}
+
+/* Kamailio does not send a message whose buffer is gone. */
+static void drop(str *buf)
+{
+	pkg_free(buf->s);
+	buf->s = NULL;
+	buf->len = 0;
+}
+
+static int edge_out(sr_event_param_t *evp)
+{
+	str *buf = (str *)evp->data;
+	const cr_env_t *env;
+	cr_edge_t edge;
+	char *fresh;
+
+	if(buf->s == NULL || !cr_edge_concerned(kam_span(*buf))
+			|| (env = kam_env()) == NULL)
+		return 0;
+	edge = cr_edge_out(out, sizeof(out), env, kam_span(*buf));
+	report(&edge, KAM_SPLICED_OUT, "out");
+	if(edge.verdict == CR_DROP)
+		drop(buf);
+	if(edge.verdict != CR_CHANGED)
+		return 0;
+	fresh = pkg_malloc(edge.len + 1);
+	if(fresh == NULL) {
+		PKG_MEM_ERROR;
+		drop(buf);
+		return 0;
+	}
+	memcpy(fresh, out, edge.len);
+	fresh[edge.len] = '\0';
+	pkg_free(buf->s);
+	buf->s = fresh;
+	buf->len = (int)edge.len;
+	return 0;
+}
+
+int kam_edge_init(void)
+{
+	if(sr_event_register_cb(SREV_NET_DATA_IN, edge_in) < 0
+			|| sr_event_register_cb(SREV_NET_DATA_OUT, edge_out) < 0) {
+		LM_ERR("too many modules watch the network\n");
+		return -1;
+	}
+#ifdef USE_TCP
+	/* The buffer that a message came in is rewritten in place. */
+	tcp_set_clone_rcvbuf(1);
+#endif
+	return 0;
+}

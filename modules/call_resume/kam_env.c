@@ -1,0 +1,120 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The ring lives in shared memory, where a reload replaces it; each process
+ * works on a copy of its own that it takes when the generation has changed, so
+ * that no lock is taken per message.
+ */
+#include "kam.h"
+
+#include <sys/time.h>
+
+#include "../../core/dprint.h"
+#include "../../core/locking.h"
+#include "../../core/mem/shm_mem.h"
+
+typedef struct shared
+{
+	gen_lock_t lock;
+	volatile unsigned generation; /* changes with every ring */
+	cr_ring_t ring;
+} shared_t;
+
+static shared_t *shared;
+
+static cr_work_t work;
+static cr_ring_t ring;
+static unsigned generation;
+static cr_env_t env = {.ring = &ring, .work = &work};
+
+static int64_t clock_ms(void)
+{
+	struct timeval tv;
+
+	gettimeofday(&tv, NULL);
+	return (int64_t)tv.tv_sec * 1000 + tv.tv_usec / 1000;
+}
+
+static int load(cr_ring_t *out, char *why)
+{
+	cr_crypto_t *c = cr_crypto_new();
+	int err;
+
+	if(c == NULL) {
+		snprintf(why, CR_RING_WHY_MAX, "OpenSSL does not work");
+		return CR_EINTERNAL;
+	}
+	err = cr_ring_load(out, why, c, kam_config.key_ring, clock_ms() / 1000);
+	cr_crypto_free(c);
+	return err;
+}
+
+int kam_env_reload(char *why)
+{
+	cr_ring_t fresh;
+
+	if(load(&fresh, why) != CR_OK)
+		return -1;
+	lock_get(&shared->lock);
+	shared->ring = fresh;
+	shared->generation++;
+	lock_release(&shared->lock);
+	cr_wipe(&fresh, sizeof(fresh));
+	return 0;
+}
+
+int kam_env_init(void)
+{
+	char why[CR_RING_WHY_MAX];
+
+	shared = shm_malloc(sizeof(*shared));
+	if(shared == NULL) {
+		SHM_MEM_ERROR;
+		return -1;
+	}
+	memset(shared, 0, sizeof(*shared));
+	if(lock_init(&shared->lock) == NULL) {
+		LM_ERR("cannot make a lock\n");
+		return -1;
+	}
+	if(kam_env_reload(why) < 0) {
+		LM_ERR("%s\n", why);
+		return -1;
+	}
+	return 0;
+}
+
+void kam_env_destroy(void)
+{
+	cr_crypto_free(env.crypto);
+	env.crypto = NULL;
+	cr_wipe(&ring, sizeof(ring));
+	if(shared == NULL)
+		return;
+	lock_destroy(&shared->lock);
+	cr_wipe(shared, sizeof(*shared));
+	shm_free(shared);
+	shared = NULL;
+}
+
+static void take_ring(void)
+{
+	lock_get(&shared->lock);
+	ring = shared->ring;
+	generation = shared->generation;
+	lock_release(&shared->lock);
+}
+
+const cr_env_t *kam_env(void)
+{
+	if(env.crypto == NULL && (env.crypto = cr_crypto_new()) == NULL) {
+		LM_ERR("OpenSSL does not work\n");
+		return NULL;
+	}
+	if(generation != shared->generation)
+		take_ring();
+	env.now_ms = clock_ms();
+	env.state_ttl_s = kam_config.state_lifetime;
+	env.map_ttl_s = kam_config.map_lifetime;
+	return &env;
+}

@@ -1,0 +1,157 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * $resume(name)
+ */
+#include "kam.h"
+
+#include "../../core/dprint.h"
+
+typedef enum kam_pv
+{
+	PV_TOKEN,
+	PV_SUB,
+	PV_SID,
+	PV_EXP,
+	PV_KID,
+	PV_ERROR,
+	PV_CODE,
+	PV_REASON,
+	PV_ID,
+	PV_CALL_ID,
+	PV_ROLE,
+	PV_LOCAL_URI,
+	PV_LOCAL_TAG,
+	PV_REMOTE_URI,
+	PV_REMOTE_TAG,
+	PV_TARGET,
+	PV_CSEQ,
+	PV_START,
+	PV_AWAY,
+	PV_N,
+} kam_pv_t;
+
+static const char *const names[PV_N] = {
+		[PV_TOKEN] = "token",
+		[PV_SUB] = "sub",
+		[PV_SID] = "sid",
+		[PV_EXP] = "exp",
+		[PV_KID] = "kid",
+		[PV_ERROR] = "error",
+		[PV_CODE] = "code",
+		[PV_REASON] = "reason",
+		[PV_ID] = "id",
+		[PV_CALL_ID] = "call_id",
+		[PV_ROLE] = "role",
+		[PV_LOCAL_URI] = "local_uri",
+		[PV_LOCAL_TAG] = "local_tag",
+		[PV_REMOTE_URI] = "remote_uri",
+		[PV_REMOTE_TAG] = "remote_tag",
+		[PV_TARGET] = "target",
+		[PV_CSEQ] = "cseq",
+		[PV_START] = "start",
+		[PV_AWAY] = "away",
+};
+
+int kam_pv_parse_name(pv_spec_t *sp, str *in)
+{
+	for(int i = 0; i < PV_N; i++) {
+		if(!cr_span_eq(kam_span(*in), cr_span_str(names[i])))
+			continue;
+		sp->pvp.pvn.type = PV_NAME_INTSTR;
+		sp->pvp.pvn.u.isname.type = 0;
+		sp->pvp.pvn.u.isname.name.n = i;
+		return 0;
+	}
+	LM_ERR("there is no $resume(%.*s)\n", in->len, in->s);
+	return -1;
+}
+
+static int get_text(
+		struct sip_msg *msg, pv_param_t *param, pv_value_t *res, cr_span_t text)
+{
+	str s = kam_str(text);
+
+	if(text.len == 0)
+		return pv_get_null(msg, param, res);
+	return pv_get_strval(msg, param, res, &s);
+}
+
+static int get_session(struct sip_msg *msg, pv_param_t *param, pv_value_t *res,
+		const kam_session_t *s, int which)
+{
+	if(which == PV_TOKEN)
+		return get_text(msg, param, res, cr_span_str(s->issued));
+	if(which == PV_ERROR)
+		return get_text(msg, param, res, cr_span_str(kam_auth_word(s->error)));
+	if(!s->authenticated)
+		return pv_get_null(msg, param, res);
+	switch(which) {
+		case PV_SUB:
+			return get_text(msg, param, res, cr_span_str(s->token.sub));
+		case PV_SID:
+			return get_text(msg, param, res, cr_span_str(s->token.sid));
+		case PV_KID:
+			return get_text(msg, param, res, cr_span_str(s->token.kid));
+		default:
+			return pv_get_sintval(msg, param, res, (long)s->token.exp);
+	}
+}
+
+static int get_number(struct sip_msg *msg, pv_param_t *param, pv_value_t *res,
+		const cr_state_t *st, int which)
+{
+	const cr_env_t *env = kam_env();
+
+	if(which == PV_CSEQ)
+		return pv_get_sintval(msg, param, res, (long)st->cseq);
+	if(which == PV_START || env == NULL)
+		return pv_get_sintval(msg, param, res, (long)st->start);
+	return pv_get_sintval(
+			msg, param, res, (long)(cr_now_s(env) - st->iat / 1000));
+}
+
+static int get_state(struct sip_msg *msg, pv_param_t *param, pv_value_t *res,
+		const cr_state_t *st, int which)
+{
+	switch(which) {
+		case PV_ID:
+			return get_text(msg, param, res, cr_span_str(st->id));
+		case PV_CALL_ID:
+			return get_text(msg, param, res, st->call_id);
+		case PV_ROLE:
+			return get_text(msg, param, res,
+					cr_span_str(st->role == CR_CALLER ? "caller" : "callee"));
+		case PV_LOCAL_URI:
+			return get_text(msg, param, res, st->local_uri);
+		case PV_LOCAL_TAG:
+			return get_text(msg, param, res, st->local_tag);
+		case PV_REMOTE_URI:
+			return get_text(msg, param, res, st->remote_uri);
+		case PV_REMOTE_TAG:
+			return get_text(msg, param, res, st->remote_tag);
+		case PV_TARGET:
+			return get_text(msg, param, res, st->target);
+		default:
+			return get_number(msg, param, res, st, which);
+	}
+}
+
+int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
+{
+	int which = param->pvn.u.isname.name.n;
+	kam_opened_t *o;
+
+	if(msg == NULL)
+		return -1;
+	if(which <= PV_ERROR)
+		return get_session(msg, param, res, kam_session(msg), which);
+	o = kam_opened(msg);
+	if(which == PV_CODE && o->code != 0)
+		return pv_get_sintval(msg, param, res, o->code);
+	if(which == PV_REASON && o->code != 0)
+		return get_text(msg, param, res, cr_span_str(o->reason));
+	if(which <= PV_REASON || !o->open)
+		return pv_get_null(msg, param, res);
+	return get_state(msg, param, res, &o->state, which);
+}

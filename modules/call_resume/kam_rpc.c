@@ -1,0 +1,232 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * call_resume.* for kamcmd and JSON-RPC
+ */
+#include "kam.h"
+
+#include "../../core/dprint.h"
+
+#include "jwe.h"
+
+static void rpc_stats(rpc_t *rpc, void *ctx)
+{
+	void *h;
+
+	if(rpc->add(ctx, "{", &h) < 0)
+		return;
+	for(int i = 0; i < KAM_STAT_N; i++)
+		rpc->struct_add(h, "u", kam_stat_name(i), (unsigned)kam_stat_value(i));
+}
+
+static void rpc_keys(rpc_t *rpc, void *ctx)
+{
+	const cr_env_t *env = kam_env();
+	const cr_key_t *sealing;
+
+	if(env == NULL) {
+		rpc->fault(ctx, 500, "OpenSSL does not work");
+		return;
+	}
+	sealing = cr_ring_sealing(env->ring, cr_now_s(env));
+	for(int i = 0; i < env->ring->n_keys; i++) {
+		const cr_key_t *key = &env->ring->keys[i];
+		const char *use = key == sealing ? "seals and opens" : "opens";
+		void *h;
+
+		if(!cr_key_usable(key, cr_now_s(env)))
+			use = "retired";
+		if(rpc->add(ctx, "{", &h) < 0)
+			return;
+		rpc->struct_add(h, "ssu", "kid", key->kid, "use", use, "not_after",
+				(unsigned)key->not_after);
+	}
+}
+
+static void rpc_reload(rpc_t *rpc, void *ctx)
+{
+	char why[CR_RING_WHY_MAX];
+
+	if(kam_env_reload(why) < 0) {
+		LM_ERR("the old keys stay: %s\n", why);
+		rpc->fault(ctx, 500, "The old keys stay: %s", why);
+		return;
+	}
+	kam_count(KAM_RELOADS);
+	LM_NOTICE("key ring read again\n");
+	rpc_keys(rpc, ctx);
+}
+
+static void rpc_issue(rpc_t *rpc, void *ctx)
+{
+	const cr_env_t *env = kam_env();
+	char text[CR_TOKEN_MAX + 1];
+	cr_token_t token = {0};
+	str sub = STR_NULL, sid = STR_NULL;
+	int ttl_s = kam_config.token_lifetime, len = CR_EMALFORMED;
+	int n = rpc->scan(ctx, "S*Sd", &sub, &sid, &ttl_s);
+	void *h;
+
+	if(n < 1) {
+		rpc->fault(ctx, 400, "Say: call_resume.issue sub [sid [seconds]]");
+		return;
+	}
+	if(sid.len == 1 && sid.s[0] == '.')
+		sid.len = 0;
+	if(env != NULL && ttl_s > 0 && sub.len <= CR_SUB_MAX
+			&& sid.len <= CR_SID_MAX) {
+		memcpy(token.sub, sub.s, sub.len);
+		if(sid.len > 0)
+			memcpy(token.sid, sid.s, sid.len);
+		len = cr_token_issue(text, sizeof(text), &token, env->crypto, env->ring,
+				cr_now_s(env), ttl_s);
+	}
+	if(len < 0) {
+		rpc->fault(ctx, 400, "No token: %s", cr_strerror(len));
+		return;
+	}
+	kam_count(KAM_TOKENS_ISSUED);
+	if(rpc->add(ctx, "{", &h) < 0)
+		return;
+	rpc->struct_add(h, "sssu", "token", text, "sub", token.sub, "sid",
+			token.sid, "exp", (unsigned)token.exp);
+}
+
+/* ---- inspect ---------------------------------------------------------------- */
+
+static void inspect_token(
+		rpc_t *rpc, void *ctx, const cr_env_t *env, cr_span_t text)
+{
+	cr_token_t token;
+	int err = cr_token_verify(&token, env->crypto, env->ring, text,
+			cr_now_s(env), kam_config.clock_skew);
+	void *h;
+
+	if(rpc->add(ctx, "{", &h) < 0)
+		return;
+	rpc->struct_add(h, "ss", "kind", "token", "verdict",
+			err == CR_OK ? "accepted" : cr_strerror(err));
+	if(err == CR_OK)
+		rpc->struct_add(h, "ssu", "sub", token.sub, "sid", token.sid, "exp",
+				(unsigned)token.exp);
+}
+
+/* Open a state with the key of (sub, sid).
+ * @return CR_OK or why not; kid and st are filled in as far as it went */
+static int open_state(const cr_env_t *env, char kid[CR_KID_MAX + 1],
+		cr_state_t *st, char *mem, cr_span_t jwe, str *sub, str *sid)
+{
+	cr_work_t *w = env->work;
+	uint8_t key[CR_KEY_LEN];
+	const cr_key_t *master;
+	int len = cr_jwe_kid(kid, jwe);
+
+	if(len != CR_OK)
+		return len;
+	master = cr_ring_by_kid(env->ring, cr_span_str(kid), cr_now_s(env));
+	if(master == NULL)
+		return CR_EKEY;
+	if(sid->len == 0)
+		return CR_EMISSING;
+	len = cr_client_key(
+			key, env->crypto, master, kam_span(*sub), kam_span(*sid));
+	if(len == CR_OK)
+		len = cr_jwe_open(w->json, sizeof(w->json), env->crypto, key, jwe);
+	cr_wipe(key, sizeof(key));
+	if(len < 0)
+		return len;
+	len = cr_state_decode(
+			st, mem, CR_STATE_JSON_MAX, (cr_span_t){w->json, (size_t)len});
+	if(len == CR_OK && st->exp < cr_now_s(env))
+		len = CR_EEXPIRED;
+	return len;
+}
+
+static void add_text(rpc_t *rpc, void *h, const char *name, cr_span_t value)
+{
+	str s = kam_str(value);
+
+	rpc->struct_add(h, "S", name, &s);
+}
+
+static void add_state(rpc_t *rpc, void *h, const cr_state_t *st)
+{
+	rpc->struct_add(h, "sss", "form", st->update ? "update" : "full", "id",
+			st->id, "role", st->role == CR_CALLER ? "caller" : "callee");
+	add_text(rpc, h, "call_id", st->call_id);
+	add_text(rpc, h, "target", st->target);
+	if(!st->update) {
+		add_text(rpc, h, "local_uri", st->local_uri);
+		add_text(rpc, h, "remote_uri", st->remote_uri);
+		rpc->struct_add(h, "dd", "cseq", (int)st->cseq, "routes", st->n_routes);
+	}
+	rpc->struct_add(h, "uu", "sealed", (unsigned)(st->iat / 1000), "exp",
+			(unsigned)st->exp);
+}
+
+static void inspect_state(rpc_t *rpc, void *ctx, const cr_env_t *env,
+		cr_span_t text, str *sub, str *sid)
+{
+	static char mem[CR_STATE_JSON_MAX];
+	char kid[CR_KID_MAX + 1] = "";
+	cr_state_t st;
+	int err = open_state(env, kid, &st, mem, text, sub, sid);
+	const char *verdict = err == CR_OK ? "opens" : cr_strerror(err);
+	void *h;
+
+	if(err == CR_EMISSING)
+		verdict = "well-formed; give sub and sid to open it";
+	if(rpc->add(ctx, "{", &h) < 0)
+		return;
+	rpc->struct_add(h, "sss", "kind", "state", "kid", kid, "verdict", verdict);
+	if(err == CR_OK || err == CR_EEXPIRED)
+		add_state(rpc, h, &st);
+}
+
+static void rpc_inspect(rpc_t *rpc, void *ctx)
+{
+	const cr_env_t *env = kam_env();
+	str text = STR_NULL, sub = STR_NULL, sid = STR_NULL;
+	cr_span_t span;
+	int dots = 0;
+
+	if(env == NULL || rpc->scan(ctx, "S*SS", &text, &sub, &sid) < 1) {
+		rpc->fault(ctx, 400,
+				"Say: call_resume.inspect token-or-state"
+				" [sub sid]");
+		return;
+	}
+	span = kam_span(text);
+	const char *semi = memchr(span.s, ';', span.len);
+	if(semi != NULL)
+		span.len = (size_t)(semi - span.s);
+	for(size_t i = 0; i < span.len; i++)
+		dots += span.s[i] == '.';
+	if(dots == 2)
+		inspect_token(rpc, ctx, env, span);
+	else
+		inspect_state(rpc, ctx, env, span, &sub, &sid);
+}
+
+static const char *doc_stats[]
+		= {"The counters of the module since the start.", 0};
+static const char *doc_keys[] = {"The keys of the ring by their names, and what"
+								 " each is good for; never a key.",
+		0};
+static const char *doc_reload[]
+		= {"Read the key ring file again, for all processes.", 0};
+static const char *doc_issue[]
+		= {"Issue a token: sub [sid [seconds]]; sid . for a new session.", 0};
+static const char *doc_inspect[]
+		= {"What a token or a Call-State says and whether it would be accepted:"
+		   " text [sub sid].",
+				0};
+
+rpc_export_t kam_rpc_cmds[] = {
+		{"call_resume.stats", rpc_stats, doc_stats, 0},
+		{"call_resume.keys", rpc_keys, doc_keys, RET_ARRAY},
+		{"call_resume.reload", rpc_reload, doc_reload, RET_ARRAY},
+		{"call_resume.issue", rpc_issue, doc_issue, 0},
+		{"call_resume.inspect", rpc_inspect, doc_inspect, 0},
+		{0, 0, 0, 0},
+};

@@ -1,0 +1,258 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The web session of a request: who sent it (token), and its client key.
+ */
+#include "kam.h"
+
+#include "../../core/data_lump_rpl.h"
+#include "../../core/dprint.h"
+
+#include "base.h"
+
+#define BEARER "Bearer "
+
+kam_session_t *kam_session(struct sip_msg *msg)
+{
+	static kam_session_t session;
+	static unsigned msg_id;
+	static int msg_pid;
+
+	if(msg_id != msg->id || msg_pid != msg->pid) {
+		memset(&session, 0, sizeof(session));
+		msg_id = msg->id;
+		msg_pid = msg->pid;
+	}
+	return &session;
+}
+
+/* How each verdict on a token is counted, and called by $resume(error). */
+static const struct
+{
+	int err;
+	kam_stat_t stat;
+	const char *word;
+} verdicts[] = {
+		{CR_OK, KAM_TOKENS_ACCEPTED, "none"},
+		{CR_EMISSING, KAM_TOKENS_MISSING, "missing"},
+		{CR_EMALFORMED, KAM_TOKENS_MALFORMED, "malformed"},
+		{CR_ETOOBIG, KAM_TOKENS_MALFORMED, "malformed"},
+		{CR_EUNSUPPORTED, KAM_TOKENS_MALFORMED, "malformed"},
+		{CR_EFORGED, KAM_TOKENS_FORGED, "forged"},
+		{CR_EKEY, KAM_TOKENS_FORGED, "unknown-key"},
+		{CR_EEXPIRED, KAM_TOKENS_EXPIRED, "expired"},
+		{CR_ENOTYET, KAM_TOKENS_NOT_YET, "not-yet"},
+		{KAM_EINSECURE, KAM_TOKENS_INSECURE, "insecure"},
+};
+
+#define N_VERDICTS (sizeof(verdicts) / sizeof(verdicts[0]))
+
+const char *kam_auth_word(int err)
+{
+	for(size_t i = 0; i < N_VERDICTS; i++) {
+		if(verdicts[i].err == err)
+			return verdicts[i].word;
+	}
+	return "internal";
+}
+
+static void count_verdict(int err)
+{
+	for(size_t i = 0; i < N_VERDICTS; i++) {
+		if(verdicts[i].err == err)
+			kam_count(verdicts[i].stat);
+	}
+}
+
+/* Bearer credentials and client keys are secrets in the clear (RFC 6750
+ * section 5.3). */
+static int is_secure(const struct sip_msg *msg)
+{
+	return kam_config.allow_insecure || msg->rcv.proto == PROTO_TLS
+			|| msg->rcv.proto == PROTO_WSS;
+}
+
+/* ---- issue ---------------------------------------------------------------- */
+
+static int issue(struct sip_msg *msg, str *sub, const str *sid)
+{
+	kam_session_t *s = kam_session(msg);
+	const cr_env_t *env = kam_env();
+	cr_token_t token = {0};
+	int len = CR_EMALFORMED;
+
+	if(env == NULL)
+		return -1;
+	if(sub->len <= CR_SUB_MAX && (sid == NULL || sid->len <= CR_SID_MAX)) {
+		memcpy(token.sub, sub->s, sub->len);
+		if(sid != NULL)
+			memcpy(token.sid, sid->s, sid->len);
+		len = cr_token_issue(s->issued, sizeof(s->issued), &token, env->crypto,
+				env->ring, cr_now_s(env), kam_config.token_lifetime);
+	}
+	if(len < 0) {
+		s->issued[0] = '\0';
+		LM_ERR("no token for [%.*s]: %s\n", sub->len, sub->s, cr_strerror(len));
+		return -1;
+	}
+	kam_count(KAM_TOKENS_ISSUED);
+	return 1;
+}
+
+int ki_resume_issue(struct sip_msg *msg, str *sub)
+{
+	return issue(msg, sub, NULL);
+}
+
+int ki_resume_issue_sid(struct sip_msg *msg, str *sub, str *sid)
+{
+	return issue(msg, sub, sid);
+}
+
+/* ---- authenticate ---------------------------------------------------------- */
+
+/* The token of the first Authorization field of the Bearer scheme. */
+static cr_span_t bearer_of(struct sip_msg *msg)
+{
+	cr_span_t scheme = CR_SPAN(BEARER), none = {NULL, 0};
+	struct hdr_field *h;
+
+	if(parse_headers(msg, HDR_EOH_F, 0) < 0)
+		return none;
+	for(h = msg->headers; h != NULL; h = h->next) {
+		cr_span_t body = kam_span(h->body);
+
+		if(h->type == HDR_AUTHORIZATION_T
+				&& cr_span_eq_case(cr_span_sub(body, 0, scheme.len), scheme))
+			return cr_span_trim(cr_span_sub(body, scheme.len, body.len));
+	}
+	return none;
+}
+
+static int authenticate(struct sip_msg *msg, kam_session_t *s)
+{
+	const cr_env_t *env = kam_env();
+	cr_span_t jwt = bearer_of(msg);
+
+	if(env == NULL)
+		return CR_EINTERNAL;
+	if(jwt.len == 0)
+		return CR_EMISSING;
+	if(!is_secure(msg))
+		return KAM_EINSECURE;
+	return cr_token_verify(&s->token, env->crypto, env->ring, jwt,
+			cr_now_s(env), kam_config.clock_skew);
+}
+
+int ki_resume_auth(struct sip_msg *msg)
+{
+	kam_session_t *s = kam_session(msg);
+
+	s->error = authenticate(msg, s);
+	s->authenticated = s->error == CR_OK;
+	count_verdict(s->error);
+	if(s->authenticated)
+		return 1;
+	return s->error == KAM_EINSECURE ? -20 : s->error - 1;
+}
+
+/* ---- challenge -------------------------------------------------------------- */
+
+/* error and error_description of RFC 6750 section 3; RFC 8898 section 2.1
+ * leaves both out where no credentials were given. */
+static void put_error(cr_writer_t *w, int err)
+{
+	if(err == CR_OK || err == CR_EMISSING)
+		return;
+	cr_put_str(w, ", error=\"invalid_token\", error_description=\"");
+	cr_put_str(w, kam_auth_word(err));
+	cr_put_str(w, "\"");
+}
+
+int ki_resume_challenge(struct sip_msg *msg, str *realm)
+{
+	char mem[512];
+	cr_writer_t w = cr_writer(mem, sizeof(mem));
+	str unauthorized = str_init("Unauthorized");
+	str insecure = str_init("Secure Transport Required");
+	int err = kam_session(msg)->error;
+
+	if(err == KAM_EINSECURE)
+		return kam_sl.freply(msg, 403, &insecure) < 0 ? -1 : 1;
+	if(memchr(realm->s, '"', realm->len) != NULL
+			|| memchr(realm->s, '\\', realm->len) != NULL) {
+		LM_ERR("a realm must not have quotes in it\n");
+		return -1;
+	}
+	cr_put_str(&w, "WWW-Authenticate: Bearer realm=\"");
+	cr_put_span(&w, kam_span(*realm));
+	cr_put_str(&w, "\"");
+	put_error(&w, err);
+	cr_put_str(&w, "\r\n");
+	if(cr_writer_end(&w) != CR_OK) {
+		LM_ERR("the realm is too long\n");
+		return -1;
+	}
+	if(add_lump_rpl(msg, mem, (int)w.len, LUMP_RPL_HDR) == NULL)
+		return -1;
+	return kam_sl.freply(msg, 401, &unauthorized) < 0 ? -1 : 1;
+}
+
+/* ---- client key -------------------------------------------------------------- */
+
+/* Call-State-Key: kid=...;key=...;exp=... */
+static int put_key_header(
+		cr_writer_t *w, const cr_env_t *env, const cr_token_t *token)
+{
+	const cr_key_t *master
+			= cr_ring_by_kid(env->ring, cr_span_str(token->kid), cr_now_s(env));
+	uint8_t key[CR_KEY_LEN];
+	char text[CR_B64_LEN(CR_KEY_LEN)];
+	int err;
+
+	if(master == NULL)
+		master = cr_ring_sealing(env->ring, cr_now_s(env));
+	if(master == NULL)
+		return CR_EKEY;
+	err = cr_client_key(key, env->crypto, master, cr_span_str(token->sub),
+			cr_span_str(token->sid));
+	if(err == CR_OK) {
+		cr_b64_encode(text, sizeof(text), key, sizeof(key));
+		cr_put_str(w, CR_HDR_KEY ": kid=");
+		cr_put_str(w, master->kid);
+		cr_put_str(w, ";key=");
+		cr_put_bytes(w, text, sizeof(text));
+		cr_put_str(w, ";exp=");
+		cr_put_uint(w, (uint64_t)token->exp);
+		cr_put_str(w, "\r\n");
+		err = cr_writer_end(w);
+	}
+	cr_wipe(key, sizeof(key));
+	cr_wipe(text, sizeof(text));
+	return err;
+}
+
+int ki_resume_key(struct sip_msg *msg)
+{
+	kam_session_t *s = kam_session(msg);
+	const cr_env_t *env = kam_env();
+	char mem[256];
+	cr_writer_t w = cr_writer(mem, sizeof(mem));
+	int ret = -1;
+
+	if(env == NULL || !s->authenticated) {
+		LM_ERR("resume_key() needs a resume_auth() that was true\n");
+		return -1;
+	}
+	if(!is_secure(msg)) {
+		kam_count(KAM_KEYS_INSECURE);
+		return -20;
+	}
+	if(put_key_header(&w, env, &s->token) == CR_OK
+			&& add_lump_rpl(msg, mem, (int)w.len, LUMP_RPL_HDR) != NULL) {
+		kam_count(KAM_KEYS_GIVEN);
+		ret = 1;
+	}
+	cr_wipe(mem, sizeof(mem));
+	return ret;
+}
