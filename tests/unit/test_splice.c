@@ -1,0 +1,859 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The splice as a conversation: a client that comes back as N, the gateway's
+ * two edges, and a peer that knows O. The gateway between the edges is left
+ * out, but for its own Via.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memmem */
+#endif
+#include "helper.h"
+
+#include "jwe.h"
+#include "seal.h"
+#include "splice.h"
+
+#define OUT_MAX 16384
+
+static cr_work_t work;
+static cr_env_t env;
+static cr_state_t call;
+static char buf[4][OUT_MAX];
+static cr_sip_t m;
+
+static const char resume_invite[]
+		= "INVITE sip:bob@gw SIP/2.0\r\n"
+		  "Via: SIP/2.0/WS x.invalid;branch=z9hG4bKr1\r\n"
+		  "From: \"Alice\" <sip:alice@example.com>;tag=n-tag\r\n"
+		  "To: <sip:bob@example.com>\r\n"
+		  "Call-ID: n-1\r\n"
+		  "Route: <sip:gw;lr>\r\n"
+		  "CSeq: 5 INVITE\r\n"
+		  "Authorization: Bearer x.y.z\r\n"
+		  "Contact: <sip:alice@x.invalid;transport=ws>;ob\r\n"
+		  "Call-State: abc\r\n"
+		  "Content-Length: 0\r\n\r\n";
+
+static int fixture(void **state)
+{
+	if(setup(state) != 0)
+		return -1;
+	env = (cr_env_t){.crypto = crypto,
+			.ring = &ring,
+			.work = &work,
+			.now_ms = NOW * 1000,
+			.state_ttl_s = 3600,
+			.map_ttl_s = 3600};
+	call = (cr_state_t){
+			.id = "0123456789abcdef0123456789abcdef",
+			.call_id = CR_SPAN("o-1@peer"),
+			.local_uri = CR_SPAN("sip:alice@example.com"),
+			.local_tag = CR_SPAN("o-tag"),
+			.remote_uri = CR_SPAN("sip:bob@example.com"),
+			.remote_tag = CR_SPAN("p-tag"),
+			.target = CR_SPAN("sip:bob@10.0.0.9:5070"),
+			.routes = {CR_SPAN("sip:gw;lr"), CR_SPAN("sip:proxy;lr")},
+			.n_routes = 2,
+			.cseq = 41,
+			.iat = NOW * 1000,
+			.exp = NOW + 3600,
+	};
+	return 0;
+}
+
+static void assert_span(cr_span_t s, const char *want)
+{
+	assert_text(s.s, (int)s.len, want);
+}
+
+static cr_span_t field(cr_hdr_t id)
+{
+	const cr_field_t *f = cr_sip_field(&m, id);
+
+	assert_non_null(f);
+	return f->value;
+}
+
+static cr_span_t parsed(const char *text, size_t len)
+{
+	assert_int_equal(cr_sip_parse(&m, (cr_span_t){text, len}), CR_OK);
+	return (cr_span_t){text, len};
+}
+
+/* Through one of the edges; what comes out is in buf[to] and in m. */
+static cr_span_t pass(
+		cr_edge_t (*edge)(char *, size_t, const cr_env_t *, cr_span_t), int to,
+		cr_span_t text)
+{
+	cr_edge_t r = edge(buf[to], OUT_MAX, &env, text);
+
+	assert_int_equal(r.refused, CR_OK);
+	assert_int_equal(r.verdict, CR_CHANGED);
+	return parsed(buf[to], r.len);
+}
+
+static cr_span_t text_of(int to, const char *format, ...)
+{
+	va_list ap;
+	int len;
+
+	va_start(ap, format);
+	len = vsnprintf(buf[to], OUT_MAX, format, ap);
+	va_end(ap);
+	assert_true(len > 0 && len < OUT_MAX);
+	return (cr_span_t){buf[to], (size_t)len};
+}
+
+static int has(cr_span_t text, const char *needle)
+{
+	return memmem(text.s, text.len, needle, strlen(needle)) != NULL;
+}
+
+/* The re-INVITE that the resume INVITE is turned into, in buf[0] and m. */
+static cr_span_t resumed(void)
+{
+	int len = cr_splice_resume(
+			buf[0], OUT_MAX, &env, &call, CR_SPAN(""), CR_SPAN(resume_invite));
+
+	assert_true(len > 0);
+	return parsed(buf[0], (size_t)len);
+}
+
+static char *copy_of(cr_span_t s)
+{
+	return strndup(s.s, s.len);
+}
+
+/* Via and Contact of the re-INVITE: what the peer holds of the client. */
+static char *client_via, *client_contact;
+
+static void learn(void)
+{
+	cr_addr_t a;
+
+	resumed();
+	free(client_via);
+	free(client_contact);
+	client_via = copy_of(field(CR_VIA));
+	assert_int_equal(cr_addr_parse(&a, field(CR_CONTACT)), CR_OK);
+	client_contact = copy_of(a.uri);
+}
+
+static cr_span_t reply_of_peer(int to, int code, const char *cseq)
+{
+	return text_of(to,
+			"SIP/2.0 %d Whatever\r\nVia: %s\r\n"
+			"From: <sip:alice@example.com>;tag=o-tag\r\n"
+			"To: <sip:bob@example.com>;tag=p-tag\r\nCall-ID: o-1@peer\r\n"
+			"CSeq: %s\r\nContact: <sip:bob@10.0.0.9:5071>\r\n\r\n",
+			code, client_via, cseq);
+}
+
+/* The tag by which the client knows the peer after its resume. */
+static char *n_remote_tag(void)
+{
+	pass(cr_edge_out, 1, reply_of_peer(0, 200, "1041 INVITE"));
+	return copy_of(cr_tag_of(field(CR_TO)));
+}
+
+/* ---- the resume INVITE ------------------------------------------------------ */
+
+static void the_invite_becomes_a_reinvite(void **state)
+{
+	cr_value_iter_t it = {0};
+	cr_span_t v, text = resumed();
+
+	(void)state;
+	assert_span(m.ruri, "sip:bob@10.0.0.9:5070");
+	assert_span(m.call_id, "o-1@peer");
+	assert_int_equal(m.cseq, 41 + CR_CSEQ_JUMP);
+	assert_span(field(CR_FROM), "\"Alice\" <sip:alice@example.com>;tag=o-tag");
+	assert_span(field(CR_TO), "<sip:bob@example.com>;tag=p-tag");
+	assert_true(cr_sip_next(&m, CR_ROUTE, &it, &v));
+	assert_span(v, "<sip:gw;lr>");
+	assert_true(cr_sip_next(&m, CR_ROUTE, &it, &v));
+	assert_span(v, "<sip:proxy;lr>");
+	assert_false(cr_sip_next(&m, CR_ROUTE, &it, &v));
+	assert_null(cr_sip_field(&m, CR_AUTHORIZATION));
+	assert_null(cr_sip_field(&m, CR_CALL_STATE));
+	assert_false(has(text, "n-1"));
+	assert_true(has(text, ";transport=ws;crm1="));
+	assert_true(has(text, "branch=z9hG4bKr1;crm1="));
+}
+
+static void cseq_grows_with_time(void **state)
+{
+	(void)state;
+	env.now_ms += 64000;
+	resumed();
+	assert_int_equal(m.cseq, 41 + CR_CSEQ_JUMP + 1000);
+	call.cseq = -1;
+	resumed();
+	assert_int_equal(m.cseq, CR_CSEQ_UNKNOWN + CR_CSEQ_JUMP + 1000);
+	call.iat = env.now_ms + 5000; /* another node's clock */
+	resumed();
+	assert_int_equal(m.cseq, CR_CSEQ_UNKNOWN + CR_CSEQ_JUMP);
+}
+
+static int resume_with(const char *text, const char *own_tag)
+{
+	return cr_splice_resume(buf[0], OUT_MAX, &env, &call, cr_span_str(own_tag),
+			cr_span_str(text));
+}
+
+static void an_invite_that_cannot_be_turned(void **state)
+{
+#define INVITE(to, contact)                                                    \
+	"INVITE sip:b SIP/2.0\r\nVia: SIP/2.0/UDP c\r\nFrom: <sip:a>;tag=1\r\n"    \
+	"To: " to "\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n" contact "\r\n"
+	(void)state;
+	assert_true(resume_with(INVITE("<sip:b>", "Contact: <sip:c>\r\n"), "") > 0);
+	assert_int_equal(
+			resume_with(INVITE("<sip:b>;tag=2", "Contact: <sip:c>\r\n"), ""),
+			CR_EUNSUPPORTED);
+	assert_int_equal(resume_with(INVITE("<sip:b>", ""), ""), CR_EMALFORMED);
+	assert_int_equal(resume_with("BYE x SIP/2.0\r\n\r\n", ""), CR_EMALFORMED);
+	call.local_tag.len = 0;
+	assert_int_equal(resume_with(INVITE("<sip:b>", "Contact: <sip:c>\r\n"), ""),
+			CR_EMISSING);
+	assert_true(
+			resume_with(INVITE("<sip:b>", "Contact: <sip:c>\r\n"), "own") > 0);
+	parsed(buf[0], strlen(buf[0]));
+	assert_span(cr_tag_of(field(CR_FROM)), "own");
+}
+
+static void without_a_usable_key(void **state)
+{
+	(void)state;
+	ring.n_keys = 0;
+	assert_int_equal(resume_with(resume_invite, ""), CR_EKEY);
+}
+
+static void other_uris_are_translated(void **state)
+{
+	cr_span_t text;
+	char *tag;
+
+	(void)state;
+	call.local_uri = CR_SPAN("sip:+4930@trunk;user=phone");
+	call.remote_uri = CR_SPAN("tel:+4940");
+	learn();
+	assert_span(
+			field(CR_FROM), "\"Alice\" <sip:+4930@trunk;user=phone>;tag=o-tag");
+	assert_span(field(CR_TO), "<tel:+4940>;tag=p-tag");
+	pass(cr_edge_out, 1, reply_of_peer(0, 200, "1041 INVITE"));
+	assert_span(field(CR_FROM), "<sip:alice@example.com>;tag=n-tag");
+	tag = copy_of(cr_tag_of(field(CR_TO)));
+	text = text_of(0,
+			"BYE sip:bob@10.0.0.9 SIP/2.0\r\nVia: SIP/2.0/UDP c\r\n"
+			"From: <sip:alice@example.com>;tag=n-tag\r\n"
+			"To: <sip:bob@example.com>;tag=%s\r\nCall-ID: n-1\r\n"
+			"CSeq: 6 BYE\r\n\r\n",
+			tag);
+	pass(cr_edge_in, 1, text);
+	assert_span(field(CR_FROM), "<sip:+4930@trunk;user=phone>;tag=o-tag");
+	assert_span(field(CR_TO), "<tel:+4940>;tag=p-tag");
+	free(tag);
+}
+
+/* ---- replies to the client ---------------------------------------------------- */
+
+static void a_2xx_begins_the_new_dialog(void **state)
+{
+	cr_span_t out;
+
+	(void)state;
+	learn();
+	out = pass(cr_edge_out, 1, reply_of_peer(0, 200, "1041 INVITE"));
+	assert_span(m.call_id, "n-1");
+	assert_int_equal(m.cseq, 5);
+	assert_span(cr_tag_of(field(CR_FROM)), "n-tag");
+	assert_true(has(cr_tag_of(field(CR_TO)), "p-tag" CR_MAP_TAG));
+	assert_span(field(CR_VIA), "SIP/2.0/WS x.invalid;branch=z9hG4bKr1");
+	assert_false(has(out, "o-1@peer"));
+	assert_false(has(out, "o-tag"));
+	assert_span(field(CR_CONTACT), "<sip:bob@10.0.0.9:5071>");
+}
+
+/* The client's ACK to these has to come in N, so its tag must have no map. */
+static void failures_and_100_have_a_plain_tag(void **state)
+{
+	static const int codes[] = {100, 300, 408, 481, 486, 488, 491, 500, 603};
+
+	(void)state;
+	learn();
+	for(size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		pass(cr_edge_out, 1, reply_of_peer(0, codes[i], "1041 INVITE"));
+		assert_span(m.call_id, "n-1");
+		assert_span(cr_tag_of(field(CR_TO)), "p-tag");
+	}
+	pass(cr_edge_out, 1, reply_of_peer(0, 183, "1041 INVITE"));
+	assert_true(has(cr_tag_of(field(CR_TO)), CR_MAP_TAG));
+}
+
+static void a_reply_that_cannot_be_translated_is_dropped(void **state)
+{
+	cr_edge_t r;
+
+	(void)state;
+	learn();
+	client_via[strlen(client_via) - 1] ^= 3;
+	r = cr_edge_out(
+			buf[1], OUT_MAX, &env, reply_of_peer(0, 200, "1041 INVITE"));
+	assert_int_equal(r.verdict, CR_DROP);
+	assert_int_not_equal(r.refused, CR_OK);
+	learn();
+	env.now_ms += 3601000;
+	r = cr_edge_out(
+			buf[1], OUT_MAX, &env, reply_of_peer(0, 200, "1041 INVITE"));
+	assert_int_equal(r.verdict, CR_DROP);
+	assert_int_equal(r.refused, CR_EEXPIRED);
+}
+
+/* A peer that answers with a map into a dialog that it does not belong to. */
+static void a_map_opens_in_its_own_dialog_only(void **state)
+{
+	cr_edge_t r;
+	cr_span_t text;
+
+	(void)state;
+	learn();
+	text = text_of(0,
+			"SIP/2.0 200 OK\r\nVia: %s\r\nFrom: <sip:a>;tag=o-tag\r\n"
+			"To: <sip:b>;tag=p-tag\r\nCall-ID: another\r\nCSeq: 1041 "
+			"INVITE\r\n\r\n",
+			client_via);
+	r = cr_edge_out(buf[1], OUT_MAX, &env, text);
+	assert_int_equal(r.verdict, CR_DROP);
+	assert_int_equal(r.refused, CR_EFORGED);
+}
+
+static void a_map_of_another_purpose_is_refused(void **state)
+{
+	const char *map;
+	cr_edge_t r;
+
+	(void)state;
+	learn();
+	map = strstr(client_contact, CR_MAP_PARAM);
+	r = cr_edge_out(buf[1], OUT_MAX, &env,
+			text_of(0,
+					"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP c%s\r\n"
+					"From: <sip:a>;tag=o-tag\r\nTo: <sip:b>;tag=p-tag\r\n"
+					"Call-ID: o-1@peer\r\nCSeq: 1041 INVITE\r\n\r\n",
+					map));
+	assert_int_equal(r.verdict, CR_DROP);
+	assert_int_equal(r.refused, CR_EFORGED);
+}
+
+/* ---- requests of the client ---------------------------------------------------- */
+
+static cr_span_t request_of_client(
+		int to, const char *method, const char *tag, const char *more)
+{
+	return text_of(to,
+			"%s sip:bob@10.0.0.9:5071 SIP/2.0\r\n"
+			"Via: SIP/2.0/WS x.invalid;branch=z9hG4bKr2\r\n"
+			"Route: <sip:gw;lr>\r\n"
+			"From: <sip:alice@example.com>;tag=n-tag\r\n"
+			"To: <sip:bob@example.com>;tag=%s\r\nCall-ID: n-1\r\n"
+			"CSeq: 6 %s\r\n%s\r\n",
+			method, tag, method, more);
+}
+
+static void client_requests_go_out_in_o(void **state)
+{
+	static const char *const methods[] = {"ACK", "BYE", "INVITE", "UPDATE",
+			"INFO", "OPTIONS", "REFER", "NOTIFY", "MESSAGE", "CANCEL", "PRACK"};
+	char *tag;
+
+	(void)state;
+	learn();
+	tag = n_remote_tag();
+	for(size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		cr_span_t out = pass(cr_edge_in, 1,
+				request_of_client(
+						0, methods[i], tag, "Contact: sip:alice@x;y=z\r\n"));
+		assert_span(m.call_id, "o-1@peer");
+		assert_int_equal(m.cseq, 6 + 41 + CR_CSEQ_JUMP - 5);
+		assert_span(cr_tag_of(field(CR_FROM)), "o-tag");
+		assert_span(cr_tag_of(field(CR_TO)), "p-tag");
+		assert_true(has(field(CR_VIA), ";crm1="));
+		assert_true(has(out, "Contact: <sip:alice@x;crm1="));
+		assert_true(has(out, ">;y=z\r\n"));
+		assert_false(has(out, "n-1"));
+	}
+	free(tag);
+}
+
+static void rack_is_shifted(void **state)
+{
+	char *tag;
+
+	(void)state;
+	learn();
+	tag = n_remote_tag();
+	pass(cr_edge_in, 1,
+			request_of_client(0, "PRACK", tag, "RAck: 776  5 INVITE\r\n"));
+	assert_span(field(CR_RACK), "776  1041 INVITE");
+	free(tag);
+}
+
+static void a_forged_tag_is_left_alone(void **state)
+{
+	cr_edge_t r;
+	char *tag;
+
+	(void)state;
+	learn();
+	tag = n_remote_tag();
+	for(size_t i = strlen("p-tag" CR_MAP_TAG); tag[i] != '\0'; i++) {
+		tag[i] = tag[i] == 'a' ? 'b' : 'a';
+		r = cr_edge_in(
+				buf[1], OUT_MAX, &env, request_of_client(0, "BYE", tag, ""));
+		assert_int_equal(r.verdict, CR_KEEP);
+		assert_int_not_equal(r.refused, CR_OK);
+		free(tag);
+		tag = n_remote_tag();
+	}
+	r = cr_edge_in(buf[1], OUT_MAX, &env,
+			request_of_client(0, "BYE", "p-tag" CR_MAP_TAG, ""));
+	assert_int_equal(r.verdict, CR_KEEP);
+	free(tag);
+}
+
+/* ---- requests of the peer ------------------------------------------------------- */
+
+static cr_span_t request_of_peer(int to, const char *method, const char *more)
+{
+	return text_of(to,
+			"%s %s SIP/2.0\r\nVia: SIP/2.0/UDP gw;branch=z9hG4bKg\r\n"
+			"From: <sip:bob@example.com>;tag=p-tag\r\n"
+			"To: <sip:alice@example.com>;tag=o-tag\r\nCall-ID: o-1@peer\r\n"
+			"CSeq: 3 %s\r\n%s\r\n",
+			method, client_contact, method, more);
+}
+
+static void peer_requests_arrive_in_n(void **state)
+{
+	char *tag;
+	cr_span_t out;
+
+	(void)state;
+	learn();
+	tag = n_remote_tag();
+	out = pass(cr_edge_out, 1, request_of_peer(0, "BYE", ""));
+	assert_span(m.ruri, "sip:alice@x.invalid;transport=ws");
+	assert_span(m.call_id, "n-1");
+	assert_int_equal(m.cseq, 3);
+	assert_span(cr_tag_of(field(CR_TO)), "n-tag");
+	assert_span(cr_tag_of(field(CR_FROM)), tag); /* as the 2xx gave it */
+	assert_false(has(out, "o-1@peer"));
+	free(tag);
+}
+
+static void the_client_answers_in_n(void **state)
+{
+	char *tag;
+
+	(void)state;
+	learn();
+	tag = n_remote_tag();
+	pass(cr_edge_in, 1,
+			text_of(0,
+					"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP gw\r\n"
+					"From: <sip:bob@example.com>;tag=%s\r\n"
+					"To: <sip:alice@example.com>;tag=n-tag\r\nCall-ID: n-1\r\n"
+					"CSeq: 3 INVITE\r\nContact: <sip:alice@x.invalid>\r\n\r\n",
+					tag));
+	assert_span(m.call_id, "o-1@peer");
+	assert_int_equal(m.cseq, 3);
+	assert_span(cr_tag_of(field(CR_FROM)), "p-tag");
+	assert_span(cr_tag_of(field(CR_TO)), "o-tag");
+	assert_span(field(CR_VIA), "SIP/2.0/UDP gw");
+	assert_true(has(field(CR_CONTACT), ";crm1="));
+	free(tag);
+}
+
+/* A redirection names somebody else. */
+static void the_contact_of_a_302_is_left_alone(void **state)
+{
+	char *tag;
+
+	(void)state;
+	learn();
+	tag = n_remote_tag();
+	pass(cr_edge_in, 1,
+			text_of(0,
+					"SIP/2.0 302 Moved\r\nVia: SIP/2.0/UDP gw\r\n"
+					"From: <sip:bob@example.com>;tag=%s\r\n"
+					"To: <sip:alice@example.com>;tag=n-tag\r\nCall-ID: n-1\r\n"
+					"CSeq: 3 INVITE\r\nContact: <sip:carol@y>\r\n\r\n",
+					tag));
+	assert_span(m.call_id, "o-1@peer");
+	assert_span(field(CR_CONTACT), "<sip:carol@y>");
+	free(tag);
+}
+
+static void with_a_route_left_another_gateway_translates(void **state)
+{
+	cr_edge_t r;
+
+	(void)state;
+	learn();
+	r = cr_edge_out(buf[1], OUT_MAX, &env,
+			request_of_peer(0, "BYE", "Route: <sip:gw2;lr>\r\n"));
+	assert_int_equal(r.verdict, CR_KEEP);
+	assert_int_equal(r.refused, CR_OK);
+}
+
+static void a_stranger_with_the_contact_is_not_translated(void **state)
+{
+	cr_edge_t r;
+
+	(void)state;
+	learn();
+	r = cr_edge_out(buf[1], OUT_MAX, &env,
+			text_of(0,
+					"BYE %s SIP/2.0\r\nVia: SIP/2.0/UDP gw\r\n"
+					"From: <sip:eve@x>;tag=e\r\nTo: <sip:a@b>;tag=z\r\n"
+					"Call-ID: eve\r\nCSeq: 3 BYE\r\n\r\n",
+					client_contact));
+	assert_int_equal(r.verdict, CR_KEEP);
+	assert_int_equal(r.refused, CR_EFORGED);
+}
+
+/* ---- dialogs named elsewhere ------------------------------------------------------ */
+
+static void names_of_n_become_names_of_o(void **state)
+{
+	char *tag;
+	char more[2048];
+
+	(void)state;
+	learn();
+	tag = n_remote_tag();
+	snprintf(more, sizeof(more),
+			"Target-Dialog: n-1;local-tag=n-tag;remote-tag=%s\r\n"
+			"Replaces: n-1;to-tag=%s;from-tag=n-tag;early-only\r\n"
+			"Refer-To: <sip:bob@h?X=1&Replaces=n-1%%3Bto-tag%%3D%s%%3Bfrom-tag"
+			"%%3Dn-tag>\r\n",
+			tag, tag, tag);
+	/* in another dialog, which is not spliced */
+	pass(cr_edge_in, 1,
+			text_of(0,
+					"REFER sip:carol@h SIP/2.0\r\nVia: SIP/2.0/UDP c\r\n"
+					"From: <sip:a>;tag=f\r\nTo: <sip:c>;tag=t\r\n"
+					"Call-ID: other\r\nCSeq: 1 REFER\r\n%s\r\n",
+					more));
+	assert_span(m.call_id, "other");
+	assert_span(field(CR_TARGET_DIALOG),
+			"o-1@peer;local-tag=o-tag;remote-tag=p-tag");
+	assert_span(field(CR_REPLACES),
+			"o-1@peer;to-tag=p-tag;from-tag=o-tag;early-only");
+	assert_span(field(CR_REFER_TO),
+			"<sip:bob@h?X=1&Replaces=o-1%40peer%3Bto-tag%3Dp-tag%3Bfrom-tag"
+			"%3Do-tag>");
+	free(tag);
+}
+
+static void replaces_of_o_becomes_replaces_of_n(void **state)
+{
+	char *tag, want[2048];
+
+	(void)state;
+	learn();
+	tag = n_remote_tag();
+	pass(cr_edge_out, 1,
+			text_of(0,
+					"INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP gw\r\n"
+					"From: <sip:carol@x>;tag=c\r\nTo: <sip:a@b>\r\n"
+					"Call-ID: carols\r\nCSeq: 3 INVITE\r\n"
+					"Replaces: o-1@peer;to-tag=o-tag;from-tag=p-tag\r\n\r\n",
+					client_contact));
+	assert_span(m.call_id, "carols");
+	assert_span(m.ruri, "sip:alice@x.invalid;transport=ws");
+	snprintf(want, sizeof(want), "n-1;to-tag=n-tag;from-tag=%s", tag);
+	assert_span(field(CR_REPLACES), want);
+	free(tag);
+}
+
+/* ---- sealing at the edge ------------------------------------------------------------ */
+
+static cr_span_t session_ref(int to, cr_purpose_t purpose, const char *call_id)
+{
+	cr_ref_t ref = {.start = 1234,
+			.sub = CR_SPAN("sip:alice@example.com"),
+			.sid = CR_SPAN("s1")};
+	int len;
+
+	memcpy(ref.hint, ring.keys[0].hint, sizeof(ref.hint));
+	len = cr_ref_seal(buf[to], OUT_MAX - 1, crypto, &ring.keys[0], purpose,
+			cr_span_str(call_id), &ref);
+	assert_true(len > 0);
+	buf[to][len] = '\0';
+	return (cr_span_t){buf[to], (size_t)len};
+}
+
+static char opened_mem[CR_STATE_JSON_MAX];
+
+static void open_sealed(cr_state_t *st)
+{
+	uint8_t key[CR_KEY_LEN];
+	char json[CR_STATE_JSON_MAX];
+	cr_span_t v = field(CR_CALL_STATE);
+	const char *semi = memchr(v.s, ';', v.len);
+	int len;
+
+	if(semi != NULL)
+		v.len = (size_t)(semi - v.s);
+	assert_int_equal(cr_client_key(key, crypto, &ring.keys[0],
+							 CR_SPAN("sip:alice@example.com"), CR_SPAN("s1")),
+			CR_OK);
+	len = cr_jwe_open(json, sizeof(json), crypto, key, v);
+	assert_true(len > 0);
+	assert_int_equal(cr_state_decode(st, opened_mem, sizeof(opened_mem),
+							 (cr_span_t){json, (size_t)len}),
+			CR_OK);
+}
+
+static void the_first_200_is_sealed(void **state)
+{
+	cr_state_t st;
+	cr_span_t ref = session_ref(2, CR_PURPOSE_CALLER, "o-1@peer");
+
+	(void)state;
+	pass(cr_edge_out, 1,
+			text_of(0,
+					"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP c\r\n"
+					"Record-Route: <sip:proxy;lr>\r\nRecord-Route: "
+					"<sip:gw;lr>\r\n"
+					"From: <sip:alice@example.com>;tag=o-tag\r\n"
+					"To: <sip:bob@example.com>;tag=p-tag\r\n"
+					"Call-ID: o-1@peer\r\nCSeq: 41 INVITE\r\n"
+					"Contact: <sip:bob@10.0.0.9:5070>\r\n"
+					"Call-State: crm1 a %.*s\r\n\r\n"
+					"v=0\r\nm=audio 9 RTP/AVP 0\r\na=sendonly\r\n",
+					(int)ref.len, ref.s));
+	open_sealed(&st);
+	assert_int_equal(st.update, 0);
+	assert_int_equal(st.role, CR_CALLER);
+	assert_span(st.call_id, "o-1@peer");
+	assert_span(st.local_tag, "o-tag");
+	assert_span(st.remote_tag, "p-tag");
+	assert_span(st.target, "sip:bob@10.0.0.9:5070");
+	assert_int_equal(st.n_routes, 2);
+	assert_span(st.routes[0], "sip:gw;lr");
+	assert_span(st.routes[1], "sip:proxy;lr");
+	assert_int_equal(st.cseq, 41);
+	assert_int_equal(st.start, 1234);
+	assert_int_equal(st.exp, NOW + 3600);
+	assert_int_equal(st.n_media, 1);
+	assert_span(st.media[0].direction, "recvonly");
+}
+
+/* After a resume the state is O's, though the client gets the reply in N. */
+static void a_spliced_reply_seals_o(void **state)
+{
+	cr_state_t st;
+	cr_span_t ref;
+
+	(void)state;
+	learn();
+	ref = session_ref(2, CR_PURPOSE_CALLER, "o-1@peer");
+	pass(cr_edge_out, 1,
+			text_of(0,
+					"SIP/2.0 200 OK\r\nVia: %s\r\n"
+					"From: <sip:alice@example.com>;tag=o-tag\r\n"
+					"To: <sip:bob@example.com>;tag=p-tag\r\n"
+					"Call-ID: o-1@peer\r\nCSeq: 1042 INFO\r\n"
+					"Call-State: crm1 a %.*s sip:bob@9 sip:gw;lr "
+					"sip:p2;lr\r\n\r\n",
+					client_via, (int)ref.len, ref.s));
+	assert_span(m.call_id, "n-1");
+	open_sealed(&st);
+	assert_span(st.call_id, "o-1@peer");
+	assert_span(st.local_tag, "o-tag");
+	assert_int_equal(st.cseq, 1042);
+	assert_span(st.target, "sip:bob@9");
+	assert_int_equal(st.n_routes, 2);
+	assert_span(st.routes[1], "sip:p2;lr");
+	assert_int_equal(st.n_media, 0);
+}
+
+static void the_callee_gets_it_in_the_invite(void **state)
+{
+	cr_state_t st;
+	cr_span_t ref = session_ref(2, CR_PURPOSE_CALLEE, "o-2");
+
+	(void)state;
+	pass(cr_edge_out, 1,
+			text_of(0,
+					"INVITE sip:alice@c SIP/2.0\r\nVia: SIP/2.0/UDP gw\r\n"
+					"Record-Route: <sip:gw;lr>, <sip:proxy;lr>\r\n"
+					"From: <sip:bob@example.com>;tag=p-tag\r\n"
+					"To: <sip:alice@example.com>\r\n"
+					"Call-ID: o-2\r\nCSeq: 1 INVITE\r\n"
+					"Contact: <sip:bob@10.0.0.9:5070>\r\n"
+					"Call-State: crm1 b %.*s\r\n\r\n",
+					(int)ref.len, ref.s));
+	open_sealed(&st);
+	assert_int_equal(st.update, 0);
+	assert_int_equal(st.role, CR_CALLEE);
+	assert_int_equal(st.local_tag.len, 0);
+	assert_span(st.local_uri, "sip:alice@example.com");
+	assert_span(st.remote_tag, "p-tag");
+	assert_int_equal(st.cseq, -1);
+	assert_span(st.routes[0], "sip:gw;lr");
+	assert_span(st.routes[1], "sip:proxy;lr");
+}
+
+static void a_target_refresh_of_the_peer_is_an_update(void **state)
+{
+	cr_state_t st;
+	cr_span_t ref;
+	char more[1024];
+
+	(void)state;
+	learn();
+	ref = session_ref(2, CR_PURPOSE_CALLER, "o-1@peer");
+	snprintf(more, sizeof(more),
+			"Contact: <sip:bob@10.0.0.10>\r\nCall-State: crm1 a %.*s\r\n",
+			(int)ref.len, ref.s);
+	pass(cr_edge_out, 1, request_of_peer(0, "INVITE", more));
+	assert_true(has(field(CR_CALL_STATE), ";update"));
+	open_sealed(&st);
+	assert_int_equal(st.update, 1);
+	assert_span(st.target, "sip:bob@10.0.0.10");
+	assert_span(st.call_id, "o-1@peer");
+}
+
+static void an_order_that_fails_does_not_get_out(void **state)
+{
+	cr_edge_t r;
+	cr_span_t ref = session_ref(2, CR_PURPOSE_CALLEE, "of another call");
+
+	(void)state;
+	r = cr_edge_out(buf[1], OUT_MAX, &env,
+			text_of(0,
+					"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP c\r\n"
+					"From: <sip:a>;tag=1\r\nTo: <sip:b>;tag=2\r\n"
+					"Call-ID: o-1\r\nCSeq: 41 INVITE\r\n"
+					"Contact: <sip:b>\r\nCall-State: crm1 a %.*s\r\n\r\n",
+					(int)ref.len, ref.s));
+	assert_int_equal(r.verdict, CR_CHANGED);
+	assert_int_equal(r.sealed, 0);
+	assert_int_equal(r.refused, CR_EFORGED);
+	parsed(buf[1], r.len);
+	assert_null(cr_sip_field(&m, CR_CALL_STATE));
+}
+
+static void an_order_from_outside_does_not_get_in(void **state)
+{
+	static const char *const tags[] = {"1", "1.crm1.forged"};
+
+	(void)state;
+	for(int i = 0; i < 2; i++) {
+		cr_edge_t r = cr_edge_in(buf[1], OUT_MAX, &env,
+				text_of(0,
+						"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP c\r\n"
+						"From: <sip:a>;tag=%s\r\nTo: <sip:b>;tag=2\r\n"
+						"Call-ID: o-1\r\nCSeq: 41 INVITE\r\n"
+						"Call-State: a.b.c.d.e\r\n"
+						"Call-State: crm1 a xyz\r\n\r\n",
+						tags[i]));
+
+		assert_int_equal(r.verdict, CR_CHANGED);
+		assert_int_equal(r.refused, i == 0 ? CR_OK : CR_EMALFORMED);
+		assert_false(has(parsed(buf[1], r.len), "crm1 a xyz"));
+		assert_span(field(CR_CALL_STATE), "a.b.c.d.e");
+	}
+}
+
+static void others_are_not_looked_at(void **state)
+{
+	(void)state;
+	assert_false(cr_edge_concerned(CR_SPAN("OPTIONS sip:x SIP/2.0\r\n")));
+	assert_false(cr_edge_concerned((cr_span_t){"", 0}));
+	assert_true(cr_edge_concerned(CR_SPAN("x;crm1=")));
+}
+
+/* Every cut of every message of a call: nothing breaks, and what comes out in
+ * spite of it is not O in front of the client. */
+static void truncated_messages(void **state)
+{
+	cr_span_t reply;
+	char *copy;
+
+	(void)state;
+	learn();
+	reply = reply_of_peer(0, 200, "1041 INVITE");
+	copy = copy_of(reply);
+	for(size_t n = 0; n < reply.len; n++) {
+		char *cut = malloc(n + 1);
+
+		memcpy(cut, copy, n);
+		cr_edge_t r = cr_edge_out(buf[1], OUT_MAX, &env, (cr_span_t){cut, n});
+		if(n > 20)
+			assert_int_not_equal(r.verdict, CR_CHANGED);
+		(void)cr_edge_in(buf[1], OUT_MAX, &env, (cr_span_t){cut, n});
+		free(cut);
+	}
+	free(copy);
+}
+
+static void no_room(void **state)
+{
+	cr_edge_t r;
+
+	(void)state;
+	learn();
+	r = cr_edge_out(buf[1], 64, &env, reply_of_peer(0, 200, "1041 INVITE"));
+	assert_int_equal(r.verdict, CR_DROP);
+	assert_int_equal(cr_splice_resume(buf[1], 64, &env, &call, CR_SPAN(""),
+							 CR_SPAN(resume_invite)),
+			CR_ETOOBIG);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, fixture, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+			T(the_invite_becomes_a_reinvite),
+			T(cseq_grows_with_time),
+			T(an_invite_that_cannot_be_turned),
+			T(without_a_usable_key),
+			T(other_uris_are_translated),
+			T(a_2xx_begins_the_new_dialog),
+			T(failures_and_100_have_a_plain_tag),
+			T(a_reply_that_cannot_be_translated_is_dropped),
+			T(a_map_opens_in_its_own_dialog_only),
+			T(a_map_of_another_purpose_is_refused),
+			T(client_requests_go_out_in_o),
+			T(rack_is_shifted),
+			T(a_forged_tag_is_left_alone),
+			T(peer_requests_arrive_in_n),
+			T(the_client_answers_in_n),
+			T(the_contact_of_a_302_is_left_alone),
+			T(with_a_route_left_another_gateway_translates),
+			T(a_stranger_with_the_contact_is_not_translated),
+			T(names_of_n_become_names_of_o),
+			T(replaces_of_o_becomes_replaces_of_n),
+			T(the_first_200_is_sealed),
+			T(a_spliced_reply_seals_o),
+			T(the_callee_gets_it_in_the_invite),
+			T(a_target_refresh_of_the_peer_is_an_update),
+			T(an_order_that_fails_does_not_get_out),
+			T(an_order_from_outside_does_not_get_in),
+			T(others_are_not_looked_at),
+			T(truncated_messages),
+			T(no_room),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	free(client_via);
+	free(client_contact);
+	return failed;
+}
