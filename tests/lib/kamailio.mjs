@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Kamailio with the project's own configuration, its defines set for one run.
+
+import { execFile, execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+
+import { Proc } from './proc.mjs';
+import { freePort } from './ports.mjs';
+import { until } from './wait.mjs';
+
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const MODULE = path.join(ROOT, 'build', 'call_resume.so');
+
+/** Write a key ring of one key; returns its path. */
+export function writeKeyRing(file, kids = ['k1']) {
+	const lines = kids.map((kid) => `${kid} ${randomBytes(32).toString('base64url')}\n`);
+	fs.writeFileSync(file, lines.join(''), { mode: 0o600 });
+	return file;
+}
+
+export class Kamailio {
+	/**
+	 * @param dir      the run's folder
+	 * @param defines  what kamailio.cfg's defines are set to: {NAME: 'value'}, with
+	 *                 quotes in the value where the configuration has them; true
+	 *                 for a define without a value
+	 */
+	static async start(dir, {
+		ip = '127.0.0.1', name = 'kamailio', defines = {}, cfg = path.join(ROOT, 'cfg/kamailio.cfg'),
+		args = [],
+	} = {}) {
+		const self = new Kamailio();
+		Object.assign(self, { dir, ip, name, cfg, args });
+		self.port = await freePort(ip);
+		self.ws = await freePort(ip);
+		self.tls = await freePort(ip);
+		self.wss = await freePort(ip);
+		self.defines = {
+			LISTEN_UDP: `udp:${ip}:${self.port}`,
+			LISTEN_TCP: `tcp:${ip}:${self.port}`,
+			LISTEN_WS: `tcp:${ip}:${self.ws}`,
+			LISTEN_TLS: `tls:${ip}:${self.tls}`,
+			LISTEN_WSS: `tls:${ip}:${self.wss}`,
+			WS_PORT: self.ws,
+			WSS_PORT: self.wss,
+			// Relative: a socket's path must not be longer than 107 characters,
+			// and who knows how deep the checkout is.
+			CTL_SOCKET: `"unixs:./${name}.ctl"`,
+			RPC_FIFO: `"./${name}.fifo"`,
+			CHILDREN: 2,
+			TCP_CHILDREN: 2,
+			RESUME_MODULE: `"${MODULE}"`,
+			...defines,
+		};
+		await self.boot();
+		return self;
+	}
+
+	/** Start it again with the same ports and defines, after kill() or stop(). */
+	async boot() {
+		const args = ['-f', this.cfg, '-Y', this.dir, '-w', this.dir, '-DD', '-E', '-m', '64', '-M', '8', ...this.args];
+		for (const [key, value] of Object.entries(this.defines)) {
+			if (value === undefined || value === false) continue;
+			args.push('-A', value === true ? key : `${key}=${value}`);
+		}
+		this.proc = new Proc(this.name, this.dir, 'kamailio', args);
+		try {
+			await until('Kamailio', async () => {
+				this.proc.assertAlive();
+				return (await this.kamcmd('core.uptime')).includes('uptime');
+			});
+		} catch (e) {
+			await this.stop();
+			throw e;
+		}
+	}
+
+	/** One RPC command; resolves with kamcmd's output. */
+	kamcmd(...command) {
+		return new Promise((resolve, reject) => {
+			execFile('kamcmd', ['-s', `unixs:./${this.name}.ctl`, ...command.map(String)],
+				{ cwd: this.dir, timeout: 5000, maxBuffer: 1 << 24 }, (e, out, err) => {
+					if (e || /^error: /.test(out)) reject(new Error((out + err).trim() || e.message));
+					else resolve(out);
+				});
+		});
+	}
+
+	/** A token of the web session (sub, sid), from the module itself. */
+	async token(sub, sid, ttl_s) {
+		const out = await this.kamcmd('call_resume.issue', sub, ...(sid ? [sid] : []),
+			...(ttl_s ? [ttl_s] : []));
+		return out.match(/[\w-]+\.[\w-]+\.[\w-]+/)[0];
+	}
+
+	/** The log without Kamailio's own start-up chatter. */
+	log() {
+		return this.proc.output();
+	}
+
+	/** Kamailio and all its children with SIGKILL. */
+	kill() {
+		return this.proc.kill('SIGKILL');
+	}
+
+	stop() {
+		return this.proc.stop();
+	}
+}
+
+/** A self-signed certificate for tests; returns {cert, key}. */
+export function makeCertificate(dir) {
+	const cert = path.join(dir, 'cert.pem');
+	const key = path.join(dir, 'key.pem');
+	execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+		'-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1',
+		'-keyout', key, '-out', cert], { stdio: 'ignore' });
+	return { cert, key };
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The processes of one run: each in a process group of its own, its output in a
+// file, its pid recorded, and none of them left behind, whatever happens.
+
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+
+const running = new Set();
+
+function signalGroup(pid, signal) {
+	try {
+		process.kill(-pid, signal);
+	} catch (e) {
+		if (e.code !== 'ESRCH') throw e;
+	}
+}
+
+function killAll() {
+	for (const p of running) signalGroup(p.pid, 'SIGKILL');
+}
+
+process.on('exit', killAll);
+for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15], ['SIGHUP', 1]]) {
+	process.on(signal, () => process.exit(128 + number));
+}
+
+export class Proc {
+	/**
+	 * Start a program.
+	 * @param name  names its log: dir/name.log
+	 * @param dir   the run's folder, also the program's working directory
+	 */
+	constructor(name, dir, command, args, { env } = {}) {
+		this.name = name;
+		this.log = path.join(dir, `${name}.log`);
+		const out = fs.openSync(this.log, 'a');
+		this.child = spawn(command, args, {
+			cwd: dir, detached: true, stdio: ['ignore', out, out], env: { ...process.env, ...env },
+		});
+		fs.closeSync(out);
+		this.pid = this.child.pid;
+		this.code = undefined; // exit code, or the name of the signal
+		this.exited = new Promise((resolve) => {
+			this.child.once('exit', (code, signal) => {
+				this.code = code ?? signal;
+				// Children of a process that was killed alone must go as well.
+				if (this.pid) signalGroup(this.pid, 'SIGKILL');
+				running.delete(this);
+				resolve(this.code);
+			});
+			this.child.once('error', (e) => {
+				this.code = `${command}: ${e.message}`;
+				resolve(this.code);
+			});
+		});
+		if (this.pid) {
+			running.add(this);
+			fs.appendFileSync(path.join(dir, 'pids'), `${this.pid} ${name}\n`);
+		}
+	}
+
+	get alive() {
+		return this.code === undefined;
+	}
+
+	output() {
+		return fs.readFileSync(this.log, 'utf8');
+	}
+
+	/** Throws, with the end of the log, when the program has ended. */
+	assertAlive() {
+		if (this.alive) return;
+		const tail = this.output().split('\n').filter((l) => !/ (INFO|NOTICE):/.test(l)).slice(-12).join('\n');
+		throw Object.assign(new Error(`${this.name} ended (${this.code}):\n${tail}`), { fatal: true });
+	}
+
+	/** The process and all its children, at once. */
+	async kill(signal = 'SIGKILL') {
+		if (this.alive && this.pid) signalGroup(this.pid, signal);
+		return this.exited;
+	}
+
+	/** Ask politely, then insist. */
+	async stop(timeout_ms = 3000) {
+		if (!this.alive) return this.code;
+		try {
+			process.kill(this.pid, 'SIGTERM');
+		} catch { /* gone already */ }
+		const timer = setTimeout(() => this.kill(), timeout_ms);
+		const code = await this.exited;
+		clearTimeout(timer);
+		return code;
+	}
+}

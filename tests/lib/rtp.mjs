@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A party's audio: sends a G.711 packet every 20 ms, or sends back what it gets,
+// and notes when packets came.
+
+import dgram from 'node:dgram';
+
+const PACKET_MS = 20;
+const SAMPLES = 160;
+
+export class Rtp {
+	/** @param echo  send every packet back to where it came from */
+	static async open({ ip = '127.0.0.1', port = 0, echo = false } = {}) {
+		const self = new Rtp();
+		self.socket = dgram.createSocket('udp4');
+		self.sent = 0;
+		self.received = 0;
+		self.first = undefined;	 // when the first packet came, in ms of performance.now()
+		self.last = undefined;
+		self.gaps = [];			 // [{from, to}] pauses of more than 60 ms
+		self.socket.on('message', (m, from) => {
+			if (m.length < 12 || (m[1] & 0x7f) >= 72 && (m[1] & 0x7f) <= 76) return; // RTCP
+			const now = performance.now();
+			self.first ??= now;
+			if (self.last !== undefined && now - self.last > 3 * PACKET_MS) {
+				self.gaps.push({ from: self.last, to: now });
+			}
+			self.last = now;
+			self.received++;
+			if (echo) {
+				self.sent++;
+				self.socket.send(m, from.port, from.address);
+			}
+		});
+		await new Promise((resolve, reject) => {
+			self.socket.once('error', reject);
+			self.socket.bind(port, ip, resolve);
+		});
+		self.port = self.socket.address().port;
+		return self;
+	}
+
+	/** Send audio to there until close(). */
+	send(port, ip = '127.0.0.1') {
+		const packet = Buffer.alloc(12 + SAMPLES, 0xd5); // silence in A-law
+		packet[0] = 0x80;
+		packet[1] = 8;
+		packet.writeUInt32BE((Math.random() * 0xffffffff) >>> 0, 8);
+		let seq = 0;
+		const start = performance.now();
+		const tick = () => {
+			// As many as are due: timers are late on a busy machine.
+			const due = Math.floor((performance.now() - start) / PACKET_MS) + 1;
+			for (; seq < due; seq++) {
+				packet.writeUInt16BE(seq & 0xffff, 2);
+				packet.writeUInt32BE((seq * SAMPLES) >>> 0, 4);
+				this.socket.send(Buffer.from(packet), port, ip);
+				this.sent++;
+			}
+		};
+		tick();
+		this.timer = setInterval(tick, PACKET_MS);
+	}
+
+	close() {
+		clearInterval(this.timer);
+		try {
+			this.socket.close();
+		} catch { /* closed already */ }
+	}
+}
+
+/** The port of the audio in an SDP. */
+export const audioPort = (sdp) => Number(/m=audio (\d+)/.exec(sdp)?.[1]);

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The whole stack of one test: rtpengine, Kamailio, and the parties of a call.
+//
+//	alice, a client (127.0.0.1) --- Kamailio + rtpengine (127.0.0.1) --- bob, the far end (127.0.0.2)
+
+import fs from 'node:fs';
+import path from 'node:path';
+
+import { Kamailio, ROOT, makeCertificate, writeKeyRing } from './kamailio.mjs';
+import { Rtpengine } from './rtpengine.mjs';
+import { Sipp } from './sipp.mjs';
+import { freePort } from './ports.mjs';
+import { until } from './wait.mjs';
+
+export const DOMAIN = 'example.org';
+export const TRUNK_IP = '127.0.0.2';
+
+export class Stack {
+	/**
+	 * @param name     the run's folder, below build/run/
+	 * @param resume   with the module (tokens then pass over UDP as well)
+	 * @param defines  for kamailio.cfg, see Kamailio.start()
+	 */
+	static async start(name, { resume = true, tls = false, defines = {}, dir, kamailio = {}, rtpengine = {} } = {}) {
+		const self = new Stack();
+		self.dir = dir ?? path.join(ROOT, 'build/run', name);
+		self.parties = [];
+		fs.rmSync(self.dir, { recursive: true, force: true });
+		fs.mkdirSync(self.dir, { recursive: true, mode: 0o700 });
+		try {
+			self.rtpengine = await Rtpengine.start(self.dir, rtpengine);
+			self.trunkPort = await freePort(TRUNK_IP);
+			const set = {
+				DOMAIN: `"${DOMAIN}"`,
+				TRUNK_IP: `"${TRUNK_IP}"`,
+				TRUNK_URI: `"sip:${TRUNK_IP}:${self.trunkPort}"`,
+				RTPENGINE: `"udp:${self.rtpengine.ip}:${self.rtpengine.ng}"`,
+			};
+			if (resume) {
+				self.keyRing = writeKeyRing(path.join(self.dir, 'keyring'));
+				set.RESUME_KEY_RING = `"${self.keyRing}"`;
+				set.RESUME_ALLOW_INSECURE = 1;
+			} else {
+				set.WITHOUT_RESUME = true;
+				set.WITHOUT_AUTH = true;
+			}
+			if (tls) {
+				const { cert, key } = makeCertificate(self.dir);
+				Object.assign(set, {
+					WITH_TLS: true, TLS_CERTIFICATE: `"${cert}"`, TLS_PRIVATE_KEY: `"${key}"`,
+				});
+			}
+			self.kamailio = await Kamailio.start(self.dir, { ...kamailio, defines: { ...set, ...defines } });
+		} catch (e) {
+			await self.stop();
+			throw e;
+		}
+		return self;
+	}
+
+	get gateway() {
+		return `${this.kamailio.ip}:${this.kamailio.port}`;
+	}
+
+	/** A SIPp process of the client's side. */
+	client(name, scenario, { keys = {}, ...options } = {}) {
+		return this.#party(name, scenario, { to: this.gateway, ...options },
+			{ user: 'alice', token: 'none', ...keys });
+	}
+
+	/** A SIPp process at the trunk's address; it echoes audio. */
+	peer(name, scenario, { keys = {}, ...options } = {}) {
+		return this.#party(name, scenario, {
+			ip: TRUNK_IP, port: this.trunkPort, rtp_echo: true, ...options,
+		}, { user: 'bob', ...keys });
+	}
+
+	async #party(name, scenario, options, keys) {
+		const media_port = options.media_port ?? await freePort(options.ip);
+		const party = await Sipp.start(this.dir, {
+			name, scenario, ...options, media_port,
+			keys: { domain: DOMAIN, audio_port: media_port, ...keys },
+		});
+		this.parties.push(party);
+		return party;
+	}
+
+	/** Wait until rtpengine has no calls. */
+	noMedia() {
+		return until('rtpengine to have no calls', async () => (await this.rtpengine.calls()).length === 0);
+	}
+
+	/** Wait until every tag of the call has sent that many more packets. */
+	async audio(callId, more = 10, timeout_ms = 5000) {
+		const before = await this.rtpengine.packets(callId);
+		return until(`audio both ways in ${callId}`, async () => {
+			const now = await this.rtpengine.packets(callId);
+			const tags = Object.keys(now);
+			return tags.length === 2 && tags.every((t) => now[t] - (before[t] ?? 0) >= more) && now;
+		}, { timeout_ms });
+	}
+
+	/** The only call that rtpengine has. */
+	onlyCall() {
+		return until('one call at rtpengine', async () => {
+			const calls = await this.rtpengine.calls();
+			return calls.length === 1 && calls[0];
+		});
+	}
+
+	/** End the parties of one test, whatever became of them. */
+	async hangUp() {
+		await Promise.all(this.parties.splice(0).map((p) => p.kill()));
+	}
+
+	async stop() {
+		await this.hangUp();
+		await this.kamailio?.stop();
+		await this.rtpengine?.stop();
+	}
+}
