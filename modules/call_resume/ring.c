@@ -22,6 +22,10 @@
 #define HOW_TO_MAKE                                                            \
 	"make one with: openssl rand -base64 32 | tr '+/' '-_' | tr -d '='"
 
+/* Room for a key that is too long, so that the reason can say what is wrong:
+ * one with padding is the usual mistake. */
+#define MASTER_ROOM (2 * CR_KEY_LEN)
+
 /* The words of one line. The fourth is there to be noticed. */
 #define WORDS_MAX 4
 
@@ -180,7 +184,7 @@ static int parse_time(int64_t *out, cr_span_t s)
 	return CR_OK;
 }
 
-static int parse_words(cr_key_t *key, uint8_t master[CR_KEY_LEN],
+static int parse_words(cr_key_t *key, uint8_t master[MASTER_ROOM],
 		const cr_span_t *words, size_t n, const parser_t *p)
 {
 	int len;
@@ -194,7 +198,7 @@ static int parse_words(cr_key_t *key, uint8_t master[CR_KEY_LEN],
 				"line %d: a kid has 1 to %d characters of A-Z a-z 0-9 . _ -",
 				p->line, CR_KID_MAX);
 	memcpy(key->kid, words[0].s, words[0].len);
-	len = cr_b64_decode(master, CR_KEY_LEN, words[1]);
+	len = cr_b64_decode(master, MASTER_ROOM, words[1]);
 	if(len == CR_EMALFORMED)
 		return refuse(p->why, CR_EMALFORMED,
 				"line %d: the key is not base64url without padding; %s",
@@ -235,7 +239,7 @@ static int parse_line(cr_ring_t *ring, cr_span_t line, const parser_t *p)
 	cr_span_t words[WORDS_MAX];
 	size_t n = split(words, line);
 	cr_key_t key = {0};
-	uint8_t master[CR_KEY_LEN];
+	uint8_t master[MASTER_ROOM];
 	int err;
 
 	if(n == 0 || words[0].s[0] == '#')

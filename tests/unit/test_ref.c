@@ -1,0 +1,151 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "helper.h"
+
+#include "base.h"
+#include "samples.h"
+
+#define CALL_ID CR_SPAN("c-1@client.invalid")
+
+static cr_ref_t got;
+static uint8_t mem[CR_BOX_PLAIN_MAX];
+
+static int open_with(const cr_ring_t *r, cr_purpose_t purpose,
+		cr_span_t call_id, cr_span_t text)
+{
+	return cr_ref_open(&got, mem, crypto, r, NOW, purpose, call_id, text);
+}
+
+static int open(cr_span_t text)
+{
+	return open_with(&ring, CR_PURPOSE_CALLER, CALL_ID, text);
+}
+
+static const char *seal(cr_purpose_t purpose, const cr_ref_t *ref)
+{
+	static char out[CR_BOX_TEXT_MAX + 1];
+	int n = cr_ref_seal(
+			out, CR_BOX_TEXT_MAX, crypto, &ring.keys[0], purpose, CALL_ID, ref);
+
+	assert_true(n > 0);
+	out[n] = 0;
+	return out;
+}
+
+static void frozen_vector(void **state)
+{
+	const cr_ref_t ref = sample_ref();
+	json_t *v = vector_load("ref");
+	const char *text = vector_str(v, "text");
+
+	(void)state;
+	assert_string_equal(seal(CR_PURPOSE_CALLER, &ref), text);
+	assert_int_equal(open(cr_span_str(text)), CR_OK);
+	assert_hex(got.hint, sizeof(got.hint), vector_str(v, "hint"));
+	assert_int_equal(got.start, vector_int(v, "start"));
+	assert_text(got.sub.s, (int)got.sub.len, vector_str(v, "sub"));
+	assert_text(got.sid.s, (int)got.sid.len, vector_str(v, "sid"));
+	json_decref(v);
+}
+
+static void purposes(void **state)
+{
+	static const cr_purpose_t good[]
+			= {CR_PURPOSE_CALLER, CR_PURPOSE_CALLEE, CR_PURPOSE_SEAL};
+	const cr_ref_t ref = sample_ref();
+	char out[CR_BOX_TEXT_MAX];
+
+	(void)state;
+	for(int i = 0; i < 3; i++) {
+		cr_span_t text = cr_span_str(seal(good[i], &ref));
+
+		for(int j = 0; j < 3; j++)
+			assert_int_equal(open_with(&ring, good[j], CALL_ID, text),
+					i == j ? CR_OK : CR_EFORGED);
+		assert_int_equal(
+				open_with(&ring, CR_PURPOSE_VIA, CALL_ID, text), CR_EINTERNAL);
+	}
+	assert_int_equal(cr_ref_seal(out, sizeof(out), crypto, &ring.keys[0],
+							 CR_PURPOSE_VIA, CALL_ID, &ref),
+			CR_EINTERNAL);
+}
+
+static void damage(void **state)
+{
+	json_t *v = vector_load("ref");
+	const char *text = vector_str(v, "text");
+
+	(void)state;
+	refuse_truncations(open, text);
+	refuse_text_flips(open, text);
+	refuse_byte_flips(open, text, cr_b32_encode, cr_b32_decode);
+	json_decref(v);
+}
+
+static void wrong_call_or_key(void **state)
+{
+	const cr_ref_t ref = sample_ref();
+	cr_span_t text = cr_span_str(seal(CR_PURPOSE_CALLER, &ref));
+	cr_ring_t retired = ring;
+
+	(void)state;
+	assert_int_equal(
+			open_with(&ring, CR_PURPOSE_CALLER, CR_SPAN("another"), text),
+			CR_EFORGED);
+	assert_int_equal(
+			open_with(&stranger, CR_PURPOSE_CALLER, CALL_ID, text), CR_EFORGED);
+	retired.keys[0].not_after = NOW - 1;
+	assert_int_equal(
+			open_with(&retired, CR_PURPOSE_CALLER, CALL_ID, text), CR_EKEY);
+}
+
+static void sizes(void **state)
+{
+	static char big[256];
+	char out[CR_BOX_TEXT_MAX];
+	cr_ref_t ref = sample_ref();
+
+	(void)state;
+	ref.sub = ref.sid = (cr_span_t){big, 255};
+	assert_int_equal(open(cr_span_str(seal(CR_PURPOSE_CALLER, &ref))), CR_OK);
+	assert_int_equal(got.sub.len, 255);
+	ref.sub.len = 256;
+	assert_int_equal(cr_ref_seal(out, sizeof(out), crypto, &ring.keys[0],
+							 CR_PURPOSE_CALLER, CALL_ID, &ref),
+			CR_ETOOBIG);
+}
+
+static void contents(void **state)
+{
+	static const char good[] = "hh\0\0\0\x07\x01"
+							   "a\x01"
+							   "b";
+	const cr_span_t context = CALL_ID;
+	char out[CR_BOX_TEXT_MAX];
+
+	(void)state;
+	for(size_t len = 0; len <= sizeof(good); len++) {
+		int n = cr_box_seal(out, sizeof(out), crypto, &ring.keys[0],
+				CR_PURPOSE_CALLER, &context, 1, (cr_span_t){good, len});
+
+		assert_true(n > 0);
+		assert_int_equal(open((cr_span_t){out, (size_t)n}),
+				len == sizeof(good) - 1 ? CR_OK : CR_EMALFORMED);
+	}
+	assert_int_equal(got.start, 7);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+			cmocka_unit_test(frozen_vector),
+			cmocka_unit_test(purposes),
+			cmocka_unit_test(damage),
+			cmocka_unit_test(wrong_call_or_key),
+			cmocka_unit_test(sizes),
+			cmocka_unit_test(contents),
+	};
+
+	return RUN(tests);
+}
