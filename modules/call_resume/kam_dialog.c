@@ -22,6 +22,7 @@
 #include "ref.h"
 #include "seal.h"
 #include "splice.h"
+#include "text.h"
 
 #define ORDER_MAX 4096
 
@@ -457,8 +458,8 @@ static int open_state(kam_opened_t *o, const cr_env_t *env, struct sip_msg *msg)
 		if(cr_state_merge(&o->state, &update) != CR_OK)
 			return refuse_foreign(o);
 	}
-	if(o->state.local_tag.len == 0)
-		cr_param_find(a.params, CR_STATE_PARAM_TAG, &o->state.local_tag, NULL);
+	if(take_own_tag(o, a.params) < 0)
+		return -1;
 	o->open = 1;
 	kam_count(KAM_STATES_OPENED);
 	return 0;

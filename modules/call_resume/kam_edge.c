@@ -19,6 +19,12 @@
 #define EDGE_MAX (BUF_SIZE - 64)
 
 static char out[EDGE_MAX];
+static int spliced;
+
+int kam_edge_spliced(void)
+{
+	return spliced;
+}
 
 static void count_refused(int err)
 {
@@ -37,7 +43,7 @@ static void count_refused(int err)
 	}
 }
 
-static void report(const cr_edge_t *edge, kam_stat_t spliced, const char *where)
+static void report(const cr_edge_t *edge, kam_stat_t stat, const char *where)
 {
 	count_refused(edge->refused);
 	if(edge->refused != CR_OK)
@@ -45,8 +51,8 @@ static void report(const cr_edge_t *edge, kam_stat_t spliced, const char *where)
 				edge->verdict == CR_DROP ? ", message dropped" : "");
 	if(edge->sealed)
 		kam_count(KAM_STATES_SEALED);
-	if(edge->verdict == CR_CHANGED)
-		kam_count(spliced);
+	if(edge->spliced)
+		kam_count(stat);
 	if(edge->verdict == CR_DROP)
 		kam_count(KAM_MESSAGES_DROPPED);
 }
@@ -57,10 +63,12 @@ static int edge_in(sr_event_param_t *evp)
 	const cr_env_t *env;
 	cr_edge_t edge;
 
+	spliced = 0;
 	if(!cr_edge_concerned(kam_span(*buf)) || (env = kam_env()) == NULL)
 		return 0;
 	edge = cr_edge_in(out, sizeof(out), env, kam_span(*buf));
 	report(&edge, KAM_SPLICED_IN, "in");
+	spliced = edge.spliced;
 	if(edge.verdict == CR_CHANGED) {
 		memcpy(buf->s, out, edge.len);
 		buf->s[edge.len] = '\0';

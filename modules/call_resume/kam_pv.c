@@ -15,6 +15,7 @@ typedef enum kam_pv
 	PV_EXP,
 	PV_KID,
 	PV_ERROR,
+	PV_SPLICED,
 	PV_CODE,
 	PV_REASON,
 	PV_ID,
@@ -38,6 +39,7 @@ static const char *const names[PV_N] = {
 		[PV_EXP] = "exp",
 		[PV_KID] = "kid",
 		[PV_ERROR] = "error",
+		[PV_SPLICED] = "spliced",
 		[PV_CODE] = "code",
 		[PV_REASON] = "reason",
 		[PV_ID] = "id",
@@ -144,6 +146,8 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 
 	if(msg == NULL)
 		return -1;
+	if(which == PV_SPLICED)
+		return pv_get_sintval(msg, param, res, kam_edge_spliced());
 	if(which <= PV_ERROR)
 		return get_session(msg, param, res, kam_session(msg), which);
 	o = kam_opened(msg);

@@ -64,15 +64,18 @@ static void rpc_issue(rpc_t *rpc, void *ctx)
 	cr_token_t token = {0};
 	str sub = STR_NULL, sid = STR_NULL;
 	int ttl_s = kam_config.token_lifetime, len = CR_EMALFORMED;
-	int n = rpc->scan(ctx, "S*Sd", &sub, &sid, &ttl_s);
+	int n = rpc->scan(ctx, ".S*.Sd", &sub, &sid, &ttl_s);
 	void *h;
 
 	if(n < 1) {
 		rpc->fault(ctx, 400, "Say: call_resume.issue sub [sid [seconds]]");
 		return;
 	}
-	if(sid.len == 1 && sid.s[0] == '.')
+	/* What was not given is not left alone by every transport. */
+	if(n < 2 || (sid.len == 1 && sid.s[0] == '.'))
 		sid.len = 0;
+	if(n < 3)
+		ttl_s = kam_config.token_lifetime;
 	if(env != NULL && ttl_s > 0 && sub.len <= CR_SUB_MAX
 			&& sid.len <= CR_SID_MAX) {
 		memcpy(token.sub, sub.s, sub.len);
@@ -188,14 +191,16 @@ static void rpc_inspect(rpc_t *rpc, void *ctx)
 	const cr_env_t *env = kam_env();
 	str text = STR_NULL, sub = STR_NULL, sid = STR_NULL;
 	cr_span_t span;
-	int dots = 0;
+	int dots = 0, n = rpc->scan(ctx, "S*.S.S", &text, &sub, &sid);
 
-	if(env == NULL || rpc->scan(ctx, "S*SS", &text, &sub, &sid) < 1) {
+	if(env == NULL || n < 1) {
 		rpc->fault(ctx, 400,
 				"Say: call_resume.inspect token-or-state"
 				" [sub sid]");
 		return;
 	}
+	if(n < 3)
+		sid.len = 0;
 	span = kam_span(text);
 	const char *semi = memchr(span.s, ';', span.len);
 	if(semi != NULL)

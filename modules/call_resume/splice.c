@@ -18,7 +18,8 @@ typedef struct job
 	cr_edits_t *e;
 	const cr_key_t *key; /* of the map that was found; seals the others too */
 	cr_map_t map;
-	int err; /* the first error */
+	int err;	 /* the first error */
+	int spliced; /* names of the dialog have been put */
 	char text[CR_BOX_TEXT_MAX];
 } job_t;
 
@@ -176,6 +177,7 @@ static void put_dialog(job_t *j, cr_hdr_t client, cr_dialog_id_t id,
 
 	if(!(j->map.flags & CR_MAP_URIS))
 		local_uri.len = remote_uri.len = 0;
+	j->spliced = 1;
 	CR_EDIT(j->e, j->m->call_id, id.call_id);
 	put_party(j, client, id.tag, local_uri);
 	put_party(j, remote, remote_tag, remote_uri);
@@ -275,6 +277,7 @@ static int start_job(job_t *j, const cr_env_t *env, cr_span_t text)
 	j->e = &env->work->edits;
 	j->key = NULL;
 	j->err = CR_OK;
+	j->spliced = 0;
 	cr_edits_init(j->e, j->m);
 	return cr_sip_parse(&env->work->msg, text);
 }
@@ -295,6 +298,7 @@ static cr_edge_t finish_job(
 	else
 		edge.len = (size_t)len;
 	edge.refused = j->err;
+	edge.spliced = j->spliced && edge.verdict == CR_CHANGED;
 	return edge;
 }
 
@@ -348,7 +352,7 @@ cr_edge_t cr_edge_in(
 	if(j.err == CR_OK)
 		cr_rename_dialogs(j.e, j.m, name_to_o, &j);
 	else
-		j.e->n = 0;
+		j.e->n = j.spliced = 0;
 	strip_foreign_orders(&j);
 	return finish_job(&j, out, out_max, CR_KEEP);
 }
