@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+SHELL := /bin/sh
+
+# A tree of Kamailio's source that is already there; otherwise the one of the
+# installed Debian package is fetched, for its headers.
+KAMAILIO_SRC ?=
+SRC := $(if $(KAMAILIO_SRC),$(KAMAILIO_SRC),.cache/kamailio/tree)
+
+PREFIX  ?= /usr
+DESTDIR ?=
+MODULES_DIR ?= $(firstword $(patsubst %/,%,$(dir $(wildcard /usr/lib/*/kamailio/modules/tm.so))) \
+	$(PREFIX)/lib/kamailio/modules)
+DOC_DIR ?= $(PREFIX)/share/doc/kamailio-call-resume
+KEYRING ?= build/keyring
+
+MODULE  := build/call_resume.so
+SOURCES := $(wildcard modules/call_resume/*.[ch]) modules/call_resume/Makefile
+
+.PHONY: build help deps test unit sip js fuzz demo run bench install clean keyring
+
+build: $(MODULE) ## the module, build/call_resume.so (the default)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+deps: ## install what is missing of Debian's packages
+	@tools/deps
+
+$(MODULE): $(SOURCES) tools/build-module
+	@$(if $(KAMAILIO_SRC),,tools/kamailio-source .cache/kamailio)
+	@tools/build-module $(SRC) $@
+
+test: deps build ## every test, one summary
+	@tools/test unit sip js
+
+unit: ## tests of the core, with sanitizers
+	@tools/test unit
+
+sip: build ## tests on real Kamailio, rtpengine and SIPp
+	@tools/test sip
+
+js: ## tests of the browser helper
+	@tools/test js
+
+fuzz: ## fuzz every parser for FUZZ_SECONDS (10) each
+	@$(MAKE) -s -C tests/fuzz run
+
+demo: deps build ## one call that survives, told as a timeline
+	@tools/in-netns node tools/demo.mjs
+
+run: deps build ## the same stack in the foreground, until Ctrl-C
+	@node tools/run.mjs
+
+bench: deps build ## the figures, as a table and in build/bench.json
+	@tools/in-netns node bench/bench.mjs
+
+keyring: ## a new key ring, KEYRING=build/keyring
+	@tools/keyring $(KEYRING)
+
+install: build ## module, example configuration and documentation, below DESTDIR
+	install -d $(DESTDIR)$(MODULES_DIR) $(DESTDIR)$(DOC_DIR)/examples
+	install -m 644 $(MODULE) $(DESTDIR)$(MODULES_DIR)/call_resume.so
+	install -m 644 cfg/* $(DESTDIR)$(DOC_DIR)/examples
+	install -m 644 $(wildcard README.md docs/*.md) $(DESTDIR)$(DOC_DIR)
+
+clean: ## what was built (the cache of Kamailio's source stays: .cache)
+	rm -rf build
