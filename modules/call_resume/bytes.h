@@ -18,7 +18,7 @@ typedef struct cr_reader
 {
 	const uint8_t *p;
 	size_t left; /* bytes */
-	int bad;	 /* 1 after a read beyond the end; all later reads give 0 */
+	int bad;     /* 1 after a read beyond the end; all later reads give 0 */
 } cr_reader_t;
 
 cr_reader_t cr_reader(const void *data, size_t len);
@@ -40,7 +40,7 @@ typedef struct cr_writer
 	uint8_t *p;
 	size_t len; /* bytes written */
 	size_t max; /* bytes available */
-	int bad;	/* 1 after a write that did not fit; later writes do nothing */
+	int bad;    /* 1 after a write that did not fit; later writes do nothing */
 } cr_writer_t;
 
 cr_writer_t cr_writer(void *out, size_t max);

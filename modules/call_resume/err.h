@@ -10,12 +10,12 @@
 typedef enum cr_err
 {
 	CR_OK = 0,
-	CR_EMISSING = -1,	/* there is no such thing in the input */
+	CR_EMISSING = -1,   /* there is no such thing in the input */
 	CR_EMALFORMED = -2, /* the input does not follow its format */
-	CR_ETOOBIG = -3,	/* the input, or what is made of it, is over a limit */
-	CR_EFORGED = -4,	/* it does not verify or open with the key it names */
-	CR_EEXPIRED = -5,	/* genuine, but its time is over */
-	CR_ENOTYET = -6,	/* genuine, but its time has not come */
+	CR_ETOOBIG = -3,    /* the input, or what is made of it, is over a limit */
+	CR_EFORGED = -4,    /* it does not verify or open with the key it names */
+	CR_EEXPIRED = -5,   /* genuine, but its time is over */
+	CR_ENOTYET = -6,    /* genuine, but its time has not come */
 	CR_EKEY = -7, /* it names a key that we do not have or that is retired */
 	CR_EUNSUPPORTED
 	= -8, /* well-formed, but of a version or algorithm we refuse */

@@ -23,11 +23,11 @@
 
 typedef struct kam_config
 {
-	char *key_ring;		/* path */
+	char *key_ring;     /* path */
 	int token_lifetime; /* s */
 	int state_lifetime; /* s */
-	int map_lifetime;	/* s */
-	int clock_skew;		/* s */
+	int map_lifetime;   /* s */
+	int clock_skew;     /* s */
 	int allow_insecure; /* 1: tokens and keys on any transport */
 } kam_config_t;
 
@@ -108,7 +108,7 @@ const char *kam_stat_name(kam_stat_t stat);
 typedef struct kam_session
 {
 	int authenticated; /* resume_auth() accepted it */
-	int error;		   /* else why not, cr_err_t or KAM_EINSECURE */
+	int error;         /* else why not, cr_err_t or KAM_EINSECURE */
 	cr_token_t token;
 	char issued[CR_TOKEN_MAX + 1]; /* by resume_issue() */
 } kam_session_t;
@@ -132,12 +132,12 @@ const char *kam_auth_word(int err);
 /* What resume_open() or resume_dialog() made of the message's Call-State. */
 typedef struct kam_opened
 {
-	int open;			/* state holds something */
-	int code;			/* status code to refuse with, 0: none */
+	int open;           /* state holds something */
+	int code;           /* status code to refuse with, 0: none */
 	const char *reason; /* its reason phrase */
 	cr_state_t state;
-	char mem[2]
-			[CR_STATE_JSON_MAX]; /* the strings of the state and its update */
+	char own_tag[256];              /* what the tag parameter said */
+	char mem[2][CR_STATE_JSON_MAX]; /* strings of the state and its update */
 } kam_opened_t;
 
 /** As kam_session(). */
@@ -150,7 +150,7 @@ int ki_resume_dialog(struct sip_msg *msg);
 
 /* ---- the rest -------------------------------------------------------------- */
 
-int kam_edge_init(void);					   /* kam_edge.c */
+int kam_edge_init(void);                       /* kam_edge.c */
 int kam_pv_parse_name(pv_spec_t *sp, str *in); /* kam_pv.c */
 int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res);
 extern rpc_export_t kam_rpc_cmds[]; /* kam_rpc.c */

@@ -92,8 +92,8 @@ static int put_order(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t ref,
 typedef struct pending
 {
 	cr_purpose_t purpose; /* 0: nothing to seal */
-	int in_dialog;		  /* the request has target and route set */
-	int resumed;		  /* the request came from resume_dialog() */
+	int in_dialog;        /* the request has target and route set */
+	int resumed;          /* the request came from resume_dialog() */
 	size_t ref_len;
 	char ref[];
 } pending_t;
@@ -431,6 +431,23 @@ static int open_jwe(kam_opened_t *o, cr_state_t *st, char *mem,
 		return refuse_malformed(o);
 	if(st->exp < cr_now_s(env))
 		return refuse(o, KAM_STATES_EXPIRED, 410, "Call-State is expired");
+	return 0;
+}
+
+/* The client's tag in O, which a state that was sealed into the INVITE to a
+ * callee cannot have. Copied: the message may become another one. */
+static int take_own_tag(kam_opened_t *o, cr_span_t params)
+{
+	cr_span_t tag;
+
+	if(o->state.local_tag.len > 0
+			|| !cr_param_find(params, CR_STATE_PARAM_TAG, &tag, NULL))
+		return 0;
+	if(tag.len > sizeof(o->own_tag) || !cr_text_is_token(tag))
+		return refuse(
+				o, KAM_STATES_MALFORMED, 400, "Call-State with a bad tag");
+	memcpy(o->own_tag, tag.s, tag.len);
+	o->state.local_tag = (cr_span_t){o->own_tag, tag.len};
 	return 0;
 }
 

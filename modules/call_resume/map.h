@@ -18,10 +18,10 @@ typedef struct cr_dialog_id
 
 typedef struct cr_map
 {
-	unsigned flags;				 /* CR_MAP_* */
-	uint32_t cseq_offset;		 /* CSeq in O minus CSeq in N, modulo 2^32 */
-	uint32_t exp;				 /* seconds since 1970 */
-	cr_dialog_id_t other;		 /* the dialog to translate to */
+	unsigned flags;              /* CR_MAP_* */
+	uint32_t cseq_offset;        /* CSeq in O minus CSeq in N, modulo 2^32 */
+	uint32_t exp;                /* seconds since 1970 */
+	cr_dialog_id_t other;        /* the dialog to translate to */
 	cr_span_t n_local, n_remote; /* with CR_MAP_URIS: From and To URIs of N */
 	cr_span_t o_local, o_remote; /* and of O, as the client sees local/remote */
 } cr_map_t;

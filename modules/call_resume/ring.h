@@ -21,11 +21,11 @@ typedef struct cr_key
 {
 	char kid[CR_KID_MAX + 1];
 	uint8_t hint[CR_BOX_HINT_LEN]; /* how a box names this key */
-	int64_t not_after;			   /* seconds since 1970, 0: no end */
-	uint8_t token[CR_KEY_LEN];	   /* signs tokens */
-	uint8_t box[CR_KEY_LEN];	   /* seals boxes */
-	uint8_t nonce[CR_KEY_LEN];	   /* makes their nonces */
-	uint8_t prk[CR_KEY_LEN];	   /* client keys are expanded from it */
+	int64_t not_after;             /* seconds since 1970, 0: no end */
+	uint8_t token[CR_KEY_LEN];     /* signs tokens */
+	uint8_t box[CR_KEY_LEN];       /* seals boxes */
+	uint8_t nonce[CR_KEY_LEN];     /* makes their nonces */
+	uint8_t prk[CR_KEY_LEN];       /* client keys are expanded from it */
 } cr_key_t;
 
 /** Plain data: may be copied, also into shared memory. Wipe with cr_wipe(). */

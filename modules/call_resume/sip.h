@@ -35,7 +35,7 @@ typedef enum cr_hdr
 typedef struct cr_field
 {
 	cr_hdr_t id;
-	cr_span_t line;	 /* from the name to the end of line, with folded lines */
+	cr_span_t line;  /* from the name to the end of line, with folded lines */
 	cr_span_t value; /* without blanks around it */
 } cr_field_t;
 
@@ -44,7 +44,7 @@ typedef struct cr_field
 typedef struct cr_sip
 {
 	cr_span_t text; /* the whole message */
-	int status;		/* of a reply; 0: a request */
+	int status;     /* of a reply; 0: a request */
 	cr_span_t
 			method; /* of a request from its first line, of a reply from CSeq */
 	cr_span_t ruri; /* of a request */
@@ -60,7 +60,7 @@ typedef struct cr_sip
 typedef struct cr_addr
 {
 	cr_span_t value; /* the whole of it */
-	cr_span_t spec;	 /* <URI> with its brackets, or the bare URI */
+	cr_span_t spec;  /* <URI> with its brackets, or the bare URI */
 	cr_span_t uri;
 	cr_span_t params; /* from the first semicolon behind spec; may be empty */
 } cr_addr_t;
@@ -85,7 +85,7 @@ const cr_field_t *cr_sip_field(const cr_sip_t *m, cr_hdr_t id);
  */
 typedef struct cr_value_iter
 {
-	int field;		/* next field to look at */
+	int field;      /* next field to look at */
 	cr_span_t rest; /* of the current one */
 } cr_value_iter_t;
 int cr_sip_next(
@@ -126,7 +126,7 @@ const char *cr_span_find(cr_span_t s, cr_span_t needle);
 
 typedef struct cr_edit
 {
-	size_t at;	/* offset in the text */
+	size_t at;  /* offset in the text */
 	size_t del; /* bytes that go */
 	cr_span_t ins;
 } cr_edit_t;

@@ -18,7 +18,7 @@ typedef struct job
 	cr_edits_t *e;
 	const cr_key_t *key; /* of the map that was found; seals the others too */
 	cr_map_t map;
-	int err;	 /* the first error */
+	int err;     /* the first error */
 	int spliced; /* names of the dialog have been put */
 	char text[CR_BOX_TEXT_MAX];
 } job_t;

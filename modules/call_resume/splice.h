@@ -25,17 +25,18 @@
 
 typedef enum cr_verdict
 {
-	CR_KEEP,	/* send the message on as it is */
+	CR_KEEP,    /* send the message on as it is */
 	CR_CHANGED, /* send what is in the output buffer instead */
-	CR_DROP,	/* do not send it: it would show O to the client */
+	CR_DROP,    /* do not send it: it would show O to the client */
 } cr_verdict_t;
 
 typedef struct cr_edge
 {
 	cr_verdict_t verdict;
-	size_t len;	 /* of the new message, with CR_CHANGED */
+	size_t len;  /* of the new message, with CR_CHANGED */
 	int refused; /* why a map or seal order was refused, or CR_OK */
-	int sealed;	 /* 1 when a Call-State was sealed into the message */
+	int spliced; /* 1 when it was translated */
+	int sealed;  /* 1 when a Call-State was sealed into the message */
 } cr_edge_t;
 
 /** 1 when a message may concern us. Everything else is left after this look. */

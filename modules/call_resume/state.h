@@ -24,7 +24,7 @@ typedef enum cr_role
 
 typedef struct cr_media
 {
-	cr_span_t kind;		 /* "audio", "video", ... as in the m= line */
+	cr_span_t kind;      /* "audio", "video", ... as in the m= line */
 	cr_span_t direction; /* "sendrecv", "sendonly", "recvonly", "inactive" */
 } cr_media_t;
 
@@ -32,16 +32,16 @@ typedef struct cr_media
  * objects with the members kind and direction. */
 typedef struct cr_state
 {
-	int update;						/* [update] true; absent in a full state */
+	int update;                     /* [update] true; absent in a full state */
 	char id[CR_SESSION_ID_LEN + 1]; /* [id] call session identifier */
-	cr_role_t role;					/* [role] "caller" or "callee" */
-	cr_span_t call_id;				/* [call_id] of O */
-	cr_span_t local_uri;			/* [local_uri] F */
+	cr_role_t role;                 /* [role] "caller" or "callee" */
+	cr_span_t call_id;              /* [call_id] of O */
+	cr_span_t local_uri;            /* [local_uri] F */
 	cr_span_t
 			local_tag; /* [local_tag] F; empty and absent in a callee's first */
 	cr_span_t remote_uri; /* [remote_uri] F */
 	cr_span_t remote_tag; /* [remote_tag] F */
-	cr_span_t target;	  /* [target] remote target URI, no brackets */
+	cr_span_t target;     /* [target] remote target URI, no brackets */
 	cr_span_t
 			routes[CR_STATE_ROUTES_MAX]; /* [routes] F, in the client's order */
 	int n_routes;

@@ -22,8 +22,8 @@ typedef struct cr_token
 	char sid[CR_SID_MAX + 1];
 	char jti[CR_SID_MAX + 1]; /* empty when absent */
 	char kid[CR_KID_MAX + 1]; /* key of the client key; empty when absent */
-	int64_t iat;			  /* seconds since 1970, 0 when absent */
-	int64_t nbf;			  /* 0 when absent */
+	int64_t iat;              /* seconds since 1970, 0 when absent */
+	int64_t nbf;              /* 0 when absent */
 	int64_t exp;
 } cr_token_t;
 

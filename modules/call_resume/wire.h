@@ -33,7 +33,8 @@
  * each key = Expand(PRK, label 0x00 kid [0x00 context], 32). */
 #define CR_HKDF_SALT "call_resume/1"
 #define CR_LABEL_TOKEN "token HS256"
-#define CR_LABEL_CLIENT "client key" /* context: be16 len, sid, be16 len, sub  \
+#define CR_LABEL_CLIENT                                                        \
+	"client key" /* context: be16 len, sid, be16 len, sub  \
 									  */
 #define CR_LABEL_BOX "box A256GCM"
 #define CR_LABEL_NONCE "box nonce HMAC-SHA256"
@@ -41,14 +42,14 @@
 /* ---- token: JWT (RFC 7519), JWS compact, HS256 -------------------------- */
 
 #define CR_TOKEN_MAX 4096 /* characters */
-#define CR_SUB_MAX 255	  /* bytes, an address of record */
-#define CR_SID_MAX 64	  /* bytes: A-Z a-z 0-9 . _ - */
-#define CR_JTI_LEN 22	  /* base64url of 16 random bytes */
+#define CR_SUB_MAX 255    /* bytes, an address of record */
+#define CR_SID_MAX 64     /* bytes: A-Z a-z 0-9 . _ - */
+#define CR_JTI_LEN 22     /* base64url of 16 random bytes */
 
 /* ---- sealed call state: JWE (RFC 7516) compact, dir + A256GCM ----------- */
 
 #define CR_STATE_VERSION 1
-#define CR_JWE_MAX 6144		   /* characters */
+#define CR_JWE_MAX 6144        /* characters */
 #define CR_STATE_JSON_MAX 4096 /* bytes */
 #define CR_STATE_ROUTES_MAX 12
 #define CR_STATE_MEDIA_MAX 8
@@ -81,7 +82,7 @@
 
 typedef enum cr_purpose
 {
-	CR_PURPOSE_VIA = 'v',	  /* map to N, on the client's Via */
+	CR_PURPOSE_VIA = 'v',     /* map to N, on the client's Via */
 	CR_PURPOSE_CONTACT = 'c', /* map to N, on the Contact that the peer gets */
 	CR_PURPOSE_TAG = 't', /* map to O, in the remote tag that the client gets */
 	CR_PURPOSE_CALLER = 'a', /* session reference of the calling client */
