@@ -150,7 +150,8 @@ int ki_resume_dialog(struct sip_msg *msg);
 
 /* ---- the rest -------------------------------------------------------------- */
 
-int kam_edge_init(void);                       /* kam_edge.c */
+int kam_edge_spliced(void); /* 1: the message that came in last was in N */
+int kam_edge_init(void);    /* kam_edge.c */
 int kam_pv_parse_name(pv_spec_t *sp, str *in); /* kam_pv.c */
 int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res);
 extern rpc_export_t kam_rpc_cmds[]; /* kam_rpc.c */

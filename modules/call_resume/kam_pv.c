@@ -16,7 +16,6 @@ typedef enum kam_pv
 	PV_KID,
 	PV_ERROR,
 	PV_SPLICED,
-	PV_SPLICED,
 	PV_CODE,
 	PV_REASON,
 	PV_ID,
@@ -40,7 +39,6 @@ static const char *const names[PV_N] = {
 		[PV_EXP] = "exp",
 		[PV_KID] = "kid",
 		[PV_ERROR] = "error",
-		[PV_SPLICED] = "spliced",
 		[PV_SPLICED] = "spliced",
 		[PV_CODE] = "code",
 		[PV_REASON] = "reason",
@@ -148,8 +146,6 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 
 	if(msg == NULL)
 		return -1;
-	if(which == PV_SPLICED)
-		return pv_get_sintval(msg, param, res, kam_edge_spliced());
 	if(which == PV_SPLICED)
 		return pv_get_sintval(msg, param, res, kam_edge_spliced());
 	if(which <= PV_ERROR)
