@@ -210,6 +210,26 @@ static void wrong_key(void **state)
 			CR_EFORGED);
 }
 
+/* What another algorithm makes is told by its header, not by the length of its
+ * signature. */
+static void other_signatures(void **state)
+{
+	char *jwt = (char *)token_make(
+			&ring.keys[0], "{\"alg\":\"none\",\"kid\":\"k1\"}", GOOD);
+
+	(void)state;
+	strrchr(jwt, '.')[1] = 0;
+	assert_int_equal(verify_with(&ring, jwt, NOW), CR_EUNSUPPORTED);
+	jwt = (char *)token_make(&ring.keys[0], HEAD, GOOD);
+	strcat(jwt, ".");
+	assert_int_equal(verify_with(&ring, jwt, NOW), CR_EMALFORMED);
+	strrchr(jwt, '.')[0] = 0;
+	strcat(jwt, "AAAA");
+	assert_int_equal(verify_with(&ring, jwt, NOW), CR_EMALFORMED);
+	strrchr(jwt, '.')[1] = 0;
+	assert_int_equal(verify_with(&ring, jwt, NOW), CR_EMALFORMED);
+}
+
 /* A token signed with any other key that comes from the same master key. */
 static void wrong_purpose(void **state)
 {
@@ -397,6 +417,7 @@ int main(void)
 			cmocka_unit_test(damage),
 			cmocka_unit_test(flipped_mac_is_forged),
 			cmocka_unit_test(wrong_key),
+			cmocka_unit_test(other_signatures),
 			cmocka_unit_test(wrong_purpose),
 			cmocka_unit_test(unknown_and_retired_keys),
 			cmocka_unit_test(headers),
