@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * What the unit tests share: cmocka, a fixed key ring, hexadecimal, the frozen
- * vectors, and loops that damage a text in every way that STYLE asks for.
+ * vectors, and loops that damage a text in every way.
  */
 #ifndef HELPER_H
 #define HELPER_H
