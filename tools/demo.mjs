@@ -62,10 +62,9 @@ async function secondLife(stack, token, state) {
 	});
 	const key = await client.waitLog('registered');
 	say(`a new process (port ${client.port}) registers with the same token`);
-	await client.waitLog('resume');
-	const resumed = performance.now();
-	say('and resumes: an ordinary call with one more header, Call-State');
 	audio.send(Number(await client.waitLog('answered')));
+	const resumed = client.sentAt('INVITE');
+	say('and resumes: an ordinary call with one more header, Call-State', resumed);
 	say('bob has answered a re-INVITE in the call he never left');
 	return { audio, client, key, resumed };
 }

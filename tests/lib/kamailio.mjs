@@ -27,15 +27,16 @@ export class Kamailio {
 	 * @param defines  what kamailio.cfg's defines are set to: {NAME: 'value'}, with
 	 *                 quotes in the value where the configuration has them; true
 	 *                 for a define without a value
+	 * @param ports    {port, ws} where they must not be just any
 	 */
 	static async start(dir, {
 		ip = '127.0.0.1', name = 'kamailio', defines = {}, cfg = path.join(ROOT, 'cfg/kamailio.cfg'),
-		args = [],
+		args = [], ports = {},
 	} = {}) {
 		const self = new Kamailio();
 		Object.assign(self, { dir, ip, name, cfg, args });
-		self.port = await freePort(ip);
-		self.ws = await freePort(ip);
+		self.port = ports.port ?? await freePort(ip);
+		self.ws = ports.ws ?? await freePort(ip);
 		self.tls = await freePort(ip);
 		self.wss = await freePort(ip);
 		self.defines = {

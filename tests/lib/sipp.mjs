@@ -18,6 +18,7 @@ export class Sipp {
 	/**
 	 * @param scenario  below sipp_scenarios/, or an absolute path
 	 * @param keys      [name] in the scenario
+	 * @param calls, timeout_s  0: no end
 	 * @param to        'ip:port' where requests go; a far end needs none
 	 */
 	static async start(dir, {
@@ -32,12 +33,13 @@ export class Sipp {
 		self.messages = path.join(dir, `${name}.messages`);
 		const command = [
 			'-sf', path.resolve(ROOT, 'sipp_scenarios', scenario), '-i', ip, '-p', String(self.port),
-			'-mi', ip, '-mp', String(self.media_port), '-t', TRANSPORT[transport], '-m', String(calls),
-			'-s', service, '-nostdin', '-timeout', String(timeout_s), '-timeout_error',
+			'-mi', ip, '-mp', String(self.media_port), '-t', TRANSPORT[transport], '-s', service, '-nostdin',
 			'-trace_logs', '-log_file', self.logFile, '-trace_msg', '-message_file', self.messages,
 			'-trace_err', '-error_file', path.join(dir, `${name}.errors`), '-message_overwrite', 'true',
 			...args,
 		];
+		if (calls) command.push('-m', String(calls));
+		if (timeout_s) command.push('-timeout', String(timeout_s), '-timeout_error');
 		if (rtp_echo) command.push('-rtp_echo');
 		for (const [k, v] of Object.entries(keys)) command.push('-key', k, String(v));
 		if (to) command.push(to);
@@ -70,6 +72,21 @@ export class Sipp {
 			return found;
 		}, { timeout_ms, every_ms: 2 });
 		return line.value;
+	}
+
+	/**
+	 * When the first message that begins with start was sent, by SIPp's own clock
+	 * in its message trace; in ms on the scale of performance.now().
+	 */
+	sentAt(start) {
+		const trace = fs.readFileSync(this.messages, 'latin1');
+		const sent = /^-+ (\d+-\d+-\d+) (\d+:\d+:\d+)\.(\d+)\n\w+ message sent .*\n\n(.*)/gm;
+		for (const [, day, time, us, line] of trace.matchAll(sent)) {
+			if (line.startsWith(start)) {
+				return new Date(`${day}T${time}`).getTime() + us / 1000 - performance.timeOrigin;
+			}
+		}
+		throw new Error(`${this.proc.name} never sent ${start}`);
 	}
 
 	problem() {
