@@ -17,7 +17,8 @@ KEYRING ?= build/keyring
 MODULE  := build/call_resume.so
 SOURCES := $(wildcard modules/call_resume/*.[ch]) modules/call_resume/Makefile
 
-.PHONY: build help deps test unit sip js fuzz demo run bench install clean keyring
+.PHONY: build help deps packages test unit sip js fuzz demo run bench install clean keyring
+.NOTPARALLEL:
 
 build: $(MODULE) ## the module, build/call_resume.so (the default)
 
@@ -25,6 +26,10 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 deps: ## install what is missing of Debian's packages
+	@tools/deps test
+
+# Without what only tests need.
+packages:
 	@tools/deps
 
 $(MODULE): $(SOURCES) tools/build-module
@@ -44,15 +49,15 @@ js: ## tests of the browser helper
 	@tools/test js
 
 fuzz: ## fuzz every parser for FUZZ_SECONDS (10) each
-	@$(MAKE) -s -C tests/fuzz run
+	@$(MAKE) -s -C tests/fuzz run SECONDS=$(or $(FUZZ_SECONDS),10)
 
-demo: deps build ## one call that survives, told as a timeline
+demo: packages build ## one call that survives, told as a timeline
 	@tools/in-netns node tools/demo.mjs
 
-run: deps build ## the same stack in the foreground, until Ctrl-C
+run: packages build ## the same stack in the foreground, until Ctrl-C
 	@node tools/run.mjs
 
-bench: deps build ## the figures, as a table and in build/bench.json
+bench: packages build ## the figures, as a table and in build/bench.json
 	@tools/in-netns node bench/bench.mjs
 
 keyring: ## a new key ring, KEYRING=build/keyring
