@@ -67,7 +67,9 @@ install: build ## module, example configuration and documentation, below DESTDIR
 	install -d $(DESTDIR)$(MODULES_DIR) $(DESTDIR)$(DOC_DIR)/examples
 	install -m 644 $(MODULE) $(DESTDIR)$(MODULES_DIR)/call_resume.so
 	install -m 644 cfg/* $(DESTDIR)$(DOC_DIR)/examples
-	install -m 644 $(wildcard README.md docs/*.md) $(DESTDIR)$(DOC_DIR)
+	for f in README.md docs/*.md; do \
+		[ ! -f $$f ] || install -m 644 $$f $(DESTDIR)$(DOC_DIR) || exit 1; \
+	done
 
 clean: ## what was built (the cache of Kamailio's source stays: .cache)
 	rm -rf build

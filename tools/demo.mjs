@@ -49,6 +49,7 @@ async function firstLife(stack, token) {
 	const port = Number(await client.waitLog('answered'));
 	say('alice calls bob, bob answers');
 	const state = await client.waitLog('state');
+	await client.waitLog('up');
 	check(state.split('.').length === 5, 'no sealed call state in the 200 to INVITE');
 	say(`her 200 carries the sealed call state, ${state.length} characters`);
 	audio.send(port);

@@ -111,6 +111,9 @@ export class Stack {
 	/** End the parties of one test, whatever became of them. */
 	async hangUp() {
 		await Promise.all(this.parties.splice(0).map((p) => p.kill()));
+		for (const callId of await this.rtpengine?.calls().catch(() => []) ?? []) {
+			await this.rtpengine.ask({ command: 'delete', 'call-id': callId, 'from-tag': '', 'delete-delay': 0 });
+		}
 	}
 
 	async stop() {

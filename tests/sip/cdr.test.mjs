@@ -19,6 +19,7 @@ test('one dialog and one CDR span the loss of the client', async () => {
 	const peer = await stack.peer('peer', 'resume/peer.xml', { args: ['-d', '1000'] });
 	const one = await stack.client('one', 'resume/client.xml', { keys: { token } });
 	const state = await one.waitLog('state');
+	await one.waitLog('up');
 	const callId = await stack.onlyCall();
 	assert.equal(await dialogs(), 1);
 	await one.kill();

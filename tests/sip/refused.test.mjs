@@ -23,6 +23,7 @@ before(async () => {
 	});
 	audio.send(Number(await client.waitLog('answered')));
 	state = await client.waitLog('state');
+	await client.waitLog('up');
 	callId = await stack.onlyCall();
 });
 after(async () => {
@@ -137,6 +138,7 @@ test('an expired state gets 410', async () => {
 		await brief.peer('peer', 'echo/peer.xml');
 		const one = await brief.client('one', 'resume/client.xml', { keys: { token: t } });
 		const s = await one.waitLog('state');
+		await one.waitLog('up');
 		await one.kill();
 		await new Promise((resolve) => setTimeout(resolve, 2100));
 		const two = await brief.client('two', 'refused/client.xml', {

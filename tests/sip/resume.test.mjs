@@ -37,6 +37,7 @@ async function call(scenario, name, { keys = {}, ...options } = {}) {
 	audio.send(Number(await client.waitLog('answered')));
 	const state = await client.waitLog('state');
 	assert.equal(state.split('.').length, 5, 'a sealed state in the 200');
+	await client.waitLog('up');
 	return { audio, client, state };
 }
 
@@ -105,6 +106,7 @@ test('a called client resumes, the far end hangs up', async () => {
 	audio.send(Number(await one.waitLog('invite')));
 	const state = await one.waitLog('state');
 	const tag = await one.waitLog('tag');
+	await one.waitLog('up');
 	const callId = await stack.onlyCall();
 	await stack.audio(callId);
 	await lose({ client: one, audio });

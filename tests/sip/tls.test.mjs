@@ -33,6 +33,7 @@ async function call(name, scenario, keys) {
 	const key = await client.waitLog('registered');
 	assert.match(key, /key=[\w-]{43}/);
 	audio.send(Number(await client.waitLog('answered')));
+	await client.waitLog('up');
 	return { client, audio, state: await client.waitLog('state') };
 }
 
