@@ -301,7 +301,7 @@ int cr_addr_parse(cr_addr_t *a, cr_span_t value)
 		a->uri = cr_span_sub(value, open + 1, a->spec.len - 2);
 	} else {
 		/* RFC 3261 section 20: without brackets, parameters are the field's */
-		end = find_unquoted(value, "; \t", 0);
+		end = find_unquoted(value, "; \t\r\n", 0);
 		a->uri = a->spec = cr_span_sub(value, 0, end);
 	}
 	a->params = cr_span_sub(value, end, value.len);
