@@ -38,13 +38,11 @@ static int split(parts_t *out, cr_span_t jwe)
 	return CR_OK;
 }
 
-static int read_form(parts_t *parts, cr_jose_t *head, cr_span_t jwe)
+/* The protected header: what it says, and whether that is our profile. */
+static int read_header(cr_jose_t *head, cr_span_t header)
 {
-	int err = split(parts, jwe);
+	int err = cr_jose_header(head, header);
 
-	if(err)
-		return err;
-	err = cr_jose_header(head, parts->header);
 	if(err)
 		return err;
 	if(strcmp(head->alg, "dir") != 0 || strcmp(head->enc, "A256GCM") != 0)
@@ -54,10 +52,16 @@ static int read_form(parts_t *parts, cr_jose_t *head, cr_span_t jwe)
 
 int cr_jwe_kid(char kid[CR_KID_MAX + 1], cr_span_t jwe)
 {
-	parts_t parts;
+	cr_reader_t r = cr_reader(jwe.s, jwe.len);
+	cr_span_t header = cr_get_until(&r, '.');
 	cr_jose_t head;
-	int err = read_form(&parts, &head, jwe);
+	int err;
 
+	if(jwe.len > CR_JWE_MAX)
+		return CR_ETOOBIG;
+	if(r.bad)
+		return CR_EMALFORMED;
+	err = read_header(&head, header);
 	if(!err)
 		memcpy(kid, head.kid, sizeof(head.kid));
 	return err;
@@ -128,8 +132,10 @@ int cr_jwe_open(char *out, size_t out_max, cr_crypto_t *c,
 	parts_t parts;
 	cr_jose_t head;
 	uint8_t nonce[12], tag[16];
-	int len, err = read_form(&parts, &head, jwe);
+	int len, err = split(&parts, jwe);
 
+	if(!err)
+		err = read_header(&head, parts.header);
 	if(err)
 		return err;
 	if(cr_b64_decode(nonce, sizeof(nonce), parts.nonce) != sizeof(nonce)

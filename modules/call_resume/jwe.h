@@ -30,7 +30,9 @@ int cr_jwe_seal(char *out, size_t out_max, cr_crypto_t *c, cr_span_t kid,
 		cr_span_t plain) CR_MUST_CHECK;
 
 /**
- * Check the form of a JWE and read which key it names, before any crypto.
+ * Read from the protected header which key a JWE names, before any crypto. The
+ * other parts are not looked at: whatever is wrong with them, cr_jwe_open()
+ * finds, and a truncated state gets the same answer as a forged one.
  * @param kid  at least CR_KID_MAX + 1 bytes, zero-terminated on success
  * @return CR_OK, CR_EMALFORMED, CR_ETOOBIG (over CR_JWE_MAX), CR_EUNSUPPORTED
  *         (another alg or enc, crit, zip), CR_EINTERNAL

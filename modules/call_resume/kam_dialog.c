@@ -571,6 +571,8 @@ int ki_resume_dialog(struct sip_msg *msg)
 	kam_opened_t *o = kam_opened(msg);
 	pending_t what = {.resumed = 1};
 
+	/* Where the new message goes follows from its own route set. */
+	reset_dst_uri(msg);
 	if(msg->first_line.type != SIP_REQUEST || apply_earlier_changes(msg) < 0) {
 		refuse_resume(o, CR_EINTERNAL);
 		return -1;
