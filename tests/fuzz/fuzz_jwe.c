@@ -18,7 +18,7 @@ static void open(cr_span_t text)
 
 	CHECK(form <= 0 && form != CR_EINTERNAL && n != CR_EINTERNAL);
 	CHECK(n <= (int)sizeof(plain));
-	CHECK(form == CR_OK || n == form);
+	CHECK(form == CR_OK || n < 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
