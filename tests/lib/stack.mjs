@@ -15,15 +15,31 @@ import { until } from './wait.mjs';
 export const DOMAIN = 'example.org';
 export const TRUNK_IP = '127.0.0.2';
 
+/**
+ * build/run/NAME.PID, so that two runs at once do not share logs; what is left of
+ * runs that are over goes when the next one starts.
+ */
+function ownFolder(name) {
+	const all = path.join(ROOT, 'build/run');
+	fs.mkdirSync(all, { recursive: true });
+	for (const other of fs.readdirSync(all)) {
+		const pid = other.match(/^(.*)\.(\d+)$/);
+		if (pid?.[1] === name && !fs.existsSync(`/proc/${pid[2]}`)) {
+			fs.rmSync(path.join(all, other), { recursive: true, force: true });
+		}
+	}
+	return path.join(all, `${name}.${process.pid}`);
+}
+
 export class Stack {
 	/**
-	 * @param name     the run's folder, below build/run/
+	 * @param name     names the run's folder, build/run/NAME.PID
 	 * @param resume   with the module (tokens then pass over UDP as well)
 	 * @param defines  for kamailio.cfg, see Kamailio.start()
 	 */
 	static async start(name, { resume = true, tls = false, defines = {}, dir, kamailio = {}, rtpengine = {} } = {}) {
 		const self = new Stack();
-		self.dir = dir ?? path.join(ROOT, 'build/run', name);
+		self.dir = dir ?? ownFolder(name);
 		self.parties = [];
 		fs.rmSync(self.dir, { recursive: true, force: true });
 		fs.mkdirSync(self.dir, { recursive: true, mode: 0o700 });
