@@ -172,6 +172,18 @@ export function message(start, fields, body = '') {
 	return `${lines.join('\r\n')}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 }
 
+/** A reply, with whatever else belongs into it. */
+export function replyTo(m, status, reason, { to = m.get('to'), fields = [], body = '' } = {}) {
+	return message(`SIP/2.0 ${status} ${reason}`, [
+		...m.all('via').map((v) => `Via: ${v}`),
+		`From: ${m.get('from')}`,
+		`To: ${to}`,
+		`Call-ID: ${m.callId}`,
+		`CSeq: ${m.get('cseq')}`,
+		...fields,
+	], body);
+}
+
 /** One side of a dialog. */
 export class Dialog {
 	constructor(party, state) {
@@ -303,16 +315,15 @@ export class FarEnd extends Endpoint {
 
 	reply(m, status, reason, { body = '', copy = false, contact = false, headers = [] } = {}) {
 		const d = this.dialogs.get(m.callId);
-		m.answer(message(`SIP/2.0 ${status} ${reason}`, [
-			...m.all('via').map((v) => `Via: ${v}`),
-			`From: ${m.get('from')}`,
-			`To: ${m.tag('to') || !d ? m.get('to') : d.local}`,
-			`Call-ID: ${m.callId}`,
-			`CSeq: ${m.get('cseq')}`,
-			...(copy ? m.recordRoutes.map((r) => `Record-Route: ${r}`) : []),
-			contact ? `Contact: <${this.uri}>` : '',
-			...headers,
-		], body));
+		m.answer(replyTo(m, status, reason, {
+			to: m.tag('to') || !d ? m.get('to') : d.local,
+			body,
+			fields: [
+				...(copy ? m.recordRoutes.map((r) => `Record-Route: ${r}`) : []),
+				contact ? `Contact: <${this.uri}>` : '',
+				...headers,
+			],
+		}));
 	}
 
 	/** The dialog of that call. */

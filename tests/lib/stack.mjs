@@ -106,6 +106,13 @@ export class Stack {
 		return until('rtpengine to have no calls', async () => (await this.rtpengine.calls()).length === 0);
 	}
 
+	/** End all calls at rtpengine, so that a test that failed does not fail the next. */
+	async dropMedia() {
+		for (const id of await this.rtpengine.calls()) {
+			await this.rtpengine.ask({ command: 'delete', 'call-id': id, 'delete-delay': 0 });
+		}
+	}
+
 	/** Wait until every tag of the call has sent that many more packets. */
 	async audio(callId, more = 10, timeout_ms = 5000) {
 		const before = await this.rtpengine.packets(callId);
