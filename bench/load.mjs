@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Calls by SIPp: a bounded number at a fixed rate, counted afterwards.
+//
+// The scenarios are composed of a few steps here rather than written as files,
+// since those of one load differ in a step or two. They end up in the run's
+// folder, where SIPp can be started by hand with them.
+//
+// Names have the length that a browser's have: Call-ID 22 characters, tag 10.
+
+import fs from 'node:fs';
+import path from 'node:path';
+
+import { Proc } from '../tests/lib/proc.mjs';
+import { freePort } from '../tests/lib/ports.mjs';
+import { until } from '../tests/lib/wait.mjs';
+
+export const CLIENT_IP = '127.0.0.3';
+export const PEER_IP = '127.0.0.2';
+export const SUB = 'sip:alice@example.org';
+const CALL_ID = 'q8fk2n6xv3b%u-%p';
+
+/* ---- steps ------------------------------------------------------------------ */
+
+const send = (lines, { sdp, retrans = true } = {}) => `<send${retrans ? ' retrans="500"' : ''}><![CDATA[
+${lines.flat().filter(Boolean).join('\n')}
+${sdp ? `Content-Type: application/sdp
+Content-Length: [len]
+
+v=0
+o=- 3948988145 ${sdp} IN IP4 [local_ip]
+s=-
+c=IN IP4 [local_ip]
+t=0 0
+m=audio 40000 RTP/AVP 8 0 101
+a=rtpmap:8 PCMA/8000
+a=rtpmap:0 PCMU/8000
+a=rtpmap:101 telephone-event/8000
+a=sendrecv` : 'Content-Length: 0'}
+
+]]></send>`;
+
+const pause = (ms) => `<pause milliseconds="${ms}"/>`;
+
+/* O, or N of the resumed client. In N the Call-ID has a prefix up to the slashes,
+ * which SIPp takes off when it looks for the call. */
+const O = { callId: '[call_id]', tag: 'c[pid]x[call_number]' };
+const N = { callId: 'r///[call_id]', tag: 'n[pid]x[call_number]' };
+
+const request = (method, cseq, { to = O, inDialog = true, extra = [] } = {}) => [
+	`${method} ${inDialog ? '[next_url]' : 'sip:bob@example.org'} SIP/2.0`,
+	'Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch];rport',
+	'Max-Forwards: 70',
+	inDialog && '[routes]',
+	`From: <${SUB}>;tag=${to.tag}`,
+	`To: <sip:bob@example.org>${inDialog ? '[peer_tag_param]' : ''}`,
+	`Call-ID: ${to.callId}`,
+	`CSeq: ${cseq} ${method}`,
+	extra,
+	method === 'INVITE' && 'Contact: <sip:alice@[local_ip]:[local_port]>',
+];
+
+const answered = (actions = '') => `<recv response="100" optional="true"/>
+<recv response="180" optional="true"/>
+<recv response="200" rrs="true">${actions}</recv>`;
+
+const ack = (cseq, to = O) => send(request('ACK', cseq, { to }), { retrans: false });
+
+const bye = (cseq, to = O) => [send(request('BYE', cseq, { to })), '<recv response="200"/>'];
+
+const TOKEN = 'Authorization: Bearer [token]';
+
+/* How the client opens a call: with its token or without, and whether it
+ * keeps the sealed state. */
+const open = ({ token, keep }) => [
+	send(request('INVITE', 1, { inDialog: false, extra: token ? [TOKEN] : [] }), { sdp: 1 }),
+	answered(keep && '<action><ereg regexp="Call-State: *([[:graph:]]+)" search_in="msg" '
+		+ 'check_it="true" assign_to="whole,state"/></action>'),
+	ack(1),
+	pause(100),
+];
+
+const reinvite = (cseq) => [
+	send(request('INVITE', cseq), { sdp: cseq }), answered(), ack(cseq), pause(100),
+];
+
+const resume = () => [
+	send(request('INVITE', 1, { to: N, inDialog: false, extra: [TOKEN, 'Call-State: [$state]'] }), { sdp: 1 }),
+	answered(),
+	ack(1, N),
+	pause(100),
+];
+
+const reply = (code, reason, { tag = '', sdp } = {}) => send([
+	`SIP/2.0 ${code} ${reason}`, '[last_Via:]', '[last_From:]', `[last_To:]${tag}`, '[last_Call-ID:]',
+	'[last_CSeq:]', '[last_Record-Route:]', sdp && 'Contact: <sip:bob@[local_ip]:[local_port]>',
+], { sdp, retrans: Boolean(sdp) });
+
+const PEER_TAG = ';tag=p[pid]x[call_number]';
+
+const answer = () => [
+	'<recv request="INVITE"/>', reply(180, 'Ringing', { tag: PEER_TAG }), pause(50),
+	reply(200, 'OK', { tag: PEER_TAG, sdp: 1 }), '<recv request="ACK"/>',
+];
+
+/* Phones answer a re-INVITE at once. */
+const answerAgain = () => [
+	'<recv request="INVITE"/>', reply(200, 'OK', { sdp: 2 }), '<recv request="ACK"/>',
+];
+
+const answerBye = () => ['<recv request="BYE"/>', reply(200, 'OK')];
+
+/* ---- scenarios ---------------------------------------------------------------- */
+
+const FOREVER = pause(3600_000);
+
+/** name: [what the client does, what the peer does] */
+const SCENARIOS = {
+	plain: [[open({}), bye(2)], [answer(), answerBye()]],
+	token: [[open({ token: true }), bye(2)], [answer(), answerBye()]],
+	setup: [[open({ token: true })], [answer()]],
+	resume: [[open({ token: true, keep: true }), resume(), bye(2, N)], [answer(), answerAgain(), answerBye()]],
+	reinvite: [[open({ token: true, keep: true }), reinvite(2), resume(), bye(2, N)],
+		[answer(), answerAgain(), answerAgain(), answerBye()]],
+	hold: [[open({ token: true }), FOREVER], [answer(), FOREVER]],
+	'hold-plain': [[open({}), FOREVER], [answer(), FOREVER]],
+};
+
+function write(dir, name, side) {
+	const file = path.join(dir, `${name}-${side === 0 ? 'client' : 'peer'}.xml`);
+	const steps = SCENARIOS[name][side].flat(9).join('\n');
+	const used = steps.includes('assign_to') ? '<Reference variables="whole,state"/>' : '';
+	fs.writeFileSync(file, `<?xml version="1.0" encoding="UTF-8" ?>\n<scenario name="${name}">\n${steps}\n${used}\n</scenario>\n`);
+	return file;
+}
+
+/* ---- running ------------------------------------------------------------------- */
+
+const hexPort = (port) => `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+const listens = (port) => fs.readFileSync('/proc/net/udp', 'latin1').split('\n')
+	.some((line) => line.trim().split(/ +/)[1]?.endsWith(hexPort(port)));
+
+/* The last line of SIPp's statistics as {column: value}. */
+function statistics(file) {
+	const lines = fs.readFileSync(file, 'latin1').trim().split('\n');
+	const names = lines[0].split(';');
+	const values = lines.at(-1).split(';');
+	return Object.fromEntries(names.map((n, i) => [n, values[i]]));
+}
+
+/**
+ * Both ends of a load. The peer's port stays the same over all loads, because
+ * the gateways have been told it.
+ */
+export class Load {
+	constructor(dir, peerPort) {
+		this.dir = dir;
+		this.peerPort = peerPort;
+		this.serial = 0;
+	}
+
+	/**
+	 * Start both ends.
+	 * @param scenario  a key of SCENARIOS
+	 * @param to        'ip:port' of the gateway
+	 * @param trace     keep the peer's messages, at peer.messages
+	 */
+	async start(scenario, to, { calls, rate, token = 'none', trace = false, timeout_s = 120 }) {
+		const run = `${scenario}-${++this.serial}`;
+		const common = (name) => ['-nostdin', '-m', String(calls), '-timeout', String(timeout_s), '-timeout_error',
+			'-trace_err', '-error_file', path.join(this.dir, `${name}.errors`)];
+		const peerName = `${run}-peer`;
+		const clientName = `${run}-client`;
+		const messages = path.join(this.dir, `${run}-peer.messages`);
+		const stats = path.join(this.dir, `${clientName}.csv`);
+		const peer = new Proc(peerName, this.dir, 'sipp', [
+			'-sf', write(this.dir, scenario, 1), '-i', PEER_IP, '-p', String(this.peerPort), '-mp', '39000', ...common(peerName),
+			...(trace ? ['-trace_msg', '-message_file', messages] : []),
+		], { env: { TERM: 'dumb' } });
+		await until(`${peerName} to listen`, () => { peer.assertAlive(); return listens(this.peerPort); }, { every_ms: 5 });
+		const client = new Proc(clientName, this.dir, 'sipp', [
+			'-sf', write(this.dir, scenario, 0), '-i', CLIENT_IP, '-p', String(await freePort(CLIENT_IP)), '-mp', '39100',
+			'-r', String(rate), '-l', String(calls), '-cid_str', CALL_ID, '-key', 'token', token,
+			'-trace_stat', '-stf', stats, '-fd', '1', ...common(clientName), to,
+		], { env: { TERM: 'dumb' } });
+		return { peer, client, messages, stats, calls, errors: path.join(this.dir, `${clientName}.errors`) };
+	}
+
+	/** One load from the first INVITE to the last message. @return messages that SIPp sent again */
+	async run(scenario, to, options) {
+		const load = await this.start(scenario, to, options);
+		const code = [await load.client.exited, await load.peer.exited];
+		if (code.some((c) => c !== 0)) {
+			let why = '';
+			try { why = fs.readFileSync(load.errors, 'latin1').slice(0, 1500); } catch { /* none */ }
+			throw new Error(`${scenario}: SIPp ended with ${code} at ${to}\n${why}`);
+		}
+		const s = statistics(load.stats);
+		return Object.assign(load, { again: Number(s['Retransmissions(C)']), created: Number(s['TotalCallCreated']) });
+	}
+}

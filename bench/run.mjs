@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The figures: a table, and the same in build/bench.json.
+//
+// usage: node bench/run.mjs [--only=cpu,core,memory,size] [--rounds=N] [--calls=N] [--rate=N]
+//                           [--held=N] [--quick] [--module=FILE] [--out=FILE]
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { ROOT, writeKeyRing } from '../tests/lib/kamailio.mjs';
+import { cpu } from './cpu.mjs';
+import { core } from './core.mjs';
+import { freshFolder } from './gateway.mjs';
+import { memory } from './memory.mjs';
+import { size } from './size.mjs';
+
+const PARTS = { core, size, memory, cpu };
+
+function options() {
+	const { values } = parseArgs({
+		options: {
+			only: { type: 'string' }, rounds: { type: 'string' }, calls: { type: 'string' }, rate: { type: 'string' },
+			held: { type: 'string' }, quick: { type: 'boolean' }, module: { type: 'string' }, out: { type: 'string' },
+		},
+	});
+	const full = { rounds: 15, calls: 1000, rate: 500, held: 20000 };
+	const quick = { rounds: 3, calls: 300, rate: 300, held: 1000 };
+	const o = values.quick ? quick : full;
+	for (const k of Object.keys(full)) {
+		if (values[k] === undefined) continue;
+		o[k] = Number(values[k]);
+		if (!Number.isInteger(o[k]) || o[k] < 1) throw new Error(`--${k} wants a number`);
+	}
+	o.parts = values.only ? values.only.split(',') : Object.keys(PARTS);
+	for (const p of o.parts) if (!(p in PARTS)) throw new Error(`--only knows ${Object.keys(PARTS).join(', ')}`);
+	o.module = values.module && path.resolve(values.module);
+	o.out = path.resolve(ROOT, values.out ?? 'build/bench.json');
+	return o;
+}
+
+const number = (v, unit) => (unit === 'ratio' ? v.toFixed(3) : unit === 'us' ? v.toFixed(1) : String(Math.round(v)));
+
+function print(rows) {
+	const lines = rows.map((r) => [
+		r.name, `${number(r.value, r.unit)}${r.unit === 'ratio' ? '' : ` ${r.unit}`}`,
+		r.target === null ? '' : `<= ${r.target}`,
+		r.ok === null ? '' : r.ok ? 'ok' : 'MISSED',
+		r.spread ? `${number(r.spread[0], r.unit)} .. ${number(r.spread[1], r.unit)}` : '',
+	]);
+	lines.unshift(['measure', 'value', 'target', '', 'middle half']);
+	const width = lines[0].map((_, i) => Math.max(...lines.map((l) => l[i].length)));
+	for (const l of lines) console.log(l.map((c, i) => (i === 0 ? c.padEnd(width[i]) : c.padStart(width[i]))).join('  ').trimEnd());
+}
+
+const o = options();
+const dir = freshFolder(path.join(ROOT, 'build/run/bench'));
+const keyRing = writeKeyRing(path.join(dir, 'keyring'));
+const note = (text) => process.stderr.write(`bench: ${text}\n`);
+const rows = [];
+for (const part of o.parts) {
+	note(part);
+	const result = await PARTS[part](dir, { ...o, keyRing, note });
+	rows.push(...result.rows);
+	/* After each part: a run that is cut short leaves what it has. */
+	fs.mkdirSync(path.dirname(o.out), { recursive: true });
+	fs.writeFileSync(o.out, `${JSON.stringify(rows, null, '\t')}\n`);
+}
+print(rows);
+const missed = rows.filter((r) => r.ok === false);
+if (missed.length > 0) console.log(`\n${missed.length} of ${rows.filter((r) => r.ok !== null).length} targets missed`);
