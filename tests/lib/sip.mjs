@@ -128,9 +128,10 @@ export class Endpoint {
 		else this.inbox.push(m);
 	}
 
+	/** A listener sends over the connection that it accepted last. */
 	send(text, to = this.to) {
 		if (this.transport === 'udp') this.socket.send(Buffer.from(text, 'latin1'), to.port, to.ip);
-		else this.socket.write(text, 'latin1');
+		else (this.socket ?? [...this.sockets].at(-1)).write(text, 'latin1');
 	}
 
 	/** The next message that matches, from the inbox or the network. */
@@ -273,21 +274,23 @@ export class Client extends Endpoint {
 	}
 }
 
-/** A far end that takes every call. */
-export class FarEnd extends Endpoint {
+/** A far end, or a client, that takes every call and everything in it. */
+export class FarEnd extends Client {
 	/**
 	 * @param copy    put Record-Route into the 200 of a re-INVITE too
 	 * @param answer  (request) => false: leave this one to the test
 	 */
-	static async open({ media = 4100, copy = true, answer = () => true, ...options }) {
-		const self = await super.open(options);
-		Object.assign(self, { media, copy, answer, requests: [], dialogs: new Map() });
+	static async open({ user = 'bob', media = 4100, copy = true, answer = () => true, ...options }) {
+		const self = await super.open({ user, media, ...options });
+		Object.assign(self, { copy, answer, requests: [], dialogs: new Map() });
 		self.handle = (m) => self.#handle(m);
 		return self;
 	}
 
-	get uri() {
-		return `sip:bob@${this.ip}:${this.port};transport=${this.transport}`;
+	async call(options) {
+		const d = await super.call(options);
+		this.dialogs.set(d.callId, d);
+		return d;
 	}
 
 	#handle(m) {

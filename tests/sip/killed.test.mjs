@@ -121,6 +121,7 @@ test('the same on TCP, where the connection dies too: the client comes back on a
 	const one = await alice('tcp');
 	const first = await one.call();
 	const { callId } = first;
+	await far.take('the ACK', (m) => m.method === 'ACK');
 	one.close();
 	one.audio.close();
 
@@ -143,6 +144,7 @@ test('killed between the resume and the BYE of the client', async () => {
 	await farEnd();
 	const one = await alice();
 	const first = await one.call();
+	await far.take('the ACK', (m) => m.method === 'ACK');
 	one.close();
 	one.audio.close();
 	const two = await alice();
