@@ -18,9 +18,9 @@
 #include "../../core/parser/parse_to.h"
 #include "../../modules/rr/loose.h"
 
-#include "jwe.h"
 #include "ref.h"
 #include "seal.h"
+#include "sealed.h"
 #include "splice.h"
 #include "text.h"
 
@@ -401,37 +401,24 @@ static int find_state(kam_opened_t *o, struct sip_msg *msg, cr_span_t *value)
 	return 0;
 }
 
-/* Open one JWE with the key of the authenticated session: sub and sid come
- * from the token, never from the state. */
-static int open_jwe(kam_opened_t *o, cr_state_t *st, char *mem,
+/* Open with the key of the authenticated session: sub and sid come from the
+ * token, never from the state. */
+static int open_one(kam_opened_t *o, cr_state_t *st, char *mem,
 		const cr_env_t *env, const cr_token_t *token, cr_span_t jwe)
 {
-	cr_work_t *w = env->work;
-	uint8_t key[CR_KEY_LEN];
-	const cr_key_t *master;
-	char kid[CR_KID_MAX + 1];
-	int len = cr_jwe_kid(kid, jwe);
-
-	if(len != CR_OK)
-		return refuse_malformed(o);
-	master = cr_ring_by_kid(env->ring, cr_span_str(kid), cr_now_s(env));
-	if(master == NULL)
-		return refuse_foreign(o);
-	len = cr_client_key(key, env->crypto, master, cr_span_str(token->sub),
-			cr_span_str(token->sid));
-	if(len == CR_OK)
-		len = cr_jwe_open(w->json, sizeof(w->json), env->crypto, key, jwe);
-	cr_wipe(key, sizeof(key));
-	if(len < 0)
-		return refuse_foreign(o);
-	int err = cr_state_decode(
-			st, mem, CR_STATE_JSON_MAX, (cr_span_t){w->json, (size_t)len});
-	cr_wipe(w->json, (size_t)len);
-	if(err != CR_OK)
-		return refuse_malformed(o);
-	if(st->exp < cr_now_s(env))
-		return refuse(o, KAM_STATES_EXPIRED, 410, "Call-State is expired");
-	return 0;
+	switch(cr_sealed_open(st, mem, env, cr_span_str(token->sub),
+			cr_span_str(token->sid), jwe)) {
+		case CR_OK:
+			return 0;
+		case CR_EFORGED:
+			return refuse_foreign(o);
+		case CR_EEXPIRED:
+			return refuse(o, KAM_STATES_EXPIRED, 410, "Call-State is expired");
+		case CR_EINTERNAL:
+			return refuse(o, KAM_RESUMES_REFUSED, 500, "Server Internal Error");
+		default:
+			return refuse_malformed(o);
+	}
 }
 
 /* The client's tag in O, which a state that was sealed into the INVITE to a
@@ -464,13 +451,13 @@ static int open_state(kam_opened_t *o, const cr_env_t *env, struct sip_msg *msg)
 	if(cr_addr_parse(&a, value) != CR_OK)
 		return refuse_malformed(o);
 	jwe = a.uri;
-	if(open_jwe(o, &o->state, o->mem[0], env, token, jwe) < 0)
+	if(open_one(o, &o->state, o->mem[0], env, token, jwe) < 0)
 		return -1;
 	if(o->state.update)
 		return refuse_malformed(o);
 	if(cr_param_find(a.params, CR_STATE_PARAM_UPDATE, &up, NULL)
 			&& up.len > 0) {
-		if(open_jwe(o, &update, o->mem[1], env, token, up) < 0)
+		if(open_one(o, &update, o->mem[1], env, token, up) < 0)
 			return -1;
 		if(cr_state_merge(&o->state, &update) != CR_OK)
 			return refuse_foreign(o);

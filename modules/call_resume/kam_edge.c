@@ -49,6 +49,11 @@ static void report(const cr_edge_t *edge, kam_stat_t stat, const char *where)
 	if(edge->refused != CR_OK)
 		LM_NOTICE("%s: map refused: %s%s\n", where, cr_strerror(edge->refused),
 				edge->verdict == CR_DROP ? ", message dropped" : "");
+	if(edge->unsealed != CR_OK) {
+		LM_ERR("a state could not be sealed: %s\n",
+				cr_strerror(edge->unsealed));
+		kam_count(KAM_SEALS_FAILED);
+	}
 	if(edge->sealed)
 		kam_count(KAM_STATES_SEALED);
 	if(edge->spliced)

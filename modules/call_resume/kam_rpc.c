@@ -8,6 +8,7 @@
 #include "../../core/dprint.h"
 
 #include "jwe.h"
+#include "sealed.h"
 
 static void rpc_stats(rpc_t *rpc, void *ctx)
 {
@@ -114,37 +115,6 @@ static void inspect_token(
 				(unsigned)token.exp);
 }
 
-/* Open a state with the key of (sub, sid).
- * @return CR_OK or why not; kid and st are filled in as far as it went */
-static int open_state(const cr_env_t *env, char kid[CR_KID_MAX + 1],
-		cr_state_t *st, char *mem, cr_span_t jwe, str *sub, str *sid)
-{
-	cr_work_t *w = env->work;
-	uint8_t key[CR_KEY_LEN];
-	const cr_key_t *master;
-	int len = cr_jwe_kid(kid, jwe);
-
-	if(len != CR_OK)
-		return len;
-	master = cr_ring_by_kid(env->ring, cr_span_str(kid), cr_now_s(env));
-	if(master == NULL)
-		return CR_EKEY;
-	if(sid->len == 0)
-		return CR_EMISSING;
-	len = cr_client_key(
-			key, env->crypto, master, kam_span(*sub), kam_span(*sid));
-	if(len == CR_OK)
-		len = cr_jwe_open(w->json, sizeof(w->json), env->crypto, key, jwe);
-	cr_wipe(key, sizeof(key));
-	if(len < 0)
-		return len;
-	len = cr_state_decode(
-			st, mem, CR_STATE_JSON_MAX, (cr_span_t){w->json, (size_t)len});
-	if(len == CR_OK && st->exp < cr_now_s(env))
-		len = CR_EEXPIRED;
-	return len;
-}
-
 static void add_text(rpc_t *rpc, void *h, const char *name, cr_span_t value)
 {
 	str s = kam_str(value);
@@ -173,12 +143,21 @@ static void inspect_state(rpc_t *rpc, void *ctx, const cr_env_t *env,
 	static char mem[CR_STATE_JSON_MAX];
 	char kid[CR_KID_MAX + 1] = "";
 	cr_state_t st;
-	int err = open_state(env, kid, &st, mem, text, sub, sid);
-	const char *verdict = err == CR_OK ? "opens" : cr_strerror(err);
+	int err = cr_jwe_kid(kid, text);
+	int known = cr_ring_by_kid(env->ring, cr_span_str(kid), cr_now_s(env))
+			!= NULL;
+	const char *verdict = "well-formed; give sub and sid to open it";
 	void *h;
 
-	if(err == CR_EMISSING)
-		verdict = "well-formed; give sub and sid to open it";
+	if(err == CR_OK && !known)
+		err = CR_EKEY;
+	else if(err == CR_OK && sid->len > 0)
+		err = cr_sealed_open(
+				&st, mem, env, kam_span(*sub), kam_span(*sid), text);
+	else if(err == CR_OK)
+		err = CR_EMISSING;
+	if(err != CR_EMISSING)
+		verdict = err == CR_OK ? "opens" : cr_strerror(err);
 	if(rpc->add(ctx, "{", &h) < 0)
 		return;
 	rpc->struct_add(h, "sss", "kind", "state", "kid", kid, "verdict", verdict);

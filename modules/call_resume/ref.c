@@ -7,8 +7,7 @@
 
 static int is_ref_purpose(cr_purpose_t purpose)
 {
-	return purpose == CR_PURPOSE_CALLER || purpose == CR_PURPOSE_CALLEE
-			|| purpose == CR_PURPOSE_SEAL;
+	return purpose == CR_PURPOSE_CALLER || purpose == CR_PURPOSE_CALLEE;
 }
 
 int cr_ref_seal(char *out, size_t out_max, cr_crypto_t *c, const cr_key_t *key,

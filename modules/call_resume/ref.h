@@ -18,7 +18,7 @@ typedef struct cr_ref
 } cr_ref_t;
 
 /**
- * Seal with the purposes CR_PURPOSE_CALLER, _CALLEE or _SEAL.
+ * Seal with the purposes CR_PURPOSE_CALLER or CR_PURPOSE_CALLEE.
  * @return the number of characters (lower-case base32), CR_ETOOBIG or
  *         CR_EINTERNAL (also: another purpose)
  */

@@ -83,6 +83,8 @@ static int derive_all(
 	if(!err)
 		err = derive(c, key->token, key, CR_LABEL_TOKEN);
 	if(!err)
+		err = derive(c, key->state, key, CR_LABEL_STATE);
+	if(!err)
 		err = derive(c, key->box, key, CR_LABEL_BOX);
 	if(!err)
 		err = derive(c, key->nonce, key, CR_LABEL_NONCE);

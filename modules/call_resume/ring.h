@@ -23,6 +23,7 @@ typedef struct cr_key
 	uint8_t hint[CR_BOX_HINT_LEN]; /* how a box names this key */
 	int64_t not_after;             /* seconds since 1970, 0: no end */
 	uint8_t token[CR_KEY_LEN];     /* signs tokens */
+	uint8_t state[CR_KEY_LEN];     /* signs call states */
 	uint8_t box[CR_KEY_LEN];       /* seals boxes */
 	uint8_t nonce[CR_KEY_LEN];     /* makes their nonces */
 	uint8_t prk[CR_KEY_LEN];       /* client keys are expanded from it */

@@ -3,8 +3,8 @@
  */
 #include "seal.h"
 
-#include "jwe.h"
 #include "sdp.h"
+#include "sealed.h"
 
 #define ORDER_MARK CR_MAP_MARK " "
 
@@ -166,34 +166,18 @@ static int fill(cr_state_t *st, const cr_sip_t *m, cr_hdr_t local,
 
 /* ---- carrying out an order ------------------------------------------------ */
 
-/* st to JWE under the key of the session that ref names.
- * @return the length of env->work->jwe, or an error */
 static int seal_state(const cr_env_t *env, const cr_ref_t *ref, cr_state_t *st)
 {
-	cr_work_t *w = env->work;
-	uint8_t key[CR_KEY_LEN], nonce[12];
 	const cr_key_t *master
 			= cr_ring_by_hint(env->ring, ref->hint, cr_now_s(env));
-	int len;
 
 	if(master == NULL)
 		return CR_EKEY;
 	st->start = ref->start;
 	st->iat = env->now_ms;
 	st->exp = cr_now_s(env) + env->state_ttl_s;
-	len = cr_state_encode(w->json, sizeof(w->json), st);
-	if(len < 0)
-		return len;
-	cr_span_t plain = {w->json, (size_t)len};
-	len = cr_client_key(key, env->crypto, master, ref->sub, ref->sid);
-	if(len == CR_OK)
-		len = cr_random(nonce, sizeof(nonce));
-	if(len == CR_OK)
-		len = cr_jwe_seal(w->jwe, sizeof(w->jwe), env->crypto,
-				cr_span_str(master->kid), key, nonce, plain);
-	cr_wipe(key, sizeof(key));
-	cr_wipe(w->json, plain.len);
-	return len;
+	return cr_sealed_make(env->work->jwe, sizeof(env->work->jwe), env, master,
+			ref->sub, ref->sid, st);
 }
 
 static int run_order(const cr_env_t *env, const cr_sip_t *m, cr_span_t rest)

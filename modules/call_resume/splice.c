@@ -397,13 +397,9 @@ static cr_edge_t request_out(job_t *j, char *out, size_t out_max)
 		return finish_job(j, out, out_max, CR_DROP);
 	names.ruri_map = text;
 	cr_rename_dialogs(j->e, j->m, name_to_n, &names);
-	if(o.tag.len > 0) {
-		int err = open_map(j, CR_PURPOSE_CONTACT, o, text);
-
-		if(err != CR_OK) {
-			fail(j, err);
-			return finish_job(j, out, out_max, CR_DROP);
-		}
+	if(o.tag.len > 0)
+		fail(j, open_map(j, CR_PURPOSE_CONTACT, o, text));
+	if(o.tag.len > 0 && j->err == CR_OK) {
 		n = j->map.other;
 		put_dialog_n(j, CR_TO, n,
 				n_remote_tag(j, mem, sizeof(mem), tag_of(j->m, CR_FROM), n, o));
@@ -441,8 +437,7 @@ cr_edge_t cr_edge_out(
 	else if(cr_sip_next(j.m, CR_VIA, &it, &via))
 		edge = reply_out(&j, out, out_max, via);
 	edge.sealed = sealed == CR_OK && edge.verdict == CR_CHANGED;
-	if(sealed != CR_OK && sealed != CR_EMISSING && edge.refused == CR_OK)
-		edge.refused = sealed;
+	edge.unsealed = sealed == CR_EMISSING ? CR_OK : sealed;
 	return edge;
 }
 

@@ -15,6 +15,9 @@
  *	out, request to client    map in the Request-URI O to N
  *	out, reply to client      map in the top Via     O to N
  *
+ * What goes out to a client with a map that does not open is dropped: it would
+ * show O, in which the client is not any more.
+ *
  * From and To URIs, Call-ID, the client's tag, CSeq and RAck of the client's
  * requests, and dialog names in other fields are translated; nothing else is.
  */
@@ -33,10 +36,11 @@ typedef enum cr_verdict
 typedef struct cr_edge
 {
 	cr_verdict_t verdict;
-	size_t len;  /* of the new message, with CR_CHANGED */
-	int refused; /* why a map or seal order was refused, or CR_OK */
-	int spliced; /* 1 when it was translated */
-	int sealed;  /* 1 when a Call-State was sealed into the message */
+	size_t len;   /* of the new message, with CR_CHANGED */
+	int refused;  /* why a map was refused, or CR_OK */
+	int unsealed; /* why a state that was ordered was not sealed, or CR_OK */
+	int spliced;  /* 1 when it was translated */
+	int sealed;   /* 1 when a Call-State was sealed into the message */
 } cr_edge_t;
 
 /** 1 when a message may concern us. Everything else is left after this look. */

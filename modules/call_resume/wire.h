@@ -36,6 +36,7 @@
 #define CR_LABEL_CLIENT                                                        \
 	"client key" /* context: be16 len, sid, be16 len, sub  \
 									  */
+#define CR_LABEL_STATE "state HMAC-SHA256"
 #define CR_LABEL_BOX "box A256GCM"
 #define CR_LABEL_NONCE "box nonce HMAC-SHA256"
 
@@ -87,7 +88,6 @@ typedef enum cr_purpose
 	CR_PURPOSE_TAG = 't', /* map to O, in the remote tag that the client gets */
 	CR_PURPOSE_CALLER = 'a', /* session reference of the calling client */
 	CR_PURPOSE_CALLEE = 'b', /* session reference of the called client */
-	CR_PURPOSE_SEAL = 's', /* session reference, placeholder for a Call-State */
 } cr_purpose_t;
 
 /* ---- map: the splice, in a box ------------------------------------------

@@ -4,11 +4,12 @@
 
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
 import { DOMAIN, Stack } from '../lib/stack.mjs';
 import { Rtp } from '../lib/rtp.mjs';
 
-let stack, token, state, callId, audio, peer, client;
+let stack, token, state, clientKey, callId, audio, peer, client;
 let n = 0;
 
 before(async () => {
@@ -23,6 +24,7 @@ before(async () => {
 	});
 	audio.send(Number(await client.waitLog('answered')));
 	state = await client.waitLog('state');
+	clientKey = client.lines().find((l) => l.name === 'registered').value;
 	await client.waitLog('up');
 	callId = await stack.onlyCall();
 });
@@ -102,6 +104,28 @@ refuses('a state over 8 KiB', () => [bearer(token), callState('a'.repeat(8300))]
 refuses('two states', () => [bearer(token), callState(state), callState(state)], /^400/, 'states_duplicate');
 for (const part of [2, 3, 4]) {
 	refuses(`a state with part ${part} forged`, () => [bearer(token), callState(forge(state, part))],
+		/^403/, 'states_not_yours');
+}
+/** Open a state with the client's own key, change it, and seal it again. */
+function remake(jwe, edit) {
+	const key = Buffer.from(clientKey.match(/key=([\w-]+)/)[1], 'base64url');
+	const [header, , iv, text, tag] = jwe.split('.');
+	const open = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'));
+	open.setAAD(Buffer.from(header)).setAuthTag(Buffer.from(tag, 'base64url'));
+	const json = edit(open.update(text, 'base64url', 'utf8') + open.final('utf8'));
+	const nonce = randomBytes(12);
+	const seal = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(header));
+	const sealed = seal.update(json, 'utf8', 'base64url') + seal.final('base64url');
+	return [header, '', nonce.toString('base64url'), sealed, seal.getAuthTag().toString('base64url')].join('.');
+}
+refuses('a state that the client made itself, of another call',
+	() => [bearer(token), callState(remake(state, (json) => json.replace(/"call_id":"/, '$&x')))],
+	/^403/, 'states_not_yours');
+refuses('a state that the client made itself, without signature',
+	() => [bearer(token), callState(remake(state, (json) => json.replace(/,"mac":"[^"]*"/, '')))],
+	/^403/, 'states_not_yours');
+for (const cut of [1, 30, 300]) {
+	refuses(`a state cut short by ${cut}`, () => [bearer(token), callState(state.slice(0, -cut))],
 		/^403/, 'states_not_yours');
 }
 refuses('a state in another session of the same user',

@@ -1,0 +1,187 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "helper.h"
+
+#include "base.h"
+#include "jwe.h"
+#include "samples.h"
+#include "sealed.h"
+
+#define SUB CR_SPAN(SAMPLE_SUB)
+#define SID CR_SPAN(SAMPLE_SID)
+
+static cr_work_t work;
+static cr_env_t env;
+static cr_state_t opened;
+static char mem[CR_STATE_JSON_MAX];
+static char sealed[CR_JWE_MAX + 1];
+
+static int fixture(void **state)
+{
+	if(setup(state) != 0)
+		return -1;
+	env = (cr_env_t){.crypto = crypto,
+			.ring = &ring,
+			.work = &work,
+			.now_ms = NOW * 1000,
+			.state_ttl_s = 3600,
+			.map_ttl_s = 3600};
+	return 0;
+}
+
+static cr_span_t make(void)
+{
+	cr_state_t st = sample_full();
+	int len = cr_sealed_make(
+			sealed, sizeof(sealed), &env, &ring.keys[0], SUB, SID, &st);
+
+	assert_true(len > 0);
+	return (cr_span_t){sealed, (size_t)len};
+}
+
+static int open(cr_span_t jwe)
+{
+	return cr_sealed_open(&opened, mem, &env, SUB, SID, jwe);
+}
+
+static void round_trip(void **state)
+{
+	cr_state_t st = sample_full();
+
+	(void)state;
+	assert_int_equal(open(make()), CR_OK);
+	assert_string_equal(opened.id, st.id);
+	assert_true(cr_span_eq(opened.target, st.target));
+	assert_int_equal(opened.n_routes, st.n_routes);
+	assert_int_equal(opened.cseq, st.cseq);
+}
+
+/* The client holds its client key, and may read but not write with it. */
+static void made_by_the_client(void **state)
+{
+	static const char *const tails[] = {"}", ",\"mac\":\"\"}",
+			",\"mac\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}"};
+	char json[CR_STATE_JSON_MAX], jwe[CR_JWE_MAX + 1];
+	uint8_t key[CR_KEY_LEN];
+	cr_state_t st = sample_full();
+	int len = cr_state_encode(json, sizeof(json), &st), n;
+
+	(void)state;
+	assert_true(len > 0);
+	assert_int_equal(
+			cr_client_key(key, crypto, &ring.keys[0], SUB, SID), CR_OK);
+	for(int i = 0; i < 3; i++) {
+		strcpy(json + len - 1, tails[i]);
+		n = cr_jwe_seal(jwe, sizeof(jwe), crypto, CR_SPAN("k1"), key,
+				sample_nonce, cr_span_str(json));
+		assert_true(n > 0);
+		assert_int_equal(open((cr_span_t){jwe, (size_t)n}), CR_EFORGED);
+	}
+}
+
+/* Nor may it change what we made: open, edit one character, seal again. */
+static void edited_by_the_client(void **state)
+{
+	char json[CR_STATE_JSON_MAX], jwe[CR_JWE_MAX + 1];
+	uint8_t key[CR_KEY_LEN];
+	int len, n;
+
+	(void)state;
+	assert_int_equal(
+			cr_client_key(key, crypto, &ring.keys[0], SUB, SID), CR_OK);
+	len = cr_jwe_open(json, sizeof(json), crypto, key, make());
+	assert_true(len > 0);
+	for(int i = 0; i < len; i++) {
+		json[i] ^= 1;
+		n = cr_jwe_seal(jwe, sizeof(jwe), crypto, CR_SPAN("k1"), key,
+				sample_nonce, (cr_span_t){json, (size_t)len});
+		assert_int_equal(open((cr_span_t){jwe, (size_t)n}), CR_EFORGED);
+		json[i] ^= 1;
+	}
+	n = cr_jwe_seal(jwe, sizeof(jwe), crypto, CR_SPAN("k1"), key, sample_nonce,
+			(cr_span_t){json, (size_t)len});
+	assert_int_equal(open((cr_span_t){jwe, (size_t)n}), CR_OK);
+}
+
+static void of_another_session(void **state)
+{
+	cr_span_t jwe = make();
+
+	(void)state;
+	assert_int_equal(cr_sealed_open(&opened, mem, &env,
+							 CR_SPAN("sip:mallory@example.com"), SID, jwe),
+			CR_EFORGED);
+	assert_int_equal(
+			cr_sealed_open(&opened, mem, &env, SUB, CR_SPAN("s-2"), jwe),
+			CR_EFORGED);
+	env.ring = &stranger;
+	assert_int_equal(open(jwe), CR_EFORGED);
+}
+
+static void expired(void **state)
+{
+	cr_span_t jwe = make();
+
+	(void)state;
+	env.now_ms = sample_full().exp * 1000;
+	assert_int_equal(open(jwe), CR_OK);
+	env.now_ms += 1000;
+	assert_int_equal(open(jwe), CR_EEXPIRED);
+	assert_true(cr_span_eq(opened.call_id, sample_full().call_id));
+}
+
+static void of_a_retired_key(void **state)
+{
+	cr_span_t jwe = make();
+
+	(void)state;
+	ring.keys[0].not_after = NOW - 1;
+	assert_int_equal(open(jwe), CR_EFORGED);
+}
+
+static int open_whole(cr_span_t jwe)
+{
+	return open(jwe);
+}
+
+static void damaged(void **state)
+{
+	char copy[CR_JWE_MAX + 1];
+
+	(void)state;
+	make();
+	strcpy(copy, sealed);
+	refuse_truncations(open_whole, copy);
+	refuse_text_flips(open_whole, copy);
+	refuse_byte_flips(open_whole, copy, cr_b64_encode, cr_b64_decode);
+}
+
+/* All that has our header gets one and the same answer. */
+static void truncations_are_forged(void **state)
+{
+	cr_span_t jwe = make();
+	size_t head = (size_t)(strchr(sealed, '.') - sealed) + 1;
+
+	(void)state;
+	for(size_t n = head; n < jwe.len; n++)
+		assert_int_equal(open((cr_span_t){sealed, n}), CR_EFORGED);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, fixture, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+			T(round_trip),
+			T(made_by_the_client),
+			T(edited_by_the_client),
+			T(of_another_session),
+			T(expired),
+			T(of_a_retired_key),
+			T(damaged),
+			T(truncations_are_forged),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
