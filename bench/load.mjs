@@ -46,13 +46,15 @@ const pause = (ms) => `<pause milliseconds="${ms}"/>`;
 const O = { callId: '[call_id]', tag: 'c[pid]x[call_number]' };
 const N = { callId: 'r///[call_id]', tag: 'n[pid]x[call_number]' };
 
-const request = (method, cseq, { to = O, inDialog = true, extra = [] } = {}) => [
-	`${method} ${inDialog ? '[next_url]' : 'sip:bob@example.org'} SIP/2.0`,
+const BOB = 'sip:bob@example.org';
+
+const request = (method, cseq, { to = O, inDialog = true, callee = BOB, extra = [] } = {}) => [
+	`${method} ${inDialog ? '[next_url]' : callee} SIP/2.0`,
 	'Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch];rport',
 	'Max-Forwards: 70',
 	inDialog && '[routes]',
 	`From: <${SUB}>;tag=${to.tag}`,
-	`To: <sip:bob@example.org>${inDialog ? '[peer_tag_param]' : ''}`,
+	`To: <${callee}>${inDialog ? '[peer_tag_param]' : ''}`,
 	`Call-ID: ${to.callId}`,
 	`CSeq: ${cseq} ${method}`,
 	extra,
@@ -63,9 +65,9 @@ const answered = (actions = '') => `<recv response="100" optional="true"/>
 <recv response="180" optional="true"/>
 <recv response="200" rrs="true">${actions}</recv>`;
 
-const ack = (cseq, to = O) => send(request('ACK', cseq, { to }), { retrans: false });
+const ack = (cseq) => send(request('ACK', cseq), { retrans: false });
 
-const bye = (cseq, to = O) => [send(request('BYE', cseq, { to })), '<recv response="200"/>'];
+const bye = (cseq, to = O, callee = BOB) => [send(request('BYE', cseq, { to, callee })), '<recv response="200"/>'];
 
 const TOKEN = 'Authorization: Bearer [token]';
 
@@ -83,10 +85,10 @@ const reinvite = (cseq) => [
 	send(request('INVITE', cseq), { sdp: cseq }), answered(), ack(cseq), pause(100),
 ];
 
-const resume = () => [
-	send(request('INVITE', 1, { to: N, inDialog: false, extra: [TOKEN, 'Call-State: [$state]'] }), { sdp: 1 }),
+const resume = (callee = BOB) => [
+	send(request('INVITE', 1, { to: N, inDialog: false, callee, extra: [TOKEN, 'Call-State: [$state]'] }), { sdp: 1 }),
 	answered(),
-	ack(1, N),
+	send(request('ACK', 1, { to: N, callee }), { retrans: false }),
 	pause(100),
 ];
 
@@ -111,6 +113,9 @@ const answerBye = () => ['<recv request="BYE"/>', reply(200, 'OK')];
 
 /* ---- scenarios ---------------------------------------------------------------- */
 
+/* A page that does not remember whom it had called. */
+const OTHER = 'sip:resume@example.org';
+
 const FOREVER = pause(3600_000);
 
 /** name: [what the client does, what the peer does] */
@@ -120,6 +125,8 @@ const SCENARIOS = {
 	setup: [[open({ token: true })], [answer()]],
 	resume: [[open({ token: true, keep: true }), resume(), bye(2, N)], [answer(), answerAgain(), answerBye()]],
 	reinvite: [[open({ token: true, keep: true }), reinvite(2), resume(), bye(2, N)],
+		[answer(), answerAgain(), answerAgain(), answerBye()]],
+	'reinvite-other': [[open({ token: true, keep: true }), reinvite(2), resume(OTHER), bye(2, N, OTHER)],
 		[answer(), answerAgain(), answerAgain(), answerBye()]],
 	hold: [[open({ token: true }), FOREVER], [answer(), FOREVER]],
 	'hold-plain': [[open({}), FOREVER], [answer(), FOREVER]],
@@ -145,6 +152,12 @@ function statistics(file) {
 	const names = lines[0].split(';');
 	const values = lines.at(-1).split(';');
 	return Object.fromEntries(names.map((n, i) => [n, values[i]]));
+}
+
+/* What SIPp's statistics say so far; up: calls that have begun and not ended. */
+function progress(file) {
+	const s = statistics(file);
+	return { created: Number(s.TotalCallCreated), up: Number(s.CurrentCall), again: Number(s['Retransmissions(C)']) };
 }
 
 /**
@@ -182,7 +195,7 @@ export class Load {
 			'-r', String(rate), '-l', String(calls), '-cid_str', CALL_ID, '-key', 'token', token,
 			'-trace_stat', '-stf', stats, '-fd', '1', ...common(clientName), to,
 		], { env: { TERM: 'dumb' } });
-		return { peer, client, messages, stats, calls, errors: path.join(this.dir, `${clientName}.errors`) };
+		return { peer, client, messages, calls, stats, progress: () => progress(stats), errors: path.join(this.dir, `${clientName}.errors`) };
 	}
 
 	/** One load from the first INVITE to the last message. @return messages that SIPp sent again */
@@ -194,7 +207,6 @@ export class Load {
 			try { why = fs.readFileSync(load.errors, 'latin1').slice(0, 1500); } catch { /* none */ }
 			throw new Error(`${scenario}: SIPp ended with ${code} at ${to}\n${why}`);
 		}
-		const s = statistics(load.stats);
-		return Object.assign(load, { again: Number(s['Retransmissions(C)']), created: Number(s['TotalCallCreated']) });
+		return Object.assign(load, load.progress());
 	}
 }
