@@ -15,8 +15,12 @@ import path from 'node:path';
 
 import { ROOT } from './kamailio.mjs';
 
-/** Write a copy of a scenario with other things between its marks; returns its path. */
-export function fill(dir, name, scenario, regions) {
+/**
+ * Write a copy of a scenario with other things between its marks; returns its path.
+ * @param contact    'ip:port' of Contacts, when it is not SIPp's own
+ * @param retrans_ms  T1 (RFC 3261 section 17)
+ */
+export function fill(dir, name, scenario, regions, { contact, retrans_ms } = {}) {
 	const base = path.resolve(ROOT, 'sipp_scenarios', scenario);
 	let text = fs.readFileSync(base, 'utf8');
 	for (const [region, xml] of Object.entries(regions)) {
@@ -25,6 +29,8 @@ export function fill(dir, name, scenario, regions) {
 		if (!marked.test(text)) throw new Error(`${scenario} has no ${region}`);
 		text = text.replace(marked, (_, start, end) => `${start}${xml}\n${end}`);
 	}
+	if (contact) text = text.replaceAll(/(Contact: <\S*@)\[local_ip\]:\[local_port\]/g, `$1${contact}`);
+	if (retrans_ms) text = text.replaceAll('retrans="500"', `retrans="${retrans_ms}"`);
 	// SIPp refuses variables that are assigned and never used, unless they are named here.
 	const used = new Set([...text.matchAll(/assign_to="([^"]*)"/g)].flatMap((m) => m[1].split(',')));
 	text = text.replace(/<Reference variables="[^"]*"/, `<Reference variables="${[...used]}"`);
@@ -89,11 +95,12 @@ const recv = (attributes, actions = []) => (actions.length
 
 export class Part {
 	/**
-	 * @param cseq  of the next request
-	 * @param name  makes the branches of this part its own
+	 * @param cseq   of the next request
+	 * @param name   makes the branches of this part its own
+	 * @param pause  ms before each request, so that what went before has arrived
 	 */
-	constructor({ cseq = 3, name = 's' } = {}) {
-		Object.assign(this, { cseq, name, steps: [], n: 0 });
+	constructor({ cseq = 3, name = 's', pause = 40 } = {}) {
+		Object.assign(this, { cseq, name, pause, steps: [], n: 0 });
 	}
 
 	toString() {
@@ -138,11 +145,10 @@ export class Part {
 	 * @param cancel   it rings, and is cancelled
 	 * @param prack    it gets a reliable 183, which is acknowledged
 	 * @param begins   it begins a dialog: how it names it, as RESUME
-	 * @param pause    ms before it, so that what went before has arrived
 	 */
 	sends(method, {
 		expect = 200, headers = [], body, type, direction = 'sendrecv', contact = CONTACT,
-		cancel = false, prack = false, begins, pause = 40,
+		cancel = false, prack = false, begins, pause = this.pause,
 	} = {}) {
 		const id = `${this.name}${++this.n}`;
 		const branch = `z9hG4bK-[pid]-[call_number]-${id}`;

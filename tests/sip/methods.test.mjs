@@ -5,15 +5,19 @@
 import { after, afterEach, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 
-import { DOMAIN, Stack } from '../lib/stack.mjs';
+import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { Part, exchange } from '../lib/talk.mjs';
 import { Call, bodiesArrive, requestsTo, seesOneDialog, seesOwnDialog } from '../lib/call.mjs';
+import { Link, doubles, keeps, loses } from '../lib/link.mjs';
+import { freePort } from '../lib/ports.mjs';
+import { until } from '../lib/wait.mjs';
 import { messagesOf } from '../lib/trace.mjs';
 
 let stack, token;
 let calls = [];
 before(async () => {
-	stack = await Stack.start('methods');
+	// cfg_rpc: to change timers while it runs
+	stack = await Stack.start('methods', { kamailio: { args: ['--loadmodule=cfg_rpc.so'] } });
 	token = await stack.kamailio.token(`sip:alice@${DOMAIN}`, 'web-session-1');
 });
 afterEach(async () => {
@@ -116,3 +120,210 @@ for (const role of ['caller', 'callee']) {
 		checkStates(call);
 	});
 }
+
+test('a new target of the far end: the resume from state and update goes there', async () => {
+	const moved = (to) => `sip:${to}@[local_ip]:[local_port];transport=[transport]`;
+	const far = new Part({ name: 'f' });
+	const one = new Part();
+	const two = new Part();
+	exchange(far, one, 'INVITE', { ask: { contact: moved('bob-moved') } });
+	far.answers('INVITE', { contact: moved('bob-moved') });
+	exchange(two, far, 'INFO');
+	exchange(far, two, 'UPDATE', { ask: { contact: moved('bob-moved-again') } });
+	two.logs('refreshed').pauses(60);
+	far.answers('INVITE', { contact: moved('bob-moved-again') });
+	exchange(far, new Part(), 'BYE');
+
+	const call = newCall('moved');
+	await call.begin({ life: one, far });
+	await call.lose();
+	assert.match(call.newest(), /^[\w.-]+;update=[\w.-]+$/);
+	await call.resume({ life: two });
+	await call.client.waitLog('refreshed');
+	await call.lose();
+	assert.match(call.newest(), /^[\w.-]+;update=[\w.-]+$/);
+	await call.resume({ life: new Part().answers('BYE') });
+	await call.client.done();
+	await call.far.done();
+	seesOneDialog(call.far);
+	assert.deepEqual(requestsTo(call.far, 'INVITE').map((m) => m.uri.split('@')[0]),
+		['sip:bob', 'sip:bob-moved', 'sip:bob-moved-again']);
+	checkStates(call);
+	await stack.noMedia();
+});
+
+for (const role of ['caller', 'callee']) {
+	test(`three resumes with requests in between, the client as ${role}`, async () => {
+		const far = new Part({ name: 'f' });
+		const lives = [1, 2, 3, 4].map(() => new Part());
+		lives.forEach((life, i) => {
+			if (i > 0) far.answers('INVITE');
+			if (i === 0) life.cseq = role === 'caller' ? 3 : 1;
+			exchange(life, far, 'INFO', { ask: { type: 'text/plain', body: `life ${i}` } });
+			exchange(far, life, 'MESSAGE', { ask: { type: 'text/plain', body: `to life ${i}` } });
+			exchange(life, far, 'UPDATE');
+			exchange(far, life, 'INVITE');
+			life.logs('talked');
+		});
+		exchange(lives[3], far, 'BYE');
+
+		const call = newCall(`again-${role}`, { role });
+		await call.begin({ life: lives[0], far });
+		const callId = await stack.onlyCall();
+		for (const life of lives.slice(1)) {
+			await call.lose();
+			await call.resume({ life });
+			await stack.audio(callId, 3);
+			await call.client.waitLog('talked');
+		}
+		await call.client.done();
+		await call.far.done();
+		const old = seesOneDialog(call.far);
+		const names = new Set(call.lives.slice(1).map((life) => seesOwnDialog(life, old).callId));
+		assert.equal(names.size, 3);
+		checkStates(call);
+		await stack.noMedia();
+	});
+}
+
+test('both ends are clients, both resume, one of them again; then every method both ways', async () => {
+	const carols = await stack.kamailio.token(`sip:carol@${DOMAIN}`, 'web-session-2');
+	const alice = newCall('both-alice', { service: 'carol' });
+	const carol = newCall('both-carol', { role: 'callee', token: carols, user: 'carol', service: 'alice' });
+	const [a1, a2, c2, c3] = ['a', 'a', 'c', 'c'].map((name) => new Part({ name }));
+	a1.answers('INVITE');
+	c2.answers('INVITE').logs('again');
+	a2.answers('INVITE');
+	everyMethod(a2, c3);
+	everyMethod(c3, a2);
+	c3.logs('talked').pauses(400);
+	exchange(c3, a2, 'BYE');
+
+	await carol.wait();
+	await alice.live('in-call/client.xml', { steps: a1 });
+	alice.speak(await alice.client.waitLog('answered'));
+	carol.speak(await carol.client.waitLog('answered'));
+	await carol.client.waitLog('ready');
+	const callId = await stack.onlyCall();
+	const names = alice.namesFrom(0);
+	const old = { callId: names.callId, clientTag: names.tag };
+	const olds = { callId: names.callId, clientTag: names.remote };
+	assert.equal(callId, old.callId);
+
+	await carol.lose();
+	await carol.resume({ life: c2 });
+	await alice.client.waitLog('ready');
+	await alice.lose();
+	await alice.resume({ life: a2 });
+	await carol.client.waitLog('again');
+	await carol.lose();
+	await carol.resume({ life: c3 });
+	await carol.client.waitLog('talked');
+	await stack.audio(callId, 5);
+	await carol.client.done();
+	await alice.client.done();
+	await stack.noMedia();
+
+	seesOwnDialog(alice.client, old, { both: true });
+	for (const life of carol.lives.slice(1)) seesOwnDialog(life, olds, { both: true });
+	bodiesArrive(alice.client, carol.client, BODIES);
+	bodiesArrive(carol.client, alice.client, BODIES);
+	// Neither sees the new dialog of the other.
+	const own = [alice.namesFrom(1), carol.namesFrom(2)];
+	for (const [party, foreign] of [[alice, own[1]], [carol, own[0]]]) {
+		for (const m of messagesOf(party.client).filter((x) => !x.sent)) {
+			assert.ok(!m.text.includes(foreign.callId), m.first);
+			assert.ok(!m.text.includes(foreign.tag), m.first);
+		}
+	}
+	for (const { state } of [...alice.states(), ...carol.states()]) assert.equal(state.call_id, callId);
+});
+
+test('a reliable provisional response to the resume, to a re-INVITE of the client and to one of the far end', async () => {
+	const far = new Part({ name: 'f' });
+	const two = new Part({ cseq: 4 });
+	far.answers('INVITE', { prack: true });
+	exchange(two, far, 'INVITE', { prack: true });
+	exchange(far, two, 'INVITE', { prack: true });
+	exchange(two, far, 'BYE');
+
+	const call = newCall('prack');
+	await call.begin({ far });
+	await call.lose();
+	await call.resume({ resume: { prack: true }, life: two });
+	await call.client.done();
+	await call.far.done();
+	const old = seesOneDialog(call.far);
+	seesOwnDialog(call.client, old);
+	const invites = requestsTo(call.far, 'INVITE').slice(1);
+	const racks = requestsTo(call.far, 'PRACK').map((m) => m.header('RAck'));
+	assert.deepEqual(racks, invites.map((m) => `776 ${m.cseq} INVITE`));
+	const theirs = messagesOf(call.far).find((m) => m.sent && !m.status && m.method === 'INVITE');
+	assert.deepEqual(requestsTo(call.client, 'PRACK').map((m) => m.header('RAck')), [`776 ${theirs.cseq} INVITE`]);
+	await stack.noMedia();
+});
+
+// SIPp tells an INVITE that is sent again by all its bytes, but the state in it is
+// sealed afresh each time: do not make the gateway send one again that SIPp has got.
+const answersInvite = (text, up) => up && /^SIP\/2.0 [^]*\nCSeq: \d+ INVITE/.test(text);
+
+for (const [name, path, atClient, atFar] of [
+	['lost-near', 'loses the first of everything between client and gateway', () => loses(answersInvite), keeps],
+	['lost-away', 'loses the first of everything between gateway and far end', keeps, loses],
+	['doubled', 'doubles everything', doubles, doubles],
+]) {
+	test(`over UDP that ${path}, nothing happens twice`, async () => {
+		// T1, for SIPp and Kamailio, and how long an exchange takes at most.
+		const [t1, pause] = name === 'doubled' ? [500, 60] : [100, 600];
+		const farPort = await freePort(TRUNK_IP);
+		await stack.kamailio.kamcmd('cfg.set_now_int', 'tm', 'retr_timer1', t1);
+		const [near, away] = [
+			await Link.start({ copies: atClient(), to: stack.gateway }),
+			await Link.start({
+				copies: atFar(), to: stack.gateway, ip: TRUNK_IP, port: stack.trunkPort, party: `${TRUNK_IP}:${farPort}`,
+			}),
+		];
+		try {
+			const contact = `sip:[user]@${away.address};transport=[transport]`;
+			const far = new Part({ name: 'f', pause });
+			const two = new Part({ pause });
+			far.answers('INVITE', { contact });
+			for (const [from, to] of [[two, far], [far, two]]) {
+				const ask = from === far ? { contact } : {};
+				const answer = from === far ? {} : { contact };
+				exchange(from, to, 'INFO', { ask: { type: 'text/plain', body: TRAP } });
+				exchange(from, to, 'INVITE', { ask, answer });
+				exchange(from, to, 'MESSAGE', { ask: { type: 'text/plain', body: TRAP } });
+				exchange(from, to, 'INVITE', { code: 488, ask, answer });
+			}
+			exchange(two, far, 'BYE');
+			// The party that answered last waits for its answer to arrive.
+			far.pauses(pause);
+
+			const call = newCall(name);
+			const how = { retrans_ms: t1 };
+			await call.begin({
+				life: new Part().pauses(pause), far, options: { to: near.address, fill: how },
+				farOptions: { port: farPort, fill: { ...how, contact: away.address } },
+			});
+			await call.lose();
+			await call.resume({ life: two, options: { to: near.address, fill: how } });
+			await call.client.done();
+			await call.far.done();
+			const old = seesOneDialog(call.far, { lossy: true });
+			seesOwnDialog(call.client, old);
+			assert.deepEqual(requestsTo(call.far).filter((m) => m.method !== 'ACK').map((m) => m.method),
+				['INVITE', 'INVITE', 'INFO', 'INVITE', 'MESSAGE', 'INVITE', 'BYE']);
+			await stack.noMedia();
+		} finally {
+			near.close();
+			away.close();
+			await stack.kamailio.kamcmd('cfg.set_now_int', 'tm', 'retr_timer1', 500);
+		}
+	});
+}
+
+test('no transaction is left', () => until('tm to be empty', async () => {
+	const [, current] = /current: (\d+)/.exec(await stack.kamailio.kamcmd('tm.stats'));
+	return Number(current) === 0;
+}));
