@@ -14,6 +14,9 @@ MODULES_DIR ?= $(firstword $(patsubst %/,%,$(dir $(wildcard /usr/lib/*/kamailio/
 DOC_DIR ?= $(PREFIX)/share/doc/kamailio-call-resume
 KEYRING ?= build/keyring
 
+# Debian has kamailio and kamcmd in sbin, which an ordinary user's PATH is without.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 MODULE  := build/call_resume.so
 SOURCES := $(wildcard modules/call_resume/*.[ch]) modules/call_resume/Makefile
 
@@ -34,7 +37,7 @@ packages:
 
 $(MODULE): $(SOURCES) tools/build-module
 	@$(if $(KAMAILIO_SRC),,tools/kamailio-source .cache/kamailio)
-	@tools/build-module $(SRC) $@
+	@tools/build-module '$(SRC)' $@
 
 test: deps build ## every test, one summary
 	@tools/test unit sip js
@@ -58,17 +61,17 @@ run: packages build ## the same stack in the foreground, until Ctrl-C
 	@node tools/run.mjs
 
 bench: packages build ## the figures, as a table and in build/bench.json
-	@tools/in-netns node bench/bench.mjs
+	@tools/in-netns node bench/run.mjs
 
 keyring: ## a new key ring, KEYRING=build/keyring
-	@tools/keyring $(KEYRING)
+	@tools/keyring '$(KEYRING)'
 
 install: build ## module, example configuration and documentation, below DESTDIR
-	install -d $(DESTDIR)$(MODULES_DIR) $(DESTDIR)$(DOC_DIR)/examples
-	install -m 644 $(MODULE) $(DESTDIR)$(MODULES_DIR)/call_resume.so
-	install -m 644 cfg/* $(DESTDIR)$(DOC_DIR)/examples
+	install -d '$(DESTDIR)$(MODULES_DIR)' '$(DESTDIR)$(DOC_DIR)/examples'
+	install -m 644 $(MODULE) '$(DESTDIR)$(MODULES_DIR)/call_resume.so'
+	install -m 644 cfg/* '$(DESTDIR)$(DOC_DIR)/examples'
 	for f in README.md docs/*.md; do \
-		[ ! -f $$f ] || install -m 644 $$f $(DESTDIR)$(DOC_DIR) || exit 1; \
+		[ ! -f $$f ] || install -m 644 $$f '$(DESTDIR)$(DOC_DIR)' || exit 1; \
 	done
 
 clean: ## what was built (the cache of Kamailio's source stays: .cache)

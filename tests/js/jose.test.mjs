@@ -10,10 +10,11 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { CompactEncrypt, compactDecrypt, jwtVerify, SignJWT } from 'jose';
 
 const vector = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url)));
-const tool = process.env.TOOL_OPEN ?? new URL('../../build/unit/tool_open', import.meta.url).pathname;
+const tool = process.env.TOOL_OPEN ?? fileURLToPath(new URL('../../build/unit/tool_open', import.meta.url));
 const hex = (text) => Buffer.from(text, 'hex');
 
 const ring = vector('ring');
