@@ -19,7 +19,7 @@ export const TRUNK_IP = '127.0.0.2';
  * build/run/NAME.PID, so that two runs at once do not share logs; what is left of
  * runs that are over goes when the next one starts.
  */
-function ownFolder(name) {
+export function runFolder(name) {
 	const all = path.join(ROOT, 'build/run');
 	fs.mkdirSync(all, { recursive: true });
 	for (const other of fs.readdirSync(all)) {
@@ -39,7 +39,7 @@ export class Stack {
 	 */
 	static async start(name, { resume = true, tls = false, defines = {}, dir, kamailio = {}, rtpengine = {} } = {}) {
 		const self = new Stack();
-		self.dir = dir ?? ownFolder(name);
+		self.dir = dir ?? runFolder(name);
 		self.parties = [];
 		fs.rmSync(self.dir, { recursive: true, force: true });
 		fs.mkdirSync(self.dir, { recursive: true, mode: 0o700 });

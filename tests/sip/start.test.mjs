@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Without a key that is fit for use Kamailio does not start, and says what to do;
+// no key material gets into its log.
+
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { randomBytes } from 'node:crypto';
+
+import { Kamailio, MODULE, ROOT } from '../lib/kamailio.mjs';
+import { runFolder } from '../lib/stack.mjs';
+
+let base;
+let n = 0;
+before(() => {
+	base = runFolder('start');
+	fs.mkdirSync(base, { recursive: true });
+});
+after(() => fs.rmSync(base, { recursive: true, force: true }));
+
+const key = (bytes = 32) => randomBytes(bytes).toString('base64url');
+
+/** A configuration of nothing but the module and what it is told to load. */
+function config({ modules = ['tm', 'rr', 'sl'], ring }) {
+	return [
+		'#!KAMAILIO', 'debug=2', 'children=1', 'disable_tcp=yes', 'listen=LISTEN_UDP',
+		'loadmodule "kex.so"', 'loadmodule "ctl.so"', 'modparam("ctl", "binrpc", CTL_SOCKET)',
+		...modules.map((m) => `loadmodule "${m}.so"`), `loadmodule "${MODULE}"`,
+		ring ? `modparam("call_resume", "key_ring", "${ring}")` : '',
+		'request_route { exit; }', '',
+	].join('\n');
+}
+
+/** Try to start; resolves with {started, log}. */
+async function start({ ring, mode = 0o600, file, defines = {}, cfg }) {
+	const dir = path.join(base, String(++n));
+	fs.mkdirSync(dir, { mode: 0o700 });
+	const ringFile = file ?? path.join(dir, 'keyring');
+	if (ring !== undefined) fs.writeFileSync(ringFile, ring);
+	if (ring !== undefined) fs.chmodSync(ringFile, mode);
+	let cfgFile = path.join(ROOT, 'cfg/kamailio.cfg');
+	if (cfg) {
+		cfgFile = path.join(dir, 'kamailio.cfg');
+		fs.writeFileSync(cfgFile, config({ ring: ringFile, ...cfg }));
+	}
+	let kamailio;
+	try {
+		kamailio = await Kamailio.start(dir, {
+			cfg: cfgFile,
+			// No rtpengine here: the module is not what asks for it.
+			defines: { RESUME_KEY_RING: `"${ringFile}"`, RTPENGINE: '"udp:127.0.0.1:9"', ...defines },
+		});
+	} catch (e) {
+		assert.match(e.message, /kamailio ended \((?!0\))/);
+	} finally {
+		await kamailio?.stop();
+	}
+	const log = fs.readFileSync(path.join(dir, 'kamailio.log'), 'utf8');
+	for (const word of (ring ?? '').split(/\s+/).filter((w) => w.length > 20 && !w.includes(':'))) {
+		assert.ok(!log.includes(word.slice(0, 12)), 'no key material in the log');
+	}
+	return { started: kamailio !== undefined, log };
+}
+
+function refuses(what, options, message) {
+	test(`refused: ${what}`, async () => {
+		const { started, log } = await start(options);
+		assert.ok(!started, 'it must not start');
+		const errors = log.split('\n').filter((l) => /ERROR: call_resume/.test(l)).join('\n');
+		assert.match(errors, message, log);
+	});
+}
+
+refuses('no key_ring parameter', { cfg: { ring: null } }, /set modparam\("call_resume", "key_ring".*openssl rand/);
+refuses('an empty key_ring parameter', { defines: { RESUME_KEY_RING: '""' } }, /set modparam/);
+refuses('no file', {}, /cannot open .*keyring; .*openssl rand -base64 32/);
+refuses('a file that others may read', { ring: `k1 ${key()}\n`, mode: 0o640 }, /open to group or others \(mode 0640\); chmod 600/);
+refuses('a file that others may write', { ring: `k1 ${key()}\n`, mode: 0o602 }, /\(mode 0602\)/);
+refuses('a folder', { file: '/tmp' }, /not a regular file/);
+refuses('a device', { file: '/dev/null' }, /not a regular file/);
+refuses('an empty file', { ring: '' }, /no usable key \(0 retired\); add a line/);
+refuses('only comments', { ring: '# nothing yet\n\n' }, /no usable key/);
+refuses('a kid alone', { ring: `k2 ${key()}\nk1\n` }, /line 2: wants a kid, a key/);
+refuses('four words', { ring: `# the ring\n\nk1 ${key()} 2099-01-01T00:00:00Z more\n` }, /line 3: wants/);
+refuses('a kid with a slash', { ring: `k/1 ${key()}\n` }, /line 1: a kid has 1 to 32 characters/);
+refuses('a key with padding', { ring: `k1 ${randomBytes(32).toString('base64')}\n` }, /line 1: the key is not base64url.*openssl/);
+refuses('a key that is too short', { ring: `k1 ${key(16)}\n` }, /line 1: the key is not 32 bytes long; make one with/);
+refuses('a key that is too long', { ring: `k1 ${key(48)}\n` }, /line 1: the key is not 32 bytes long/);
+refuses('a time that is none', { ring: `k1 ${key()} tomorrow\n` }, /line 1: not-after is a UTC time like/);
+refuses('a duplicate kid', { ring: `k1 ${key()}\nk2 ${key()}\nk1 ${key()}\n` }, /line 3: the kid k1 stands on an earlier line/);
+refuses('17 keys', { ring: Array.from({ length: 17 }, (_, i) => `k${i} ${key()}\n`).join('') }, /line 17: more than 16 keys/);
+refuses('only retired keys', { ring: `k1 ${key()} 2020-01-01T00:00:00Z\n` }, /no usable key \(1 retired\)/);
+refuses('a lifetime of nothing', { ring: `k1 ${key()}\n`, defines: { RESUME_MAP_LIFETIME: 0 } }, /map_lifetime.* positive/);
+for (const missing of ['tm', 'rr', 'sl']) {
+	refuses(`without the module ${missing}`,
+		{ ring: `k1 ${key()}\n`, cfg: { modules: ['tm', 'rr', 'sl'].filter((m) => m !== missing) } },
+		/load the modules tm, rr and sl in front of call_resume/);
+}
+
+test('a ring of a retired, a current and an older key starts', async () => {
+	const { started, log } = await start({
+		ring: `# newest first\nk0 ${key()} 2020-01-01T00:00:00Z\nk2 ${key()}\r\n\tk1\t${key()}  2099-01-01T00:00:00Z`,
+	});
+	assert.ok(started, log);
+	assert.doesNotMatch(log, /allow_insecure/);
+});
+
+test('allow_insecure warns', async () => {
+	const { started, log } = await start({ ring: `k1 ${key()}\n`, defines: { RESUME_ALLOW_INSECURE: 1 } });
+	assert.ok(started, log);
+	assert.match(log, /WARNING: call_resume.*allow_insecure is set: .* in the clear/);
+});
+
+test('nothing but tm, rr and sl is needed', async () => {
+	const { started, log } = await start({ ring: `k1 ${key()}\n`, cfg: {} });
+	assert.ok(started, log);
+});
