@@ -63,16 +63,18 @@ static int w_resume_seal(struct sip_msg *msg, char *p1, char *p2)
 	return ki_resume_seal(msg);
 }
 
-static int w_resume_seal_session(struct sip_msg *msg, char *sub, char *sid)
+static int w_resume_seal_session(
+		struct sip_msg *msg, char *sub, char *sid, char *kid)
 {
-	str s, d;
+	str s, d, k;
 
 	if(get_str_fparam(&s, msg, (fparam_t *)sub) < 0
-			|| get_str_fparam(&d, msg, (fparam_t *)sid) < 0) {
+			|| get_str_fparam(&d, msg, (fparam_t *)sid) < 0
+			|| get_str_fparam(&k, msg, (fparam_t *)kid) < 0) {
 		LM_ERR("resume_seal(): cannot evaluate its arguments\n");
 		return -1;
 	}
-	return ki_resume_seal_session(msg, &s, &d);
+	return ki_resume_seal_session(msg, &s, &d, &k);
 }
 
 static int w_resume_open(struct sip_msg *msg, char *p1, char *p2)
@@ -95,10 +97,9 @@ static cmd_export_t cmds[] = {
 	{"resume_challenge", (cmd_function)w_resume_challenge, 1,
 		fixup_spve_null, fixup_free_spve_null, REQUEST_ROUTE},
 	{"resume_key", (cmd_function)w_resume_key, 0, 0, 0, REQUEST_ROUTE},
-	{"resume_seal", (cmd_function)w_resume_seal, 0, 0, 0,
-		REQUEST_ROUTE | BRANCH_ROUTE | FAILURE_ROUTE},
-	{"resume_seal", (cmd_function)w_resume_seal_session, 2,
-		fixup_spve_spve, fixup_free_spve_spve,
+	{"resume_seal", (cmd_function)w_resume_seal, 0, 0, 0, REQUEST_ROUTE},
+	{"resume_seal", (cmd_function)w_resume_seal_session, 3,
+		fixup_spve_all, fixup_free_spve_all,
 		REQUEST_ROUTE | BRANCH_ROUTE | FAILURE_ROUTE},
 	{"resume_open", (cmd_function)w_resume_open, 0, 0, 0, REQUEST_ROUTE},
 	{"resume_dialog", (cmd_function)w_resume_dialog, 0, 0, 0, REQUEST_ROUTE},
@@ -143,7 +144,7 @@ static sr_kemi_t kemi_exports[] = {
 		ki_resume_seal, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_seal_session"), SR_KEMIP_INT,
-		ki_resume_seal_session, { KEMI_STR, KEMI_STR, KEMI_NONE,
+		ki_resume_seal_session, { KEMI_STR, KEMI_STR, KEMI_STR,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_open"), SR_KEMIP_INT,
 		ki_resume_open, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
@@ -156,6 +157,8 @@ static sr_kemi_t kemi_exports[] = {
 /* clang-format on */
 
 /* ---- life cycle -------------------------------------------------------------- */
+
+#define LIFETIME_MAX (366 * 86400)
 
 static int check_config(void)
 {
@@ -170,6 +173,11 @@ static int check_config(void)
 			|| kam_config.map_lifetime <= 0 || kam_config.clock_skew < 0) {
 		LM_ERR("token_lifetime, state_lifetime and map_lifetime have to be"
 			   " positive, clock_skew not negative\n");
+		return -1;
+	}
+	if(kam_config.map_lifetime > LIFETIME_MAX
+			|| kam_config.state_lifetime > LIFETIME_MAX) {
+		LM_ERR("state_lifetime and map_lifetime are a year at the most\n");
 		return -1;
 	}
 	if(kam_config.allow_insecure)

@@ -163,7 +163,8 @@ void cr_rename_dialogs(
 	for(int i = 0; i < m->n_fields; i++) {
 		const cr_field_t *f = &m->fields[i];
 
-		if(f->id == CR_REPLACES || f->id == CR_TARGET_DIALOG)
+		if(f->id == CR_REPLACES || f->id == CR_JOIN
+				|| f->id == CR_TARGET_DIALOG)
 			rename_field(e, f, rename, arg);
 		else if(f->id == CR_REFER_TO)
 			rename_refer_to(e, f, rename, arg);

@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Dialogs named inside header fields: Replaces (RFC 3891), Target-Dialog
- * (RFC 4538), and Refer-To with Replaces as a URI header (RFC 3515, 5589).
+ * Dialogs named inside header fields: Replaces (RFC 3891), Join (RFC 3911),
+ * Target-Dialog (RFC 4538), and Refer-To with Replaces as a URI header (RFC 3515, 5589).
  */
 #ifndef CR_DIALOG_NAME_H
 #define CR_DIALOG_NAME_H

@@ -115,7 +115,11 @@ typedef struct kam_session
 
 #define KAM_EINSECURE (-100) /* a token or key on a transport that shows it */
 
-/** The session of the message, never NULL; empty for a new message. */
+/** 1 in request_route, where the message is the one that was received. */
+int kam_is_request_route(void);
+
+/** The session of the message, never NULL; empty for a new message and outside
+ * of request_route. */
 kam_session_t *kam_session(struct sip_msg *msg);
 
 int ki_resume_issue(struct sip_msg *msg, str *sub);
@@ -144,7 +148,7 @@ typedef struct kam_opened
 kam_opened_t *kam_opened(struct sip_msg *msg);
 
 int ki_resume_seal(struct sip_msg *msg);
-int ki_resume_seal_session(struct sip_msg *msg, str *sub, str *sid);
+int ki_resume_seal_session(struct sip_msg *msg, str *sub, str *sid, str *kid);
 int ki_resume_open(struct sip_msg *msg);
 int ki_resume_dialog(struct sip_msg *msg);
 

@@ -9,6 +9,8 @@
 
 #include "../../core/data_lump.h"
 #include "../../core/dprint.h"
+#include "../../core/dset.h"
+#include "../../core/forward.h"
 #include "../../core/hash_func.h"
 #include "../../core/mem/mem.h"
 #include "../../core/mem/shm_mem.h"
@@ -16,6 +18,8 @@
 #include "../../core/parser/parse_cseq.h"
 #include "../../core/parser/parse_from.h"
 #include "../../core/parser/parse_to.h"
+#include "../../core/parser/parse_uri.h"
+#include "../../core/socket_info.h"
 #include "../../modules/rr/loose.h"
 
 #include "ref.h"
@@ -72,11 +76,13 @@ static int put_order(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t ref,
 	static const char name[] = CR_HDR_STATE ": ";
 	char mem[ORDER_MAX];
 	cr_writer_t w = cr_writer(mem, sizeof(mem));
+	const cr_env_t *env = kam_env();
 	int len;
 
 	cr_put_str(&w, name);
-	len = cr_seal_order(
-			mem + w.len, sizeof(mem) - w.len - 2, purpose, ref, request);
+	len = env == NULL ? CR_EINTERNAL
+					  : cr_seal_order(mem + w.len, sizeof(mem) - w.len - 2, env,
+							  purpose, ref, request);
 	if(len < 0)
 		return -1;
 	w.len += (size_t)len;
@@ -98,24 +104,54 @@ typedef struct pending
 	char ref[];
 } pending_t;
 
+/* The first Route of the client's set is how it reaches us. It may have come
+ * back on another transport than the one it was lost on: name the socket that
+ * its request came in on. */
+static void put_own_route(
+		cr_writer_t *w, cr_span_t uri, struct sip_msg *request)
+{
+	struct socket_info *si = request->rcv.bind_address;
+	str text = kam_str(uri), proto = STR_NULL;
+	struct sip_uri parsed;
+
+	if(si == NULL || parse_uri(text.s, text.len, &parsed) < 0
+			|| check_self(&parsed.host, 0, 0) != 1) {
+		cr_put_span(w, uri);
+		return;
+	}
+	if(request->rcv.proto != PROTO_UDP)
+		get_valid_proto_string(request->rcv.proto, 0, 0, &proto);
+	cr_uri_rehome(w, uri,
+			kam_span(si->useinfo.name.len > 0 ? si->useinfo.name
+											  : si->address_str),
+			si->useinfo.port_no != 0 ? si->useinfo.port_no : si->port_no,
+			kam_span(proto));
+}
+
 /* Give the client its route set: many peers do not copy Record-Route into the
  * 2xx of a re-INVITE, but for the client it begins a dialog (RFC 3261 section
  * 12.1.2). */
-static int put_record_routes(struct sip_msg *reply, const cr_sip_t *request)
+static int put_record_routes(
+		struct sip_msg *reply, const cr_sip_t *text, struct sip_msg *request)
 {
-	cr_span_t routes[CR_STATE_ROUTES_MAX], value;
+	cr_addr_t routes[CR_STATE_ROUTES_MAX];
+	cr_span_t value;
 	char mem[ORDER_MAX];
 	cr_writer_t w = cr_writer(mem, sizeof(mem));
 	cr_value_iter_t it = {0};
 	int n = 0;
 
-	while(n < CR_STATE_ROUTES_MAX
-			&& cr_sip_next(request, CR_ROUTE, &it, &value))
-		routes[n++] = value;
-	while(n > 0) {
-		cr_put_str(&w, "Record-Route: ");
-		cr_put_span(&w, routes[--n]);
-		cr_put_str(&w, "\r\n");
+	while(n < CR_STATE_ROUTES_MAX && cr_sip_next(text, CR_ROUTE, &it, &value)) {
+		if(cr_addr_parse(&routes[n], value) == CR_OK)
+			n++;
+	}
+	while(n-- > 0) {
+		cr_put_str(&w, "Record-Route: <");
+		if(n == 0)
+			put_own_route(&w, routes[n].uri, request);
+		else
+			cr_put_span(&w, routes[n].uri);
+		cr_put_str(&w, ">\r\n");
 	}
 	if(cr_writer_end(&w) != CR_OK
 			|| remove_headers(reply, CR_SPAN("Record-Route")) < 0)
@@ -127,18 +163,20 @@ static void on_reply(struct cell *t, int type, struct tmcb_params *ps)
 {
 	static cr_sip_t request;
 	pending_t *p = *ps->param;
-	str *text = &(str){ps->req->buf, (int)ps->req->len};
 	int seal = p->purpose != 0 && ps->code >= 200;
 
 	(void)t;
 	(void)type;
 	if(ps->rpl == NULL || ps->rpl == FAKED_REPLY || ps->code <= 100)
 		return;
-	if(cr_sip_parse(&request, kam_span(*text)) != CR_OK) {
+	if(!seal && !p->resumed)
+		return;
+	if(cr_sip_parse(&request, (cr_span_t){ps->req->buf, ps->req->len})
+			!= CR_OK) {
 		kam_count(KAM_SEALS_FAILED);
 		return;
 	}
-	if(p->resumed && put_record_routes(ps->rpl, &request) < 0)
+	if(p->resumed && put_record_routes(ps->rpl, &request, ps->req) < 0)
 		LM_ERR("cannot write the route set of a resumed dialog\n");
 	if(seal
 			&& put_order(ps->rpl, p->purpose, (cr_span_t){p->ref, p->ref_len},
@@ -252,11 +290,12 @@ static int seal_caller(struct sip_msg *msg)
 }
 
 /* A new call to the client. */
-static int seal_callee(struct sip_msg *msg, cr_span_t sub, cr_span_t sid)
+static int seal_callee(
+		struct sip_msg *msg, cr_span_t sub, cr_span_t sid, cr_span_t kid)
 {
 	char text[CR_BOX_TEXT_MAX];
 	int len = make_ref(
-			text, sizeof(text), msg, CR_PURPOSE_CALLEE, CR_SPAN(""), sub, sid);
+			text, sizeof(text), msg, CR_PURPOSE_CALLEE, kid, sub, sid);
 
 	if(len < 0)
 		return seal_failed(cr_strerror(len));
@@ -279,7 +318,8 @@ static int route_ref(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t *ref)
 			!= 0)
 		return 0;
 	*ref = kam_span(value);
-	return ref->len > 0;
+	/* It goes into a header field: nothing that could end one. */
+	return cr_text_is_token(*ref);
 }
 
 /* In a dialog: the sender, if a client, wants the state in the 2xx; the
@@ -330,12 +370,12 @@ int ki_resume_seal(struct sip_msg *msg)
 	return is_new_invite(msg) ? seal_caller(msg) : -1;
 }
 
-int ki_resume_seal_session(struct sip_msg *msg, str *sub, str *sid)
+int ki_resume_seal_session(struct sip_msg *msg, str *sub, str *sid, str *kid)
 {
 	if(msg->first_line.type != SIP_REQUEST || !is_new_invite(msg))
 		return seal_failed(
 				"resume_seal(sub, sid) is for the INVITE of a new call");
-	return seal_callee(msg, kam_span(*sub), kam_span(*sid));
+	return seal_callee(msg, kam_span(*sub), kam_span(*sid), kam_span(*kid));
 }
 
 /* ---- resume_open() --------------------------------------------------------------- */
@@ -346,7 +386,7 @@ kam_opened_t *kam_opened(struct sip_msg *msg)
 	static unsigned msg_id;
 	static int msg_pid;
 
-	if(msg_id != msg->id || msg_pid != msg->pid) {
+	if(!kam_is_request_route() || msg_id != msg->id || msg_pid != msg->pid) {
 		opened.open = opened.code = 0;
 		opened.reason = "";
 		msg_id = msg->id;
@@ -501,12 +541,13 @@ static int keep_hash(struct sip_msg *msg)
 	return 0;
 }
 
-/* What the script did to the message so far must not get lost. */
+/* What the script did to the message so far must not get lost.
+ * @return 1, -1, or 0: the message is broken, the script must end */
 static int apply_earlier_changes(struct sip_msg *msg)
 {
 	if(msg->add_rm == NULL && msg->body_lumps == NULL)
-		return 0;
-	return sip_msg_apply_changes(msg) == 1 ? 0 : -1;
+		return 1;
+	return sip_msg_apply_changes(msg);
 }
 
 static int refuse_resume(kam_opened_t *o, int err)
@@ -528,19 +569,25 @@ static int refuse_resume(kam_opened_t *o, int err)
 	}
 }
 
-/* A Request-URI from a state must not hurt other modules either (some copy it
- * into MAX_URI_SIZE bytes unchecked). */
-static int check_target(kam_opened_t *o)
+/* A URI from a state becomes the Request-URI, sooner or later. */
+static int check_targets(kam_opened_t *o)
 {
-	if(o->state.target.len < MAX_URI_SIZE - 128)
-		return 0;
-	return refuse(o, KAM_RESUMES_REFUSED, 414, "Request-URI Too Long");
+	int good = o->state.target.len <= CR_TARGET_MAX;
+
+	for(int i = 0; i < o->state.n_routes; i++)
+		good = good && o->state.routes[i].len <= CR_TARGET_MAX;
+	return good ? 0
+				: refuse(o, KAM_RESUMES_REFUSED, 414, "Request-URI Too Long");
 }
 
+/* Replace the message. What was known about where the old one goes is wrong
+ * for the new one, whose route set says it.
+ * @return as apply_earlier_changes() */
 static int splice(kam_opened_t *o, struct sip_msg *msg)
 {
 	static char out[BUF_SIZE - 64];
 	str text = {out, 0};
+	int ret;
 
 	if(keep_hash(msg) < 0)
 		return refuse_resume(o, CR_EMALFORMED);
@@ -548,24 +595,41 @@ static int splice(kam_opened_t *o, struct sip_msg *msg)
 			o->state.local_tag, (cr_span_t){msg->buf, msg->len});
 	if(text.len < 0)
 		return refuse_resume(o, text.len);
-	if(sip_msg_update_buffer(msg, &text) != 1)
-		return refuse_resume(o, CR_EINTERNAL);
-	return 0;
+	ret = sip_msg_update_buffer(msg, &text);
+	if(ret != 1)
+		return ret == 0 ? 0 : refuse_resume(o, CR_EINTERNAL);
+	reset_dst_uri(msg);
+	reset_path_vector(msg);
+	clear_branches();
+	ruri_mark_new();
+	return 1;
+}
+
+static int has_transaction(void)
+{
+	struct cell *t = kam_tm.t_gett();
+
+	return t != NULL && t != T_UNDEFINED;
 }
 
 int ki_resume_dialog(struct sip_msg *msg)
 {
 	kam_opened_t *o = kam_opened(msg);
 	pending_t what = {.resumed = 1};
+	int ret;
 
-	/* Where the new message goes follows from its own route set. */
-	reset_dst_uri(msg);
-	if(msg->first_line.type != SIP_REQUEST || apply_earlier_changes(msg) < 0) {
-		refuse_resume(o, CR_EINTERNAL);
-		return -1;
+	if(msg->first_line.type != SIP_REQUEST || has_transaction()) {
+		LM_ERR("resume_dialog() has to come before t_newtran()\n");
+		return refuse_resume(o, CR_EINTERNAL);
 	}
-	if(ki_resume_open(msg) < 0 || check_target(o) < 0 || splice(o, msg) < 0)
+	ret = apply_earlier_changes(msg);
+	if(ret != 1)
+		return ret == 0 ? 0 : refuse_resume(o, CR_EINTERNAL);
+	if(ki_resume_open(msg) < 0 || check_targets(o) < 0)
 		return -1;
+	ret = splice(o, msg);
+	if(ret != 1)
+		return ret;
 	if(watch_replies(msg, &what, CR_SPAN("")) < 0)
 		return refuse_resume(o, CR_EINTERNAL);
 	kam_count(KAM_DIALOGS_RESUMED);

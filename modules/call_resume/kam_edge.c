@@ -14,8 +14,10 @@
 
 #include "splice.h"
 
-/* Shorter than the smallest buffer that Kamailio receives into (BUF_SIZE, in
- * which a WebSocket frame has up to 14 bytes in front of the message). */
+/* Shorter than the buffers that Kamailio itself receives into: BUF_SIZE for UDP
+ * and, cloned, for TCP, where a WebSocket frame has up to 14 bytes in front of
+ * the message. The module sipcapture hands on parts of a buffer, so it must not
+ * run in the same Kamailio. */
 #define EDGE_MAX (BUF_SIZE - 64)
 
 static char out[EDGE_MAX];
@@ -120,6 +122,9 @@ static int edge_out(sr_event_param_t *evp)
 	return 0;
 }
 
+/* In calls the callbacks in the order of registration, out in the reverse: to
+ * be next to the network this module has to be loaded before all others that
+ * register some (dialog, topoh, topos, siptrace). */
 int kam_edge_init(void)
 {
 	if(sr_event_register_cb(SREV_NET_DATA_IN, edge_in) < 0

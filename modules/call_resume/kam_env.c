@@ -13,6 +13,8 @@
 #include "../../core/locking.h"
 #include "../../core/mem/shm_mem.h"
 
+#include "base.h"
+
 typedef struct shared
 {
 	gen_lock_t lock;
@@ -25,7 +27,8 @@ static shared_t *shared;
 static cr_work_t work;
 static cr_ring_t ring;
 static unsigned generation;
-static cr_env_t env = {.ring = &ring, .work = &work};
+static char order_mark[CR_B64_LEN(8) + 1]; /* made before the fork */
+static cr_env_t env = {.ring = &ring, .work = &work, .order_mark = order_mark};
 
 static int64_t clock_ms(void)
 {
@@ -63,6 +66,18 @@ int kam_env_reload(char *why)
 	return 0;
 }
 
+static int make_order_mark(void)
+{
+	uint8_t bytes[8];
+
+	if(cr_random(bytes, sizeof(bytes)) != CR_OK) {
+		LM_ERR("there are no random numbers\n");
+		return -1;
+	}
+	cr_b64_encode(order_mark, sizeof(order_mark), bytes, sizeof(bytes));
+	return 0;
+}
+
 int kam_env_init(void)
 {
 	char why[CR_RING_WHY_MAX];
@@ -81,7 +96,7 @@ int kam_env_init(void)
 		LM_ERR("%s\n", why);
 		return -1;
 	}
-	return 0;
+	return make_order_mark();
 }
 
 void kam_env_destroy(void)

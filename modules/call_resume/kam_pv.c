@@ -147,7 +147,8 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 	if(msg == NULL)
 		return -1;
 	if(which == PV_SPLICED)
-		return pv_get_sintval(msg, param, res, kam_edge_spliced());
+		return pv_get_sintval(
+				msg, param, res, kam_is_request_route() && kam_edge_spliced());
 	if(which <= PV_ERROR)
 		return get_session(msg, param, res, kam_session(msg), which);
 	o = kam_opened(msg);

@@ -7,10 +7,19 @@
 
 #include "../../core/data_lump_rpl.h"
 #include "../../core/dprint.h"
+#include "../../core/route.h"
 
 #include "base.h"
+#include "text.h"
 
 #define BEARER "Bearer "
+
+/* A message is known by id and process, but tm gives the message that it makes
+ * up for failure_route the id of another one: there nothing is known. */
+int kam_is_request_route(void)
+{
+	return (get_route_type() & (REQUEST_ROUTE | EVENT_ROUTE)) != 0;
+}
 
 kam_session_t *kam_session(struct sip_msg *msg)
 {
@@ -18,7 +27,7 @@ kam_session_t *kam_session(struct sip_msg *msg)
 	static unsigned msg_id;
 	static int msg_pid;
 
-	if(msg_id != msg->id || msg_pid != msg->pid) {
+	if(!kam_is_request_route() || msg_id != msg->id || msg_pid != msg->pid) {
 		memset(&session, 0, sizeof(session));
 		msg_id = msg->id;
 		msg_pid = msg->pid;
@@ -179,9 +188,9 @@ int ki_resume_challenge(struct sip_msg *msg, str *realm)
 
 	if(err == KAM_EINSECURE)
 		return kam_sl.freply(msg, 403, &insecure) < 0 ? -1 : 1;
-	if(memchr(realm->s, '"', realm->len) != NULL
-			|| memchr(realm->s, '\\', realm->len) != NULL) {
-		LM_ERR("a realm must not have quotes in it\n");
+	if(!cr_text_is_plain(kam_span(*realm), 255)) {
+		LM_ERR("a realm must not have quotes, blanks or control characters"
+			   " in it\n");
 		return -1;
 	}
 	cr_put_str(&w, "WWW-Authenticate: Bearer realm=\"");

@@ -21,18 +21,17 @@ static const char *line_direction(cr_span_t line, int mirror)
 	return NULL;
 }
 
-/* m=<media> <port> ...; port zero is a rejected or ended stream. */
-static void read_m_line(
-		cr_media_t *media, cr_span_t line, const char *direction)
+/* m=<media> <port> ... @return 1 for port zero, a rejected or ended stream */
+static int read_m_line(cr_media_t *media, cr_span_t line, const char *direction)
 {
 	cr_span_t rest = cr_span_sub(line, 2, line.len);
 	const char *blank = memchr(rest.s, ' ', rest.len);
 	size_t len = blank != NULL ? (size_t)(blank - rest.s) : rest.len;
+	int ended = cr_span_eq(cr_span_sub(rest, len + 1, 2), CR_SPAN("0 "));
 
 	media->kind = cr_span_sub(rest, 0, len);
-	rest = cr_span_sub(rest, len + 1, 2);
-	media->direction = cr_span_str(
-			cr_span_eq(rest, CR_SPAN("0 ")) ? "inactive" : direction);
+	media->direction = cr_span_str(ended ? "inactive" : direction);
+	return ended;
 }
 
 static cr_span_t next_line(cr_span_t *rest)
@@ -48,7 +47,7 @@ static cr_span_t next_line(cr_span_t *rest)
 int cr_sdp_media(cr_media_t *media, cr_span_t sdp, int mirror)
 {
 	const char *session = "sendrecv", *direction;
-	int n = 0;
+	int n = 0, ended = 0;
 
 	if(!cr_span_eq(cr_span_sub(sdp, 0, 2), CR_SPAN("v=")))
 		return 0;
@@ -58,12 +57,12 @@ int cr_sdp_media(cr_media_t *media, cr_span_t sdp, int mirror)
 		if(cr_span_eq(type, CR_SPAN("m="))) {
 			if(n == CR_STATE_MEDIA_MAX)
 				return 0;
-			read_m_line(&media[n++], line, session);
+			ended = read_m_line(&media[n++], line, session);
 		} else if(cr_span_eq(type, CR_SPAN("a="))
 				&& (direction = line_direction(line, mirror)) != NULL) {
 			if(n == 0)
 				session = direction;
-			else if(!cr_span_eq(media[n - 1].direction, CR_SPAN("inactive")))
+			else if(!ended)
 				media[n - 1].direction = cr_span_str(direction);
 		}
 	}

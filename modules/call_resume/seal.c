@@ -6,23 +6,17 @@
 #include "sdp.h"
 #include "sealed.h"
 
-#define ORDER_MARK CR_MAP_MARK " "
-
-int cr_is_seal_order(cr_span_t value)
-{
-	return cr_span_eq(
-			cr_span_sub(value, 0, sizeof(ORDER_MARK) - 1), CR_SPAN(ORDER_MARK));
-}
-
-int cr_seal_order(char *out, size_t out_max, cr_purpose_t purpose,
-		cr_span_t ref, const cr_sip_t *request)
+int cr_seal_order(char *out, size_t out_max, const cr_env_t *env,
+		cr_purpose_t purpose, cr_span_t ref, const cr_sip_t *request)
 {
 	cr_writer_t w = cr_writer(out, out_max);
 	cr_value_iter_t it = {0};
 	cr_span_t value;
 	cr_addr_t a;
 
-	cr_put_str(&w, ORDER_MARK);
+	cr_put_str(&w, CR_MAP_MARK " ");
+	cr_put_str(&w, env->order_mark);
+	cr_put_str(&w, " ");
 	cr_put_u8(&w, (uint8_t)purpose);
 	cr_put_str(&w, " ");
 	cr_put_span(&w, ref);
@@ -189,7 +183,6 @@ static int run_order(const cr_env_t *env, const cr_sip_t *m, cr_span_t rest)
 	cr_ref_t ref;
 	int err;
 
-	next_word(&rest); /* the mark */
 	role = next_word(&rest);
 	text = next_word(&rest);
 	purpose = cr_span_eq(role, CR_SPAN("a")) ? CR_PURPOSE_CALLER
@@ -206,19 +199,20 @@ static int run_order(const cr_env_t *env, const cr_sip_t *m, cr_span_t rest)
 	return err == CR_OK ? seal_state(env, &ref, st) : err;
 }
 
-int cr_seal_run_order(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m)
+/* 1 when the field is an order of ours; rest is what follows its mark. */
+static int is_order(const cr_field_t *f, const cr_env_t *env, cr_span_t *rest)
 {
-	const cr_field_t *f = NULL;
-	int len;
+	*rest = f->value;
+	return f->id == CR_CALL_STATE
+			&& cr_span_eq(next_word(rest), CR_SPAN(CR_MAP_MARK))
+			&& cr_span_eq(next_word(rest), cr_span_str(env->order_mark));
+}
 
-	for(int i = 0; i < m->n_fields && f == NULL; i++) {
-		if(m->fields[i].id == CR_CALL_STATE
-				&& cr_is_seal_order(m->fields[i].value))
-			f = &m->fields[i];
-	}
-	if(f == NULL)
-		return CR_EMISSING;
-	len = run_order(env, m, f->value);
+static int run_first(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m,
+		const cr_field_t *f, cr_span_t rest)
+{
+	int len = run_order(env, m, rest);
+
 	if(len < 0) {
 		cr_edit_replace(e, f->line, NULL, 0);
 		return len;
@@ -227,4 +221,22 @@ int cr_seal_run_order(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m)
 			env->work->state.update ? CR_SPAN(";" CR_STATE_PARAM_UPDATE)
 									: CR_SPAN(""));
 	return CR_OK;
+}
+
+int cr_seal_run_order(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m)
+{
+	int result = CR_EMISSING;
+	cr_span_t rest;
+
+	for(int i = 0; i < m->n_fields; i++) {
+		const cr_field_t *f = &m->fields[i];
+
+		if(!is_order(f, env, &rest))
+			continue;
+		if(result == CR_EMISSING)
+			result = run_first(e, env, m, f, rest);
+		else
+			cr_edit_replace(e, f->line, NULL, 0);
+	}
+	return result;
 }

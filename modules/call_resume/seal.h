@@ -7,21 +7,19 @@
  * say (Record-Route, Contact alias); so the script's resume_seal() only leaves
  * an order in the message, and the edge carries it out on the final bytes:
  *
- *	Call-State: crm1 ROLE REF [TARGET ROUTE...]
+ *	Call-State: crm1 MARK ROLE REF [TARGET ROUTE...]
  *
- * ROLE is a or b (caller, callee), REF the session reference as it stands in
- * our Record-Route. TARGET and ROUTE are those of the client's in-dialog
- * request, which its reply does not say. An order never leaves the gateway, and
- * one that comes from outside is removed before anybody sees it.
+ * MARK is random and known to this gateway's processes only, so that nobody
+ * else can give an order. ROLE is a or b (caller, callee), REF the session
+ * reference as it stands in our Record-Route. TARGET and ROUTE are those of the
+ * client's in-dialog request, which its reply does not say. An order never
+ * leaves the gateway.
  */
 #ifndef CR_SEAL_H
 #define CR_SEAL_H
 
 #include "env.h"
 #include "ref.h"
-
-/** 1 when the value of a Call-State field is an order. */
-int cr_is_seal_order(cr_span_t value);
 
 /**
  * Write the value of an order.
@@ -32,12 +30,13 @@ int cr_is_seal_order(cr_span_t value);
  *                 from; NULL when the message that gets the order has them
  * @return the length or CR_ETOOBIG
  */
-int cr_seal_order(char *out, size_t out_max, cr_purpose_t purpose,
-		cr_span_t ref, const cr_sip_t *request) CR_MUST_CHECK;
+int cr_seal_order(char *out, size_t out_max, const cr_env_t *env,
+		cr_purpose_t purpose, cr_span_t ref,
+		const cr_sip_t *request) CR_MUST_CHECK;
 
 /**
  * Carry out the order in a message, if there is one: replace it by the sealed
- * state, or take it out when that is not possible.
+ * state, or take it out when that is not possible. Of several the first counts.
  * @return CR_OK: sealed; CR_EMISSING: no order; another error: taken out
  */
 int cr_seal_run_order(

@@ -30,6 +30,7 @@ static int sign(char text[CR_B64_LEN(MAC_LEN)], const cr_env_t *env,
 	err = cr_hmac(env->crypto, mac, master->state, CR_KEY_LEN, parts, 2);
 	if(err == CR_OK)
 		cr_b64_encode(text, CR_B64_LEN(MAC_LEN), mac, sizeof(mac));
+	cr_wipe(mac, sizeof(mac));
 	return err;
 }
 
@@ -70,7 +71,9 @@ static int check_signature(cr_span_t json, const cr_env_t *env,
 	if(err != CR_OK)
 		return err;
 	member = cr_span_sub(member, head.len, sizeof(text));
-	return cr_equal_ct(member.s, text, sizeof(text)) ? CR_OK : CR_EFORGED;
+	err = cr_equal_ct(member.s, text, sizeof(text)) ? CR_OK : CR_EFORGED;
+	cr_wipe(text, sizeof(text)); /* a signature for a text of their choice */
+	return err;
 }
 
 int cr_sealed_make(char *out, size_t out_max, const cr_env_t *env,
@@ -84,8 +87,10 @@ int cr_sealed_make(char *out, size_t out_max, const cr_env_t *env,
 	if(len > 0)
 		len = add_signature(
 				json, CR_STATE_JSON_MAX, (size_t)len, env, master, sub, sid);
-	if(len < 0)
+	if(len < 0) {
+		cr_wipe(json, CR_STATE_JSON_MAX);
 		return len;
+	}
 	cr_span_t plain = {json, (size_t)len};
 	len = cr_client_key(key, env->crypto, master, sub, sid);
 	if(len == CR_OK)
@@ -139,5 +144,5 @@ int cr_sealed_open(cr_state_t *st, char mem[CR_STATE_JSON_MAX],
 	cr_wipe(env->work->json, (size_t)len);
 	if(err != CR_OK)
 		return err == CR_EINTERNAL ? err : CR_EFORGED;
-	return st->exp < cr_now_s(env) ? CR_EEXPIRED : CR_OK;
+	return cr_now_s(env) >= st->exp ? CR_EEXPIRED : CR_OK;
 }

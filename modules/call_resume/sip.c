@@ -40,13 +40,6 @@ cr_span_t cr_span_sub(cr_span_t s, size_t at, size_t len)
 	return (cr_span_t){s.s + at, len};
 }
 
-const char *cr_span_find(cr_span_t s, cr_span_t needle)
-{
-	if(s.len == 0)
-		return NULL;
-	return memmem(s.s, s.len, needle.s, needle.len);
-}
-
 cr_span_t cr_span_end(cr_span_t s)
 {
 	return (cr_span_t){s.s + s.len, 0};
@@ -97,6 +90,7 @@ static const struct
 		[CR_RECORD_ROUTE] = {"Record-Route", NULL},
 		[CR_RACK] = {"RAck", NULL},
 		[CR_REPLACES] = {"Replaces", NULL},
+		[CR_JOIN] = {"Join", NULL},
 		[CR_REFER_TO] = {"Refer-To", "r"},
 		[CR_TARGET_DIALOG] = {"Target-Dialog", NULL},
 		[CR_AUTHORIZATION] = {"Authorization", NULL},
@@ -235,7 +229,10 @@ int cr_sip_parse(cr_sip_t *m, cr_span_t text)
 	m->status = 0;
 	m->n_fields = 0;
 	m->ruri = m->method = m->body = (cr_span_t){text.s, 0};
-	if(text.len == 0)
+	/* RFC 3261 section 7.5: line ends in front of a message are nothing. */
+	while(rest.len > 0 && is_blank(rest.s[0]))
+		rest = cr_span_sub(rest, 1, rest.len);
+	if(rest.len == 0)
 		return CR_EMALFORMED;
 	line = take_line(&rest, 0);
 	if(line.len == 0)
@@ -329,6 +326,41 @@ int cr_param_find(
 		semi += 1 + find_unquoted(rest, ";", 0);
 	}
 	return 0;
+}
+
+/* What stands in front of the host: scheme and user part. */
+static size_t uri_host_at(cr_span_t uri)
+{
+	const char *at = memchr(uri.s, '@', uri.len);
+	const char *colon = memchr(uri.s, ':', uri.len);
+
+	if(at != NULL)
+		return (size_t)(at - uri.s) + 1;
+	return colon != NULL ? (size_t)(colon - uri.s) + 1 : 0;
+}
+
+void cr_uri_rehome(cr_writer_t *w, cr_span_t uri, cr_span_t host, unsigned port,
+		cr_span_t transport)
+{
+	size_t host_at = uri_host_at(uri);
+	cr_span_t rest = cr_span_sub(uri, host_at, uri.len), gone;
+
+	rest = cr_span_sub(rest, find_unquoted(rest, ";", 0), rest.len);
+	cr_put_span(w, cr_span_sub(uri, 0, host_at));
+	cr_put_span(w, host);
+	cr_put_str(w, ":");
+	cr_put_uint(w, port);
+	if(transport.len > 0) {
+		cr_put_str(w, ";transport=");
+		cr_put_span(w, transport);
+	}
+	if(cr_param_find(rest, "transport", NULL, &gone)) {
+		size_t at = (size_t)(gone.s - rest.s);
+
+		cr_put_span(w, cr_span_sub(rest, 0, at));
+		rest = cr_span_sub(rest, at + gone.len, rest.len);
+	}
+	cr_put_span(w, rest);
 }
 
 cr_span_t cr_tag_of(cr_span_t value)

@@ -25,6 +25,7 @@ typedef enum cr_hdr
 	CR_RECORD_ROUTE,
 	CR_RACK,
 	CR_REPLACES,
+	CR_JOIN,
 	CR_REFER_TO,
 	CR_TARGET_DIALOG,
 	CR_AUTHORIZATION,
@@ -104,6 +105,15 @@ int cr_addr_parse(cr_addr_t *a, cr_span_t value) CR_MUST_CHECK;
 int cr_param_find(
 		cr_span_t text, const char *name, cr_span_t *value, cr_span_t *whole);
 
+/**
+ * Write a SIP URI with another host, port and transport; user part and the
+ * other parameters stay.
+ * @param host       as it stands in a URI, an IPv6 address in brackets
+ * @param transport  in lower case; empty for UDP, which needs no parameter
+ */
+void cr_uri_rehome(cr_writer_t *w, cr_span_t uri, cr_span_t host, unsigned port,
+		cr_span_t transport);
+
 /** The tag of a From or To value; empty when there is none. */
 cr_span_t cr_tag_of(cr_span_t value);
 
@@ -115,9 +125,6 @@ cr_span_t cr_span_trim(cr_span_t s);
 
 /** The part of s from offset at, at most len long. */
 cr_span_t cr_span_sub(cr_span_t s, size_t at, size_t len);
-
-/** Where needle begins in s, or NULL. */
-const char *cr_span_find(cr_span_t s, cr_span_t needle);
 
 /* ---- edits --------------------------------------------------------------- */
 

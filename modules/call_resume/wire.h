@@ -121,6 +121,13 @@ typedef enum cr_purpose
 #define CR_REF_PARAM_CALLER "crs-a"
 #define CR_REF_PARAM_CALLEE "crs-b"
 
+/* ---- Request-URI of requests to a client -----------------------------------
+ *
+ * Its Contact with the map in it. Other SIP programs stop at MAX_URI_SIZE (1024
+ * in Kamailio, and 5.6's handle_ruri_alias() does not check); the same limit
+ * holds for what a state brings back as target and routes. */
+#define CR_TARGET_MAX 896
+
 /* ---- CSeq after a resume ------------------------------------------------- */
 
 #define CR_CSEQ_JUMP 1000u /* requests after the last seal are covered */

@@ -64,7 +64,7 @@ static void prepare(void)
 			.work = &work,
 			.now_ms = NOW * 1000,
 			.state_ttl_s = 60,
-			.map_ttl_s = 60};
+			.map_ttl_s = 60, .order_mark = "mark"};
 	state = (cr_state_t){.call_id = o_id.call_id,
 			.local_tag = o_id.tag,
 			.local_uri = CR_SPAN("sip:a@b"),

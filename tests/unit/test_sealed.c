@@ -26,7 +26,8 @@ static int fixture(void **state)
 			.work = &work,
 			.now_ms = NOW * 1000,
 			.state_ttl_s = 3600,
-			.map_ttl_s = 3600};
+			.map_ttl_s = 3600,
+			.order_mark = "mark"};
 	return 0;
 }
 
@@ -124,7 +125,7 @@ static void expired(void **state)
 	cr_span_t jwe = make();
 
 	(void)state;
-	env.now_ms = sample_full().exp * 1000;
+	env.now_ms = (sample_full().exp - 1) * 1000;
 	assert_int_equal(open(jwe), CR_OK);
 	env.now_ms += 1000;
 	assert_int_equal(open(jwe), CR_EEXPIRED);

@@ -239,6 +239,45 @@ static void media_is_mirrored(void **state)
 	assert_span(md[0].direction, "sendonly");
 }
 
+static void media_direction_of_the_session(void **state)
+{
+	cr_media_t md[CR_STATE_MEDIA_MAX];
+
+	(void)state;
+	assert_int_equal(cr_sdp_media(md,
+							 CR_SPAN("v=0\na=inactive\nm=audio 1 x 0\n"
+									 "a=sendrecv\nm=video 1 x 0\n"),
+							 0),
+			2);
+	assert_span(md[0].direction, "sendrecv");
+	assert_span(md[1].direction, "inactive");
+}
+
+static void uris_of_another_socket(void **state)
+{
+	static const struct
+	{
+		const char *uri, *transport, *want;
+	} t[] = {
+			{"sip:gw;transport=tcp;r2=on;lr;x=1", "",
+					"sip:10.0.0.1:5061;r2=on;lr;x=1"},
+			{"sip:gw:5060;lr;transport=ws", "tls",
+					"sip:10.0.0.1:5061;transport=tls;lr"},
+			{"sip:u@[::1]:5;lr", "tcp", "sip:u@10.0.0.1:5061;transport=tcp;lr"},
+			{"sip:gw", "", "sip:10.0.0.1:5061"},
+	};
+	char out[128];
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		cr_writer_t w = cr_writer(out, sizeof(out));
+
+		cr_uri_rehome(&w, cr_span_str(t[i].uri), CR_SPAN("10.0.0.1"), 5061,
+				cr_span_str(t[i].transport));
+		assert_span(cr_written(&w), t[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +293,8 @@ int main(void)
 			cmocka_unit_test(edits_that_fail),
 			cmocka_unit_test(media),
 			cmocka_unit_test(media_is_mirrored),
+			cmocka_unit_test(media_direction_of_the_session),
+			cmocka_unit_test(uris_of_another_socket),
 	};
 
 	return RUN(tests);
