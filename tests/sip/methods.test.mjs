@@ -263,12 +263,12 @@ test('a reliable provisional response to the resume, to a re-INVITE of the clien
 	await stack.noMedia();
 });
 
-// SIPp tells an INVITE that is sent again by all its bytes, but the state in it is
-// sealed afresh each time: do not make the gateway send one again that SIPp has got.
-const answersInvite = (text, up) => up && /^SIP\/2.0 [^]*\nCSeq: \d+ INVITE/.test(text);
+// SIPp tells what is sent again by all its bytes, but the state in it is sealed afresh
+// each time: let SIPp pass over what it does not expect, and look at the traces.
+const LENIENT = ['-default_behaviors', 'all,-abortunexp'];
 
 for (const [name, path, atClient, atFar] of [
-	['lost-near', 'loses the first of everything between client and gateway', () => loses(answersInvite), keeps],
+	['lost-near', 'loses the first of everything between client and gateway', loses, keeps],
 	['lost-away', 'loses the first of everything between gateway and far end', keeps, loses],
 	['doubled', 'doubles everything', doubles, doubles],
 ]) {
@@ -302,16 +302,20 @@ for (const [name, path, atClient, atFar] of [
 
 			const call = newCall(name);
 			const how = { retrans_ms: t1 };
+			// Nobody is there: what reaches the client came along the link, as through a NAT.
+			const behind = { ...how, contact: '10.9.8.7:5060' };
 			await call.begin({
-				life: new Part().pauses(pause), far, options: { to: near.address, fill: how },
+				life: new Part().pauses(pause), far, options: { to: near.address, fill: behind, args: LENIENT },
 				farOptions: { port: farPort, fill: { ...how, contact: away.address } },
 			});
 			await call.lose();
-			await call.resume({ life: two, options: { to: near.address, fill: how } });
+			await call.resume({ life: two, options: { to: near.address, fill: behind, args: LENIENT } });
 			await call.client.done();
 			await call.far.done();
 			const old = seesOneDialog(call.far, { lossy: true });
 			seesOwnDialog(call.client, old);
+			assert.deepEqual(requestsTo(call.client).filter((m) => m.method !== 'ACK').map((m) => m.method),
+				['INFO', 'INVITE', 'MESSAGE', 'INVITE']);
 			assert.deepEqual(requestsTo(call.far).filter((m) => m.method !== 'ACK').map((m) => m.method),
 				['INVITE', 'INVITE', 'INFO', 'INVITE', 'MESSAGE', 'INVITE', 'BYE']);
 			await stack.noMedia();
