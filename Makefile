@@ -40,7 +40,7 @@ $(MODULE): $(SOURCES) tools/build-module
 	@tools/build-module '$(SRC)' $@
 
 test: deps build ## every test, one summary
-	@tools/test unit sip js
+	@tools/test unit sip js build
 
 unit: ## tests of the core, with sanitizers
 	@tools/test unit

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The module's folder drops into a Kamailio tree and builds there as it is; what
+// is installed is where it belongs; a key ring is never written over.
+
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const FOLDER = path.join(ROOT, 'modules/call_resume');
+
+let tmp;
+before(() => { tmp = fs.mkdtempSync(path.join(os.tmpdir(), 'call_resume-')); });
+after(() => fs.rmSync(tmp, { recursive: true, force: true }));
+
+const run = (command, args, cwd = ROOT) =>
+	execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env: cleanEnv() });
+
+/** Without what a make around us hands down to its children. */
+function cleanEnv() {
+	const { MAKEFLAGS, MFLAGS, MAKELEVEL, MAKEOVERRIDES, DESTDIR, PREFIX, ...env } = process.env;
+	return env;
+}
+
+/** Kamailio's source as it is unpacked; off-line a copy of the one that we have. */
+function freshTree() {
+	const tree = path.join(tmp, 'kamailio/tree');
+	try {
+		run('tools/kamailio-source', [path.dirname(tree)]);
+	} catch (e) {
+		const have = path.join(ROOT, '.cache/kamailio/tree');
+		if (!fs.existsSync(have)) throw e;
+		fs.cpSync(have, tree, { recursive: true, verbatimSymlinks: true });
+		fs.rmSync(path.join(tree, 'src/modules/call_resume'), { recursive: true, force: true });
+	}
+	return tree;
+}
+
+test('the folder, copied into a fresh Kamailio tree, builds there with plain make, without a warning', () => {
+	const modules = path.join(freshTree(), 'src/modules');
+	assert.ok(!fs.existsSync(path.join(modules, 'call_resume')), 'a fresh tree');
+	fs.cpSync(FOLDER, path.join(modules, 'call_resume'), { recursive: true });
+	const built = spawnSync('make', [], { cwd: path.join(modules, 'call_resume'), encoding: 'utf8', env: cleanEnv() });
+	assert.equal(built.status, 0, built.stdout + built.stderr);
+	assert.doesNotMatch(built.stderr, /warning:/);
+	const so = path.join(modules, 'call_resume/call_resume.so');
+	assert.match(run('nm', ['-D', '--defined-only', so]), / exports$/m);
+
+	// Kamailio loads it: the version and the flags it was built with are right.
+	const cfg = path.join(tmp, 'kamailio.cfg');
+	const ring = path.join(tmp, 'ring');
+	run('tools/keyring', [ring]);
+	fs.writeFileSync(cfg, ['#!KAMAILIO', 'listen=udp:127.0.0.1:5060',
+		...['tm', 'rr', 'sl'].map((m) => `loadmodule "${m}.so"`), `loadmodule "${so}"`,
+		`modparam("call_resume", "key_ring", "${ring}")`, 'request_route { resume_auth(); exit; }', ''].join('\n'));
+	const checked = spawnSync('kamailio', ['-c', '-f', cfg, '-Y', tmp], { encoding: 'utf8' });
+	assert.equal(checked.status, 0, checked.stderr);
+});
+
+test('the core includes nothing of Kamailio', () => {
+	for (const file of fs.readdirSync(FOLDER).filter((f) => /\.[ch]$/.test(f) && !/^(kam|call_resume_mod)/.test(f))) {
+		assert.doesNotMatch(fs.readFileSync(path.join(FOLDER, file), 'utf8'), /#include "\.\./, file);
+	}
+});
+
+test('make install DESTDIR puts module, examples and documentation where they belong', () => {
+	const dest = path.join(tmp, 'dest');
+	run('make', ['-s', 'install', `DESTDIR=${dest}`]);
+	const files = run('find', [dest, '-type', 'f']).split('\n').filter(Boolean);
+	const relative = files.map((f) => `/${path.relative(dest, f)}`);
+	const tm = run('find', ['/usr/lib', '-name', 'tm.so', '-path', '*kamailio/modules*']).trim();
+	const so = path.join(path.dirname(tm), 'call_resume.so');
+	assert.ok(relative.includes(so), `${so} in ${relative}`);
+	for (const f of fs.readdirSync(path.join(ROOT, 'cfg'))) {
+		assert.ok(relative.includes(`/usr/share/doc/kamailio-call-resume/examples/${f}`), f);
+	}
+	assert.ok(relative.every((f) => f === so || f.startsWith('/usr/share/doc/kamailio-call-resume/')), relative.join(' '));
+	for (const f of files) assert.equal(fs.statSync(f).mode & 0o777, 0o644, f);
+});
+
+test('make install can be told other places', () => {
+	const dest = path.join(tmp, 'other');
+	run('make', ['-s', 'install', `DESTDIR=${dest}`, 'MODULES_DIR=/opt/kamailio/modules', 'DOC_DIR=/opt/doc']);
+	assert.ok(fs.existsSync(path.join(dest, 'opt/kamailio/modules/call_resume.so')));
+	assert.ok(fs.existsSync(path.join(dest, 'opt/doc/examples/resume.cfg')));
+	assert.ok(!fs.existsSync(path.join(dest, 'usr')));
+});
+
+test('make keyring: a file of mode 0600 that the module takes, and never over another', () => {
+	const ring = path.join(tmp, 'new folder/ring');
+	const make = () => spawnSync('tools/keyring', [ring], { cwd: ROOT, encoding: 'utf8' });
+	assert.equal(make().status, 0);
+	const text = fs.readFileSync(ring, 'utf8');
+	assert.match(text, /^k\d{8} [\w-]{43}\n$/);
+	assert.equal(fs.statSync(ring).mode & 0o777, 0o600);
+	const again = make();
+	assert.notEqual(again.status, 0);
+	assert.match(again.stderr, /is there already, not touched/);
+	assert.equal(fs.readFileSync(ring, 'utf8'), text);
+
+	const simple = path.join(tmp, 'ring2');
+	run('make', ['-s', 'keyring', `KEYRING=${simple}`]);
+	const kept = fs.readFileSync(simple, 'utf8');
+	assert.notEqual(kept.split(' ')[1], text.split(' ')[1], 'another key each time');
+	assert.throws(() => run('make', ['-s', 'keyring', `KEYRING=${simple}`]), /not touched/);
+	assert.equal(fs.readFileSync(simple, 'utf8'), kept);
+	const link = path.join(tmp, 'link');
+	fs.symlinkSync(path.join(tmp, 'nowhere'), link);
+	assert.throws(() => run('make', ['-s', 'keyring', `KEYRING=${link}`]), /not touched/);
+});
+
+test('make help lists the targets that there are', () => {
+	const help = run('make', ['-s', 'help']);
+	for (const target of ['build', 'deps', 'test', 'demo', 'run', 'bench', 'keyring', 'install', 'clean']) {
+		assert.match(help, new RegExp(`^ +${target} `, 'm'));
+	}
+});
