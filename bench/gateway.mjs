@@ -4,21 +4,22 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { Kamailio } from '../tests/lib/kamailio.mjs';
+import { Kamailio, ROOT } from '../tests/lib/kamailio.mjs';
 
-export const CFG = new URL('kamailio.cfg', import.meta.url).pathname;
+export const CFG = path.join(ROOT, 'bench/kamailio.cfg');
+export const OWN_CFG = path.join(ROOT, 'cfg/kamailio.cfg');
 
 /* Named with every figure: Debian's default, qm, costs 2.6 times as much and
  * blurs everything else. */
 export const ALLOCATOR = 'fm';
 
 export class Gateway {
-	/** @param defines  for bench/kamailio.cfg */
-	static async start(dir, name, { next, keyRing, module, shm_mb = 64, allocator = ALLOCATOR, defines = {} }) {
+	/** @param defines  for the configuration, bench/kamailio.cfg if cfg does not say another */
+	static async start(dir, name, { next, keyRing, module, shm_mb = 64, cfg = CFG, defines = {} }) {
 		const self = new Gateway();
 		self.name = name;
 		self.kamailio = await Kamailio.start(dir, {
-			name, cfg: CFG, args: ['-x', allocator, '-X', allocator, '-m', String(shm_mb)],
+			name, cfg, args: ['-x', ALLOCATOR, '-X', ALLOCATOR, '-m', String(shm_mb)],
 			defines: {
 				NEXT: `"sip:${next}"`, RESUME_KEY_RING: `"${keyRing}"`, RESUME_ALLOW_INSECURE: 1,
 				...(module ? { RESUME_MODULE: `"${module}"` } : {}), ...defines,

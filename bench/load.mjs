@@ -109,7 +109,8 @@ const answerAgain = () => [
 	'<recv request="INVITE"/>', reply(200, 'OK', { sdp: 2 }), '<recv request="ACK"/>',
 ];
 
-const answerBye = () => ['<recv request="BYE"/>', reply(200, 'OK')];
+/* And say it again when it got lost. */
+const answerBye = () => ['<recv request="BYE"/>', reply(200, 'OK'), '<timewait milliseconds="4000"/>'];
 
 /* ---- scenarios ---------------------------------------------------------------- */
 
@@ -172,28 +173,29 @@ export class Load {
 	}
 
 	/**
-	 * Start both ends.
+	 * Start both ends. The client ends by itself; the peer stays for one call more than
+	 * there are, so that it can repeat itself, and is to be killed.
 	 * @param scenario  a key of SCENARIOS
 	 * @param to        'ip:port' of the gateway
 	 * @param trace     keep the peer's messages, at peer.messages
 	 */
 	async start(scenario, to, { calls, rate, token = 'none', trace = false, timeout_s = 120 }) {
 		const run = `${scenario}-${++this.serial}`;
-		const common = (name) => ['-nostdin', '-m', String(calls), '-timeout', String(timeout_s), '-timeout_error',
+		const common = (name, count) => ['-nostdin', '-m', String(count), '-timeout', String(timeout_s), '-timeout_error',
 			'-trace_err', '-error_file', path.join(this.dir, `${name}.errors`)];
 		const peerName = `${run}-peer`;
 		const clientName = `${run}-client`;
 		const messages = path.join(this.dir, `${run}-peer.messages`);
 		const stats = path.join(this.dir, `${clientName}.csv`);
 		const peer = new Proc(peerName, this.dir, 'sipp', [
-			'-sf', write(this.dir, scenario, 1), '-i', PEER_IP, '-p', String(this.peerPort), '-mp', '39000', ...common(peerName),
+			'-sf', write(this.dir, scenario, 1), '-i', PEER_IP, '-p', String(this.peerPort), '-mp', '39000', ...common(peerName, calls + 1),
 			...(trace ? ['-trace_msg', '-message_file', messages] : []),
 		], { env: { TERM: 'dumb' } });
 		await until(`${peerName} to listen`, () => { peer.assertAlive(); return listens(this.peerPort); }, { every_ms: 5 });
 		const client = new Proc(clientName, this.dir, 'sipp', [
 			'-sf', write(this.dir, scenario, 0), '-i', CLIENT_IP, '-p', String(await freePort(CLIENT_IP)), '-mp', '39100',
 			'-r', String(rate), '-l', String(calls), '-cid_str', CALL_ID, '-key', 'token', token,
-			'-trace_stat', '-stf', stats, '-fd', '1', ...common(clientName), to,
+			'-trace_stat', '-stf', stats, '-fd', '1', ...common(clientName, calls), to,
 		], { env: { TERM: 'dumb' } });
 		return { peer, client, messages, calls, stats, progress: () => progress(stats), errors: path.join(this.dir, `${clientName}.errors`) };
 	}
@@ -201,8 +203,9 @@ export class Load {
 	/** One load from the first INVITE to the last message. @return messages that SIPp sent again */
 	async run(scenario, to, options) {
 		const load = await this.start(scenario, to, options);
-		const code = [await load.client.exited, await load.peer.exited];
-		if (code.some((c) => c !== 0)) {
+		const code = await load.client.exited;
+		await load.peer.kill();
+		if (code !== 0) {
 			let why = '';
 			try { why = fs.readFileSync(load.errors, 'latin1').slice(0, 1500); } catch { /* none */ }
 			throw new Error(`${scenario}: SIPp ended with ${code} at ${to}\n${why}`);
