@@ -8,6 +8,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
 import { DOMAIN, Stack } from '../lib/stack.mjs';
 import { Rtp } from '../lib/rtp.mjs';
+import { Endpoint } from '../lib/sip.mjs';
 
 let stack, token, state, clientKey, callId, audio, peer, client;
 let n = 0;
@@ -173,4 +174,21 @@ test('an expired state gets 410', async () => {
 	} finally {
 		await brief.stop();
 	}
+});
+
+// handle_ruri_alias() of Kamailio 5.6.3 copies 1024 bytes and no more: this once
+// ended it.
+test('a strict Route that becomes too long a Request-URI gets 414', async () => {
+	const far = `sip:${'a'.repeat(2500)}@127.0.0.9:9;alias=1.2.3.4~5~1`;
+	const raw = await Endpoint.open({ to: { ip: stack.kamailio.ip, port: stack.kamailio.port } });
+	try {
+		raw.send(`INVITE sip:x@${DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:${raw.port};branch=z9hG4bKs\r\n`
+			+ 'Max-Forwards: 70\r\nFrom: <sip:eve@x>;tag=1\r\nTo: <sip:x@y>;tag=2\r\nCall-ID: strict\r\n'
+			+ `CSeq: 1 INVITE\r\nContact: <sip:eve@127.0.0.1:${raw.port}>\r\n`
+			+ `Route: <sip:${stack.gateway};lr>, <${far}>\r\nContent-Length: 0\r\n\r\n`);
+		assert.match((await raw.take('the answer', (m) => m.status >= 200)).start, /414/);
+	} finally {
+		raw.close();
+	}
+	assert.match(await stack.kamailio.kamcmd('core.uptime'), /uptime/);
 });

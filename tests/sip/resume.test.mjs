@@ -4,6 +4,7 @@
 
 import { after, afterEach, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 
 import { DOMAIN, Stack } from '../lib/stack.mjs';
 import { Rtp } from '../lib/rtp.mjs';
@@ -62,6 +63,10 @@ for (const [was, is] of [['udp', 'udp'], ['tcp', 'tcp'], ['udp', 'tcp'], ['tcp',
 		await two.client.done();
 		await peer.done();
 		await stack.noMedia();
+
+		// The last Record-Route is the client's first Route.
+		const [first] = fs.readFileSync(two.client.messages, 'latin1').match(/Record-Route: <[^>]*>(?!\r\nRecord-Route)/g).slice(-1);
+		assert.equal(/;transport=tcp/.test(first), is === 'tcp', `${first} leads back over ${is}`);
 	});
 }
 
