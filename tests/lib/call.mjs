@@ -7,6 +7,7 @@ import { createDecipheriv } from 'node:crypto';
 import { Part, RESUME, fill } from './talk.mjs';
 import { Rtp } from './rtp.mjs';
 import { messagesOf } from './trace.mjs';
+import { until } from './wait.mjs';
 
 export class Call {
 	/**
@@ -272,4 +273,16 @@ export function bodiesArrive(from, to, methods) {
 	assert.ok(sent.length > 0);
 	for (const body of sent) assert.ok(got.includes(body), `arrives: ${body}`);
 	assert.equal(got.length, sent.length);
+}
+
+/** At the end of a test file: nothing is left behind, and nothing was ever refused. */
+export async function nothingLeft(stack) {
+	await until('tm to be empty', async () => {
+		const [, current] = /current: (\d+)/.exec(await stack.kamailio.kamcmd('tm.stats'));
+		return Number(current) === 0;
+	});
+	const stats = await stack.kamailio.kamcmd('call_resume.stats');
+	for (const name of ['maps_expired', 'maps_forged', 'maps_malformed', 'messages_dropped', 'seals_failed', 'resumes_refused']) {
+		assert.match(stats, new RegExp(`${name}: 0\\b`));
+	}
 }

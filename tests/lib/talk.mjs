@@ -33,7 +33,7 @@ export function fill(dir, name, scenario, regions, { contact, retrans_ms } = {})
 	if (retrans_ms) text = text.replaceAll('retrans="500"', `retrans="${retrans_ms}"`);
 	// SIPp refuses variables that are assigned and never used, unless they are named here.
 	const used = new Set([...text.matchAll(/assign_to="([^"]*)"/g)].flatMap((m) => m[1].split(',')));
-	text = text.replace(/<Reference variables="[^"]*"/, `<Reference variables="${[...used]}"`);
+	text = text.replace(/<Reference variables="[^"]*"\/>/, used.size ? `<Reference variables="${[...used]}"/>` : '');
 	const file = path.join(dir, `${name}.xml`);
 	fs.writeFileSync(file, text);
 	return file;
@@ -229,6 +229,11 @@ export class Part {
 		}));
 		if (invite) this.add(recv('request="ACK"'));
 		return this;
+	}
+
+	/** A request of the other side that gets no answer, however often it comes. */
+	ignores(method, { ms }) {
+		return this.add(recv(`request="${method}"`)).pauses(ms);
 	}
 }
 
