@@ -166,8 +166,7 @@ static int token_verify(void)
 
 static int make_client_key(void)
 {
-	return cr_client_key(
-				   mem, crypto, &ring.keys[0], CR_SPAN(SUB), CR_SPAN(SID))
+	return cr_client_key(mem, crypto, &ring.keys[0], CR_SPAN(SUB), CR_SPAN(SID))
 			== CR_OK;
 }
 
@@ -333,8 +332,9 @@ static void set(text_t *t, const char *format, ...)
 
 static void set_up_keys(void)
 {
-	static const char text[] = "k1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n"
-							   "k2 ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8\n";
+	static const char text[]
+			= "k1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n"
+			  "k2 ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8\n";
 	char why[CR_RING_WHY_MAX];
 	cr_token_t t = {.sub = SUB, .sid = SID};
 	EVP_CIPHER *gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
@@ -357,8 +357,9 @@ static void set_up_keys(void)
 	token.len = cr_token_issue(
 			token.s, sizeof(token.s), &t, crypto, &ring, NOW, 43200);
 	check("token", token.len);
-	check("client key", cr_client_key(client_key, crypto, &ring.keys[0],
-								CR_SPAN(SUB), CR_SPAN(SID)));
+	check("client key",
+			cr_client_key(client_key, crypto, &ring.keys[0], CR_SPAN(SUB),
+					CR_SPAN(SID)));
 }
 
 /* A caller's state, one more proxy in the path. */
@@ -380,8 +381,8 @@ static void set_up_state(void)
 			.remote_uri = CR_SPAN("sip:bob@example.org"),
 			.remote_tag = CR_SPAN(TAG_PEER),
 			.target = CR_SPAN("sip:bob@192.0.2.20:5060"),
-			.routes = {span(&own_route),
-					CR_SPAN("sip:192.0.2.9;lr=on;ftag=" TAG_O)},
+			.routes
+			= {span(&own_route), CR_SPAN("sip:192.0.2.9;lr=on;ftag=" TAG_O)},
 			.n_routes = 2,
 			.cseq = 2,
 			.media = {{CR_SPAN("audio"), CR_SPAN("sendrecv")}},
@@ -403,7 +404,7 @@ static void set_up_answer(void)
 {
 	static text_t order;
 
-	order.len = cr_seal_order(order.s, sizeof(order.s), CR_PURPOSE_CALLER,
+	order.len = cr_seal_order(order.s, sizeof(order.s), &env, CR_PURPOSE_CALLER,
 			span(&ref_text), NULL);
 	check("order", order.len);
 	set(&answer,
