@@ -353,7 +353,8 @@ static void set_up_keys(void)
 			.work = &work,
 			.now_ms = NOW * 1000,
 			.state_ttl_s = 86400,
-			.map_ttl_s = 86400};
+			.map_ttl_s = 86400,
+			.order_mark = "0123456789abcdef"};
 	token.len = cr_token_issue(
 			token.s, sizeof(token.s), &t, crypto, &ring, NOW, 43200);
 	check("token", token.len);
