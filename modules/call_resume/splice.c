@@ -383,7 +383,8 @@ static cr_edge_t request_out(job_t *j, char *out, size_t out_max)
 
 	/* With a Route left the client is not the next hop: another gateway is. */
 	if(cr_sip_field(j->m, CR_ROUTE) != NULL
-			|| !cr_param_find(j->m->ruri, CR_MAP_MARK, &text, &param))
+			|| !cr_param_find(j->m->ruri, CR_MAP_MARK, &text, &param)
+			|| param.s == j->m->ruri.s)
 		return finish_job(j, out, out_max, CR_DROP);
 	names.ruri_map = text;
 	cr_rename_dialogs(j->e, j->m, name_to_n, &names);
@@ -400,11 +401,14 @@ static cr_edge_t request_out(job_t *j, char *out, size_t out_max)
 	return finish_job(j, out, out_max, CR_DROP);
 }
 
-/* A reply of ours or of a peer that is too strange to translate. */
-static int is_reply(cr_span_t text)
+/* A reply to a resumed client, of ours or of a peer, that is too strange to
+ * translate. */
+static int is_strange_reply(cr_span_t text)
 {
 	return cr_span_eq_case(
-			cr_span_sub(cr_span_trim(text), 0, 8), CR_SPAN("SIP/2.0 "));
+				   cr_span_sub(cr_span_trim(text), 0, 8), CR_SPAN("SIP/2.0 "))
+			&& memmem(text.s, text.len, CR_MAP_PARAM, sizeof(CR_MAP_PARAM) - 1)
+					   != NULL;
 }
 
 cr_edge_t cr_edge_out(
@@ -418,8 +422,10 @@ cr_edge_t cr_edge_out(
 	int err = start_job(&j, env, text);
 
 	if(err != CR_OK) {
-		edge.verdict = is_reply(text) ? CR_DROP : CR_KEEP;
-		edge.refused = is_reply(text) ? err : CR_OK;
+		if(is_strange_reply(text)) {
+			edge.verdict = CR_DROP;
+			edge.refused = err;
+		}
 		return edge;
 	}
 	sealed = cr_seal_run_order(j.e, env, j.m);
