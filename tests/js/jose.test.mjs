@@ -60,6 +60,7 @@ test('every key of the ring derives as the C code derives it', () => {
   for (const key of ring.keys) {
     const master = hex(key.master);
     assert.deepEqual(derive(master, 'token HS256', key.kid), hex(key.token));
+    assert.deepEqual(derive(master, 'state HMAC-SHA256', key.kid), hex(key.state));
     assert.deepEqual(derive(master, 'box A256GCM', key.kid), hex(key.box));
     assert.deepEqual(derive(master, 'box nonce HMAC-SHA256', key.kid), hex(key.nonce));
     assert.deepEqual(derive(master, 'client key', key.kid, clientContext(ring.sub, ring.sid)), hex(key.client));
@@ -229,7 +230,96 @@ test('the C code opens a box made here, for its purpose and context only', () =>
   assert.equal(refusal('box', k1.master, text, 'c', 'callt', 'ag'), 'does not verify');
 });
 
-// ---- call state ------------------------------------------------------------------
+// ---- call state: signed, then sealed -------------------------------------------------
+
+const sealed = vector('sealed');
+const MAC = /,"mac":"([\w-]{43})"\}$/;
+
+/** The signature over all of the JSON in front of it, for one web session. */
+const macOf = (key, sub, sid, text) =>
+  createHmac('sha256', key).update(with16(Buffer.from(sid))).update(with16(Buffer.from(sub))).update(text)
+    .digest('base64url');
+
+/** JSON of a state with the signature as its last member. */
+function signState(text, { key = hex(sealed.state_key), sub = sealed.sub, sid = sealed.sid } = {}) {
+  const head = text.slice(0, -1);
+  return `${head},"mac":"${macOf(key, sub, sid, head)}"}`;
+}
+
+const sealState = (text, key = hex(sealed.key)) =>
+  new CompactEncrypt(Buffer.from(text)).setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid: 'k1' }).encrypt(key);
+
+const session = { sub: sealed.sub, sid: sealed.sid, at: sealed.now };
+const stateArgs = (jwe, { sub, sid, at }) => ['state', k1.master, jwe, sub, sid, String(at)];
+const openState = (jwe, who = {}) => open(...stateArgs(jwe, { ...session, ...who }));
+const refuseState = (jwe, who = {}) => refusal(...stateArgs(jwe, { ...session, ...who }));
+
+test('the frozen sealed state: node:crypto derives its keys and makes its signature', async () => {
+  const master = hex(k1.master);
+  assert.deepEqual(derive(master, 'state HMAC-SHA256', sealed.kid), hex(sealed.state_key));
+  assert.deepEqual(derive(master, 'client key', sealed.kid, clientContext(sealed.sub, sealed.sid)), hex(sealed.key));
+
+  const { plaintext } = await compactDecrypt(sealed.jwe, hex(sealed.key));
+  const text = Buffer.from(plaintext).toString();
+  assert.equal(text, sealed.plain);
+  assert.equal(signState(sealed.state), text);
+  const [member, mac] = MAC.exec(text);
+  assert.equal(`${text.slice(0, -member.length)}}`, sealed.state);
+  assert.equal(mac, macOf(hex(sealed.state_key), sealed.sub, sealed.sid, text.slice(0, -member.length)));
+  assert.equal(Object.keys(JSON.parse(text)).at(-1), 'mac');
+  assert.equal(sealed.state, vector('state').full);
+});
+
+test('the C code opens the frozen sealed state', () => {
+  assert.equal(openState(sealed.jwe), sealed.state);
+});
+
+test('the C code opens states signed and sealed here', async () => {
+  const v = vector('state');
+  for (const text of [v.full, v.first, v.update]) {
+    assert.equal(openState(await sealState(signState(text))), text);
+  }
+  const sub = 'sip:jörg@example.com';
+  const key = derive(hex(k1.master), 'client key', 'k1', clientContext(sub, 'S_2.x-'));
+  const jwe = await sealState(signState(v.full, { sub, sid: 'S_2.x-' }), key);
+  assert.equal(openState(jwe, { sub, sid: 'S_2.x-' }), v.full);
+});
+
+test('a state with other members, and with them in another order, is signed as it stands', async () => {
+  const { v, ...rest } = JSON.parse(sealed.state);
+  const text = JSON.stringify({ ...rest, extra: ['ä', { mac: 'x' }], v }, null, 1).replace(/\n\}$/, '}');
+  assert.equal(openState(await sealState(signState(text))), sealed.state);
+});
+
+test('the C code refuses what the client can make with its client key', async () => {
+  const no = 'does not verify';
+  const master = hex(k1.master);
+  const full = sealed.state;
+  const forged = [
+    full,
+    full.replace(/\}$/, ',"mac":""}'),
+    signState(full, { key: hex(sealed.key) }),
+    signState(full, { key: hex(k1.token) }),
+    signState(full, { key: derive(master, 'state HMAC-SHA256', 'k2') }),
+    signState(full, { sub: sealed.sid, sid: sealed.sub }),
+    signState(full, { sid: 's-2' }),
+    signState(full, { sub: 'sip:mallory@example.com' }),
+    sealed.plain.replace('b-tag', 'c-tag'),
+    sealed.plain.replace(/^\{/, '{"target":"sip:mallory@example.com",'),
+    sealed.plain.replace(/\}$/, ',"call_id":"other"}'),
+    `${sealed.plain} `,
+    sealed.plain.replace(MAC, (member) => member.replace('"mac"', '"mic"')),
+  ];
+  for (const text of forged) assert.equal(refuseState(await sealState(text)), no, text);
+});
+
+test('the C code refuses a sealed state to another session, and when it is over', () => {
+  assert.equal(refuseState(sealed.jwe, { sub: 'sip:mallory@example.com' }), 'does not verify');
+  assert.equal(refuseState(sealed.jwe, { sid: 's-2' }), 'does not verify');
+  const { exp } = JSON.parse(sealed.state);
+  assert.equal(openState(sealed.jwe, { at: exp - 1 }), sealed.state);
+  assert.equal(refuseState(sealed.jwe, { at: exp }), 'expired');
+});
 
 test('the frozen states are compact JSON that begins with the version', () => {
   const v = vector('state');

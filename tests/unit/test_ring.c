@@ -61,6 +61,7 @@ static void check_key(const cr_key_t *key, const json_t *v, const json_t *all)
 	assert_hex(key->hint, CR_BOX_HINT_LEN, vector_str(v, "hint"));
 	assert_hex(key->prk, CR_KEY_LEN, vector_str(v, "prk"));
 	assert_hex(key->token, CR_KEY_LEN, vector_str(v, "token"));
+	assert_hex(key->state, CR_KEY_LEN, vector_str(v, "state"));
 	assert_hex(key->box, CR_KEY_LEN, vector_str(v, "box"));
 	assert_hex(key->nonce, CR_KEY_LEN, vector_str(v, "nonce"));
 	assert_int_equal(cr_client_key(client, crypto, key,

@@ -7,6 +7,8 @@
  *	tool_open token  KEY TEXT NOW                   KEY is the master key k1
  *	tool_open box    KEY TEXT PURPOSE CONTEXT...    likewise
  *	tool_open client KEY SUB SID                    likewise; prints its hex
+ *	tool_open state  KEY TEXT SUB SID NOW           likewise; prints the JSON
+ *	                                                without its signature
  *
  * KEY in hexadecimal. The plaintext goes to the standard output; a refusal is
  * one line on the standard error and the exit status 1.
@@ -16,6 +18,7 @@
 #include "base.h"
 #include "box.h"
 #include "jwe.h"
+#include "sealed.h"
 #include "token.h"
 
 static int print(const void *data, int len)
@@ -64,6 +67,25 @@ static int open_box(char **argv, int n_context)
 					cr_span_str(argv[0])));
 }
 
+static int open_state(char **argv)
+{
+	static cr_work_t work;
+	static char mem[CR_STATE_JSON_MAX];
+	const cr_env_t env = {.crypto = crypto,
+			.ring = &ring,
+			.work = &work,
+			.order_mark = "",
+			.now_ms = strtoll(argv[3], NULL, 10) * 1000};
+	char out[CR_STATE_JSON_MAX];
+	cr_state_t st;
+	int err = cr_sealed_open(&st, mem, &env, cr_span_str(argv[1]),
+			cr_span_str(argv[2]), cr_span_str(argv[0]));
+
+	if(err)
+		return print(NULL, err);
+	return print(out, cr_state_encode(out, sizeof(out), &st));
+}
+
 static int show_client(char **argv)
 {
 	uint8_t key[CR_KEY_LEN];
@@ -98,6 +120,8 @@ static int run(int argc, char **argv, const uint8_t *key)
 		return open_box(&argv[3], argc - 5);
 	if(argc == 5 && strcmp(argv[1], "client") == 0)
 		return show_client(&argv[3]);
+	if(argc == 7 && strcmp(argv[1], "state") == 0)
+		return open_state(&argv[3]);
 	fprintf(stderr, "usage: tool_open KIND KEY TEXT [more], see the source\n");
 	return 2;
 }

@@ -12,6 +12,7 @@
 #include "box.h"
 #include "jwe.h"
 #include "samples.h"
+#include "sealed.h"
 #include "token.h"
 
 static const char *folder;
@@ -74,6 +75,7 @@ static void write_ring(void)
 		put(v, "hint", hex(k->hint, CR_BOX_HINT_LEN));
 		put(v, "prk", hex(k->prk, CR_KEY_LEN));
 		put(v, "token", hex(k->token, CR_KEY_LEN));
+		put(v, "state", hex(k->state, CR_KEY_LEN));
 		put(v, "box", hex(k->box, CR_KEY_LEN));
 		put(v, "nonce", hex(k->nonce, CR_KEY_LEN));
 		check(!cr_client_key(client, crypto, k, CR_SPAN(SAMPLE_SUB),
@@ -144,6 +146,48 @@ static void write_jwe(void)
 	put(v, "plain", plain);
 	put(v, "jwe", json_string(out));
 	save("jwe", v);
+}
+
+/* A state as the gateway makes it, signed and sealed. Its nonce is random, so
+ * it is opened and what was in it sealed again under a fixed one. */
+static void write_sealed(void)
+{
+	static cr_work_t work;
+	const cr_env_t env = {.crypto = crypto,
+			.ring = &ring,
+			.work = &work,
+			.order_mark = "",
+			.now_ms = NOW * 1000};
+	const cr_key_t *k = &ring.keys[0];
+	const cr_state_t full = sample_full();
+	char jwe[CR_JWE_MAX + 1], plain[CR_STATE_JSON_MAX];
+	uint8_t key[CR_KEY_LEN];
+	json_t *v = json_object();
+	int n = cr_sealed_make(jwe, sizeof(jwe), &env, k, CR_SPAN(SAMPLE_SUB),
+			CR_SPAN(SAMPLE_SID), &full);
+
+	check(n > 0, "sealed");
+	check(!cr_client_key(
+				  key, crypto, k, CR_SPAN(SAMPLE_SUB), CR_SPAN(SAMPLE_SID)),
+			"client key");
+	n = cr_jwe_open(
+			plain, sizeof(plain), crypto, key, (cr_span_t){jwe, (size_t)n});
+	check(n > 0, "sealed plain");
+	check(cr_jwe_seal(jwe, sizeof(jwe), crypto, cr_span_str(k->kid), key,
+				  sample_nonce, (cr_span_t){plain, (size_t)n})
+					> 0,
+			"sealed again");
+	put(v, "kid", json_string(k->kid));
+	put(v, "sub", json_string(SAMPLE_SUB));
+	put(v, "sid", json_string(SAMPLE_SID));
+	put(v, "now", json_integer(NOW));
+	put(v, "key", hex(key, CR_KEY_LEN));
+	put(v, "state_key", hex(k->state, CR_KEY_LEN));
+	put(v, "state", state_json(&full));
+	put(v, "plain", json_stringn(plain, (size_t)n));
+	put(v, "nonce", hex(sample_nonce, sizeof(sample_nonce)));
+	put(v, "jwe", json_string(jwe));
+	save("sealed", v);
 }
 
 static void write_box(void)
@@ -222,6 +266,7 @@ int main(int argc, char **argv)
 	write_token();
 	write_state();
 	write_jwe();
+	write_sealed();
 	write_box();
 	write_map();
 	write_ref();
