@@ -102,6 +102,7 @@ export class Endpoint {
 	#stream(socket) {
 		let text = '';
 		this.sockets.add(socket);
+		socket.setNoDelay(true);
 		socket.on('error', () => {});
 		socket.on('close', () => this.sockets.delete(socket));
 		socket.on('data', (chunk) => {
