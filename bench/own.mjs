@@ -40,7 +40,7 @@ export async function own(dir, { rounds, calls, keyRing, module, note }) {
 		sealed = await Gateway.start(dir, 'own-sealed', options({}));
 		const token = await sealed.token(SUB);
 		const loads = [['plain', plain, 'plain'], ['sealed', sealed, 'token']];
-		for (let r = -1; r < Math.ceil(rounds / 3); r++) {
+		for (let r = -1; r < Math.ceil(rounds / 5); r++) {
 			const us = {};
 			for (const [name, gateway, scenario] of r % 2 ? [...loads].reverse() : loads) {
 				us[name] = await measure(load, gateway, scenario, { calls: r < 0 ? 200 : Math.ceil(calls / 2), token });
