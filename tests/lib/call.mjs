@@ -92,7 +92,7 @@ export class Call {
 	/**
 	 * The next life.
 	 * @param resume  what it does with its INVITE, see Part.sends()
-	 * @param life    what it says after that
+	 * @param life    what it says after that; null: as the scenario has it
 	 * @param state   Call-State, when not the newest that it has
 	 * @param answered  false: do not wait for its 2xx
 	 */

@@ -8,7 +8,7 @@
 //	<!-- resume -->  ...  <!-- /resume -->
 //	<!-- steps -->   ...  <!-- /steps -->
 //
-// plays one request, to be run by hand; a test puts what it wants to happen there.
+// plays a few requests, to be run by hand; a test puts what it wants to happen there.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -24,7 +24,7 @@ export function fill(dir, name, scenario, regions, { contact, retrans_ms } = {})
 	const base = path.resolve(ROOT, 'sipp_scenarios', scenario);
 	let text = fs.readFileSync(base, 'utf8');
 	for (const [region, xml] of Object.entries(regions)) {
-		if (xml === undefined) continue;
+		if (xml === undefined || xml === null) continue;
 		const marked = new RegExp(`(<!-- ${region} -->\n)[^]*?(\t<!-- /${region} -->)`);
 		if (!marked.test(text)) throw new Error(`${scenario} has no ${region}`);
 		text = text.replace(marked, (_, start, end) => `${start}${xml}\n${end}`);

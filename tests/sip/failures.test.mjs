@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { DOMAIN, Stack } from '../lib/stack.mjs';
 import { Part, exchange } from '../lib/talk.mjs';
 import { Call, nothingLeft, requestsTo, seesOneDialog, seesOwnDialog } from '../lib/call.mjs';
+import { until } from '../lib/wait.mjs';
 import { messagesOf } from '../lib/trace.mjs';
 
 // Long enough for a final response that was not acknowledged to be sent again.
@@ -183,5 +184,22 @@ for (const [what, how, expect] of [
 		});
 	}
 }
+
+test('the resume is refused while the client before it is still there: that one gets its audio back', async () => {
+	const far = new Part({ name: 'f' });
+	far.answers('INVITE', { code: 488 });
+	far.logs('refused').pauses(20000);
+	const call = newCall('still-there');
+	await call.begin({ far });
+	const [audio] = call.audio;
+	await until('audio', () => audio.received > 10);
+	const other = newCall('other');
+	await other.resume({ resume: { expect: 488 }, state: call.state, answered: false });
+	await other.client.done();
+	// rtpengine has taken the offer for good, and cannot be told otherwise; but after
+	// three seconds it learns from what it gets where the client is.
+	const { received } = audio;
+	await until('audio again', () => audio.received > received + 10, { timeout_ms: 7000 });
+});
 
 test('no transaction is left, no map was refused', () => nothingLeft(stack));

@@ -326,4 +326,18 @@ for (const [name, path, atClient, atFar] of [
 	});
 }
 
+for (const role of ['caller', 'callee']) {
+	test(`the scenarios as they are, by hand, the client as ${role}`, async () => {
+		const call = newCall(`hand-${role}`, { role });
+		await call.begin();
+		await call.lose();
+		await call.resume({ life: null });
+		await call.client.done();
+		await call.far.done();
+		seesOwnDialog(call.client, seesOneDialog(call.far));
+		assert.deepEqual(requestsTo(call.far).slice(role === 'caller' ? 2 : 0).map((m) => m.method),
+			['INVITE', 'ACK', 'OPTIONS', 'INFO', 'MESSAGE', 'UPDATE', 'BYE']);
+	});
+}
+
 test('no transaction is left, no map was refused', () => nothingLeft(stack));
