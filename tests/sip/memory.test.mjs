@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A held call costs the module nothing: what it has of shared and of private
+// memory is the same before, during and after hundreds of sealed and resumed
+// calls, to the byte. Kamailio's debugging allocator (-x qm) knows who has what.
+
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+
+import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
+import { Client, FarEnd } from '../lib/sip.mjs';
+import { until } from '../lib/wait.mjs';
+
+const CLIENTS = 10;
+const CALLS = 30; // of each client
+
+let stack, far, token, gateway;
+before(async () => {
+	stack = await Stack.start('memory', { kamailio: { args: ['-x', 'qm', '-X', 'qm', '-m', '128'] } });
+	gateway = { ip: stack.kamailio.ip, port: stack.kamailio.port };
+	token = await stack.kamailio.token(`sip:alice@${DOMAIN}`, 'web-session-1');
+	far = await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway });
+});
+after(async () => {
+	far?.close();
+	await stack?.stop();
+});
+
+/** What the module has: {shm: {place: bytes}, pkg: {...}} */
+async function module() {
+	const of = async (kind) => Object.fromEntries([...(await stack.kamailio.kamcmd('mod.stats', 'call_resume', kind))
+		.matchAll(/(\S+): (\d+)/g)].map((m) => [m[1].replace(/\(.*/, ''), Number(m[2])]));
+	return { shm: await of('shm'), pkg: await of('pkg') };
+}
+
+/** Bytes of private memory in use in each process: {pid: bytes} */
+async function processes() {
+	const text = await stack.kamailio.kamcmd('pkg.stats');
+	return Object.fromEntries([...text.matchAll(/pid: (\d+)\s+rank: \S+\s+used: (\d+)[^}]*desc: ([^\n]*)/g)]
+		.filter((m) => !/ctl|JSONRPC|fifo/i.test(m[3])).map((m) => [m[1], Number(m[2])]));
+}
+
+const shared = async () => Number(/used: (\d+)/.exec(await stack.kamailio.kamcmd('core.shmmem'))[1]);
+const cells = async () => Number(/current: (\d+)/.exec(await stack.kamailio.kamcmd('tm.stats'))[1]);
+
+/** Transactions have memory of ours while they last: wait until there are none. */
+const settled = () => until('the transactions to end', async () => (await cells()) === 0, { timeout_ms: 20000, every_ms: 100 });
+
+/** n calls by each of the clients, every one resumed by another client: [dialog, ...]. */
+async function hold(n) {
+	const all = await Promise.all(Array.from({ length: CLIENTS }, async () => {
+		const [one, two] = [await Client.open({ token, to: gateway }), await Client.open({ token, to: gateway })];
+		const held = [];
+		for (let i = 0; i < n; i++) {
+			const call = await one.call();
+			assert.equal(call.final.status, 200);
+			await far.take('the ACK', (m) => m.method === 'ACK' && m.callId === call.callId);
+			const back = await two.call({ state: call.state });
+			assert.equal(back.final.status, 200);
+			assert.ok(back.state);
+			held.push(back);
+		}
+		one.close();
+		return held;
+	}));
+	return all.flat();
+}
+
+async function hangUp(dialogs) {
+	for (const d of dialogs) assert.equal((await d.request('BYE')).status, 200);
+	for (const party of new Set(dialogs.map((d) => d.party))) party.close();
+}
+
+test(`${CLIENTS * CALLS} calls, sealed, resumed, held and ended: not a byte`, async (t) => {
+	// The first ones leave Kamailio's own caches as they will be.
+	await hangUp(await hold(4));
+	await settled();
+	const before = await module();
+	const pkgBefore = await processes();
+	const shmBefore = await shared();
+	assert.deepEqual(Object.keys(before.shm), ['kam_env_init', 'Total'], 'the key ring, and nothing else');
+
+	const dialogs = await hold(CALLS);
+	assert.equal(dialogs.length, CLIENTS * CALLS);
+	const busy = await module();
+	assert.ok(busy.shm.watch_replies > 0, 'transactions do have memory of ours: it is counted');
+	await settled();
+	assert.deepEqual(await module(), before, 'while the calls are held');
+	assert.equal((await stack.rtpengine.calls()).length, dialogs.length, 'they are held');
+
+	await hangUp(dialogs);
+	await settled();
+	assert.deepEqual(await module(), before, 'after they ended');
+	assert.deepEqual(await processes(), pkgBefore, 'private memory of every process');
+	assert.equal(await shared(), shmBefore, 'shared memory of all of Kamailio');
+	const stats = await stack.kamailio.kamcmd('call_resume.stats');
+	assert.match(stats, new RegExp(`dialogs_resumed: ${CLIENTS * (CALLS + 4)}\n`));
+	t.diagnostic(`module: ${before.shm.Total} bytes of shared memory; Kamailio: ${shmBefore}`);
+});
+
+test('a reload, and calls that are refused, leave nothing either', async () => {
+	await settled();
+	const before = await module();
+	for (let i = 0; i < 50; i++) await stack.kamailio.kamcmd('call_resume.reload');
+	const alice = await Client.open({ token, to: gateway });
+	for (let i = 0; i < 50; i++) {
+		assert.equal((await alice.call({ state: 'abc' })).final.status, 400);
+		assert.equal((await alice.call({ headers: ['Call-State: a..b.c.d'] })).final.status, 400);
+	}
+	alice.token = 'no.such.token';
+	for (let i = 0; i < 50; i++) assert.equal((await alice.register()).status, 401);
+	alice.close();
+	await settled();
+	assert.deepEqual(await module(), before);
+});
