@@ -17,6 +17,7 @@ const OVER_T1_MS = 700;
 const REFUSALS = [491, 488, 486, 302, 503];
 // A proxy tells of no 503 but its own (section 16.7, step 6).
 const arrives = (code) => (code === 503 ? 500 : code);
+const ELSEWHERE = 'sip:carol@192.0.2.99:5099';
 
 let stack, token;
 let calls = [];
@@ -86,7 +87,9 @@ for (const side of ['client', 'far end']) {
 		const [from, to] = side === 'client' ? [two, far] : [far, two];
 		far.answers('INVITE');
 		for (const code of REFUSALS) {
-			exchange(from, to, 'INVITE', { code, ask: { expect: arrives(code) } });
+			exchange(from, to, 'INVITE', {
+				code, ask: { expect: arrives(code) }, answer: code === 302 ? { contact: ELSEWHERE } : {},
+			});
 			exchange(to, from, 'INFO');
 		}
 		exchange(two, far, 'INFO');
@@ -108,6 +111,8 @@ for (const side of ['client', 'far end']) {
 		await call.far.done();
 		const old = seesOneDialog(call.far);
 		for (const life of call.lives.slice(1)) seesOwnDialog(life, old);
+		const moved = messagesOf(side === 'client' ? call.lives[1] : call.far).find((m) => !m.sent && m.status === 302);
+		assert.equal(moved.contact, ELSEWHERE);
 		await stack.noMedia();
 	});
 }
