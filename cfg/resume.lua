@@ -1,0 +1,107 @@
+-- SPDX-License-Identifier: GPL-2.0-or-later
+--
+-- resume.cfg for a Kamailio whose routes are written in Lua (module app_lua):
+-- the same routes under the same names, and why they are as they are is said
+-- there. The module is loaded, and its parameters are set, in kamailio.cfg.
+--
+--	local resume = dofile("/etc/kamailio/resume.lua")
+--
+-- In ksr_request_route() call resume.dialog() before anything looks at the
+-- dialog, resume.within_dialog() after loose_route(), resume.authenticate()
+-- where clients are authenticated, resume.register() before save(),
+-- resume.caller() before record_route(); resume.callee() in the branch callback
+-- towards a client, resume.reply(answer) in ksr_reply_route().
+
+local resume = {}
+
+local function get(name)
+	return KSR.pv.get(name)
+end
+
+local function remove(name)
+	if KSR.hdr.is_present(name) > 0 then KSR.hdr.remove(name) end
+end
+
+-- Ends the script unless the sender is the owner of the address in From.
+function resume.authenticate()
+	if KSR.call_resume.resume_auth() < 0 then
+		KSR.notice(get("$fu") .. " from " .. get("$si") .. ": token refused, " .. get("$resume(error)") .. "\n")
+		KSR.call_resume.resume_challenge(get("$fd"))
+		KSR.x.exit()
+	end
+	local sub = get("$resume(sub)")
+	if sub ~= get("$fu") or (get("$rm") == "REGISTER" and sub ~= get("$tu")) then
+		KSR.notice(get("$fu") .. " from " .. get("$si") .. ": the token is of another user\n")
+		KSR.sl.send_reply(403, "Not your address")
+		KSR.x.exit()
+	end
+end
+
+-- An INVITE with a call state becomes a re-INVITE of the old dialog.
+function resume.dialog()
+	local in_dialog = KSR.siputils.has_totag() > 0
+
+	if in_dialog and get("$resume(spliced)") ~= 1 and string.find(get("$tt"), ".crm1.", 1, true) then
+		if get("$rm") ~= "ACK" then KSR.sl.send_reply(481, "Call/Transaction Does Not Exist") end
+		KSR.x.exit()
+	end
+	if get("$rm") ~= "INVITE" or in_dialog or KSR.hdr.is_present("Call-State") < 0 then
+		remove("Call-State")
+		if in_dialog and string.find(get("$hdr(Authorization)") or "", "^[Bb]earer ") then
+			remove("Authorization")
+		end
+		return
+	end
+	resume.authenticate()
+	if KSR.call_resume.resume_dialog() < 0 then
+		KSR.notice(get("$fu") .. " from " .. get("$si") .. ": not resumed, " .. get("$resume(code)") .. " "
+			.. get("$resume(reason)") .. "\n")
+		KSR.sl.send_reply(get("$resume(code)"), get("$resume(reason)"))
+		KSR.x.exit()
+	end
+end
+
+-- A re-INVITE or UPDATE of either side: a fresh state.
+function resume.within_dialog()
+	KSR.call_resume.resume_seal()
+end
+
+-- 1 when a request without a Route may be relayed to its Request-URI.
+function resume.is_spliced()
+	return get("$resume(spliced)") == 1
+end
+
+-- The client key, and the binding's web session.
+function resume.register()
+	KSR.call_resume.resume_key()
+	KSR.pv.sets("$xavp(client=>sub)", get("$resume(sub)"))
+	for _, name in ipairs({ "sid", "kid" }) do
+		KSR.pv.sets("$xavp(client[0]=>" .. name .. ")", get("$resume(" .. name .. ")"))
+	end
+end
+
+-- A new call of a client.
+function resume.caller()
+	if get("$resume(sub)") ~= nil then KSR.call_resume.resume_seal() end
+end
+
+-- A new call to a client.
+function resume.callee()
+	local binding = "$xavp(client[" .. get("$T_branch_idx") .. "]=>"
+	local sid = get(binding .. "sid)")
+
+	if sid == nil then return end
+	KSR.call_resume.resume_seal_session(get(binding .. "sub)"), sid, get(binding .. "kid)"))
+end
+
+-- The 2xx of a resume during which Kamailio died: answer() takes it to rtpengine.
+function resume.reply(answer)
+	remove("Call-State")
+	if KSR.tm.t_check_trans() > 0 or get("$rm") ~= "INVITE" or get("$rs") < 200 or get("$rs") > 299
+			or KSR.textops.has_body_type("application/sdp") < 0 then
+		return
+	end
+	answer()
+end
+
+return resume

@@ -1,0 +1,101 @@
+-- SPDX-License-Identifier: GPL-2.0-or-later
+--
+-- The routes of a small gateway: as cfg/kamailio.cfg, without WebSocket and NAT.
+
+local here = string.match(debug.getinfo(1).source, "^@(.*)/[^/]*$")
+local resume = dofile(here .. "/../../cfg/resume.lua")
+
+-- The value of a #!define, without its quotes.
+local function define(name)
+	return (string.gsub(KSR.pv.get("$def(" .. name .. ")"), '"', ""))
+end
+
+local function is_from_trunk()
+	return KSR.pv.get("$si") == define("TRUNK_IP")
+end
+
+local function has_sdp()
+	return KSR.textops.has_body_type("application/sdp") > 0
+end
+
+local FOR_PHONE = "trust-address replace-origin replace-session-connection ICE=remove RTP/AVP port-latching"
+
+local function relay()
+	if KSR.is_INVITE() and has_sdp() then KSR.rtpengine.rtpengine_offer(FOR_PHONE) end
+	KSR.tm.t_on_reply("ksr_onreply_manage")
+	if KSR.tm.t_relay() < 0 then KSR.sl.sl_reply_error() end
+	KSR.x.exit()
+end
+
+local function transaction()
+	if KSR.is_CANCEL() then
+		if KSR.tm.t_check_trans() > 0 then relay() end
+		KSR.x.exit()
+	end
+	if not KSR.is_ACK() and KSR.tmx.t_precheck_trans() > 0 then
+		KSR.tm.t_check_trans()
+		KSR.x.exit()
+	end
+	if KSR.tm.t_check_trans() == 0 then KSR.x.exit() end
+end
+
+local function within_dialog()
+	if KSR.siputils.has_totag() < 0 then return end
+	if KSR.rr.loose_route() < 0 and not resume.is_spliced() then
+		if not KSR.is_ACK() then KSR.sl.send_reply(481, "Call/Transaction Does Not Exist") end
+		KSR.x.exit()
+	end
+	resume.within_dialog()
+	if KSR.is_BYE() then KSR.rtpengine.rtpengine_delete0() end
+	relay()
+end
+
+function ksr_request_route()
+	if KSR.maxfwd.process_maxfwd(10) < 0 then
+		KSR.sl.send_reply(483, "Too Many Hops")
+		KSR.x.exit()
+	end
+	transaction()
+	resume.dialog()
+	if not is_from_trunk() then KSR.force_rport() end
+	within_dialog()
+	if not is_from_trunk() then resume.authenticate() end
+	KSR.hdr.remove("Authorization")
+	KSR.hdr.remove("Route")
+	if KSR.is_REGISTER() then
+		resume.register()
+		if KSR.registrar.save("location", 4) < 0 then KSR.sl.sl_reply_error() end
+		KSR.x.exit()
+	end
+	if KSR.is_INVITE() then
+		resume.caller()
+		KSR.rr.record_route()
+	end
+	if KSR.is_myself_ruri() and KSR.registrar.lookup("location") > 0 then
+		KSR.tm.t_on_branch("ksr_branch_to_client")
+		relay()
+	end
+	if is_from_trunk() then
+		KSR.sl.send_reply(480, "Temporarily Unavailable")
+		KSR.x.exit()
+	end
+	KSR.pv.sets("$du", define("TRUNK_URI"))
+	relay()
+end
+
+function ksr_branch_to_client()
+	if KSR.is_INVITE() then resume.callee() end
+end
+
+local function answer()
+	KSR.rtpengine.rtpengine_answer(FOR_PHONE)
+end
+
+function ksr_onreply_manage()
+	if has_sdp() then answer() end
+end
+
+function ksr_reply_route()
+	resume.reply(answer)
+	return 1
+end

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The whole way with routes in Lua: cfg/resume.lua in a small gateway.
+
+import { after, afterEach, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import path from 'node:path';
+
+import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
+import { ROOT } from '../lib/kamailio.mjs';
+import { Rtp } from '../lib/rtp.mjs';
+import { Client, FarEnd } from '../lib/sip.mjs';
+
+const LIB = path.join(ROOT, 'tests/lib');
+
+let stack, token, gateway;
+let open = [];
+const keep = (s) => (open.push(s), s);
+before(async () => {
+	stack = await Stack.start('kemi', {
+		kamailio: { cfg: path.join(LIB, 'kemi.cfg') }, defines: { LUA: `"${path.join(LIB, 'kemi.lua')}"` },
+	});
+	gateway = { ip: stack.kamailio.ip, port: stack.kamailio.port };
+	token = await stack.kamailio.token(`sip:alice@${DOMAIN}`, 'web-session-1');
+});
+afterEach(async () => {
+	await stack.hangUp();
+	open.splice(0).forEach((s) => s.close());
+	await stack.dropMedia();
+});
+after(() => stack?.stop());
+
+async function life(name, scenario, keys) {
+	const audio = keep(await Rtp.open());
+	const client = await stack.client(name, scenario, { keys: { token, audio_port: audio.port, ...keys } });
+	assert.match(await client.waitLog('registered'), /key=[\w-]{43}/);
+	audio.send(Number(await client.waitLog('answered')));
+	return { audio, client, state: await client.waitLog('state') };
+}
+
+test('a client registers, calls, is lost and resumes; the far end hangs up', async () => {
+	const peer = await stack.peer('peer', 'resume/peer.xml', { args: ['-d', '700'] });
+	const one = await life('one', 'resume/client.xml');
+	const callId = await stack.onlyCall();
+	await stack.audio(callId);
+	await one.client.kill();
+	one.audio.close();
+	const two = await life('two', 'resume/resumed.xml', { state: one.state });
+	await stack.audio(callId);
+	await two.client.done();
+	await peer.done();
+	await stack.noMedia();
+	assert.match(await stack.kamailio.kamcmd('call_resume.stats'), /dialogs_resumed: 1\n/);
+});
+
+const client = async (options) => keep(await Client.open({ token, to: gateway, ...options }));
+const farEnd = async () => keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway }));
+
+test('a called client resumes and hangs up', async () => {
+	const reg = await client();
+	assert.equal((await reg.register()).status, 200);
+	reg.close();
+	const one = keep(await FarEnd.open({ user: 'alice', port: reg.port, to: gateway }));
+	const bob = await farEnd();
+	const theirs = await bob.call({ service: 'alice' });
+	assert.equal(theirs.final.status, 200);
+	const invite = await one.take('the INVITE', (m) => m.method === 'INVITE');
+	const state = `${invite.get('call-state')};tag=${/;tag=(.*)/.exec(one.dialog(theirs.callId).local)[1]}`;
+	one.close();
+	const back = await (await client()).call({ state });
+	assert.equal(back.final.status, 200);
+	assert.equal((await back.request('BYE')).status, 200);
+	assert.equal((await bob.take('the BYE', (m) => m.method === 'BYE')).callId, theirs.callId);
+});
+
+test('Kamailio is killed between the resume and its 200', async () => {
+	const bob = await farEnd();
+	const first = await (await client()).call();
+	await bob.take('the ACK', (m) => m.method === 'ACK');
+	bob.answer = () => false;
+	const resumed = (await client()).call({ state: first.state });
+	const reinvite = await bob.take('the re-INVITE', (m) => m.method === 'INVITE' && m.tag('to'));
+	await stack.kamailio.kill();
+	await stack.kamailio.boot();
+	bob.answer = () => true;
+	bob.accept(reinvite);
+	const back = await resumed;
+	assert.equal(back.final.status, 200);
+	assert.match(back.final.body, new RegExp(`c=IN IP4 ${stack.rtpengine.ip}`), 'the SDP is rtpengine\'s');
+	await bob.take('the ACK', (m) => m.method === 'ACK' && m.cseq === reinvite.cseq);
+	assert.equal((await back.request('BYE')).status, 200);
+	await stack.noMedia();
+});
+
+test('what is refused', async () => {
+	const bob = await farEnd();
+	const alice = await client();
+	const call = await alice.call();
+	const again = async (c, state, status) => assert.equal((await c.call({ state })).final.status, status);
+	await again(alice, 'abc', 400);
+	const flipped = call.state.replace(/.{8}$/, (s) => (s === 'AAAAAAAA' ? 'BBBBBBBB' : 'AAAAAAAA'));
+	await again(alice, flipped, 403);
+	await again(await client({ token: 'a.b.c' }), call.state, 401);
+	await again(await client({ token: undefined }), call.state, 401);
+	await again(await client({ user: 'mallory' }), call.state, 403);
+	assert.equal((await (await client({ user: 'mallory' })).register()).status, 403);
+	const stranger = await call.request('INFO', { remote: call.remote.replace(/tag=.*/, 'tag=x.crm1.aaaa') });
+	assert.equal(stranger.status, 481);
+	assert.ok(bob.requests.every((m) => !m.text.includes(token)), 'the token does not get to the far end');
+	assert.equal((await call.request('BYE')).status, 200);
+});
