@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { DOMAIN, Stack } from '../lib/stack.mjs';
 import { Part, exchange } from '../lib/talk.mjs';
 import { Call, nothingLeft, requestsTo, seesOneDialog, seesOwnDialog } from '../lib/call.mjs';
+import { variant } from '../lib/variant.mjs';
 import { until } from '../lib/wait.mjs';
 import { messagesOf } from '../lib/trace.mjs';
 
@@ -205,6 +206,32 @@ test('the resume is refused while the client before it is still there: that one 
 	// three seconds it learns from what it gets where the client is.
 	const { received } = audio;
 	await until('audio again', () => audio.received > received + 10, { timeout_ms: 7000 });
+});
+
+test('CANCEL and refusal where the configuration does not look for the transaction before it resumes', async () => {
+	const cfg = variant(stack.dir, 'unchecked', 'TRANSACTION', '\tif (is_method("INVITE")) return;');
+	const own = await Stack.start('failures-unchecked', { kamailio: { cfg } });
+	try {
+		const far = new Part({ name: 'f' });
+		far.answers('INVITE', { cancel: true }).answers('INVITE', { code: 491 }).answers('INVITE').answers('BYE');
+		const call = new Call(own, 'unchecked', { token: await own.kamailio.token(`sip:alice@${DOMAIN}`) });
+		calls.push(call);
+		await call.begin({ far });
+		await call.lose();
+		const { state } = call;
+		for (const [resume, final] of [[{ cancel: true }, 487], [{ expect: 491 }, 491]]) {
+			await call.resume({ resume, state, life: new Part().pauses(OVER_T1_MS), answered: false });
+			await call.client.done();
+			assert.deepEqual(finals(call.client), [final]);
+		}
+		await call.resume({ state, life: new Part().sends('BYE') });
+		await call.client.done();
+		await call.far.done();
+		seesOneDialog(call.far);
+		await nothingLeft(own);
+	} finally {
+		await own.stop();
+	}
 });
 
 test('no transaction is left, no map was refused', () => nothingLeft(stack));

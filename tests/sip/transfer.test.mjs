@@ -4,14 +4,12 @@
 
 import { after, afterEach, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import path from 'node:path';
 
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
-import { ROOT } from '../lib/kamailio.mjs';
 import { Part, exchange } from '../lib/talk.mjs';
 import { Call, nothingLeft, requestsTo, seesOneDialog, seesOwnDialog } from '../lib/call.mjs';
 import { freePort } from '../lib/ports.mjs';
+import { variant } from '../lib/variant.mjs';
 import { until } from '../lib/wait.mjs';
 import { messagesOf } from '../lib/trace.mjs';
 
@@ -155,18 +153,12 @@ test('names in new calls of the client, in its old dialog\'s place', async () =>
 test('an INVITE that replaces the call, to the Contact of the resumed client', async () => {
 	// The example configuration takes no calls to Contacts: a gateway whose far end
 	// does so has these lines.
-	const lines = `
-	if ($si == TRUNK_IP && $(ru{uri.param,crm1}) != "") {
-		handle_ruri_alias();
-		route(RELAY);
-	}`;
-	const cfg = fs.readFileSync(path.join(ROOT, 'cfg/kamailio.cfg'), 'utf8')
-		.replace('include_file "resume.cfg"', `include_file "${path.join(ROOT, 'cfg/resume.cfg')}"`)
-		.replace('\nroute[CALL] {', `\nroute[CALL] {${lines}`);
-	assert.ok(cfg.includes(lines));
-	const file = path.join(stack.dir, 'contact.cfg');
-	fs.writeFileSync(file, cfg);
-	const own = await Stack.start('transfer-contact', { kamailio: { cfg: file } });
+	const cfg = variant(stack.dir, 'contact', 'CALL', `
+		if ($si == TRUNK_IP && $(ru{uri.param,crm1}) != "") {
+			handle_ruri_alias();
+			route(RELAY);
+		}`);
+	const own = await Stack.start('transfer-contact', { kamailio: { cfg } });
 	try {
 		const far = new Part({ name: 'f' });
 		far.answers('INVITE').pauses(20000);
