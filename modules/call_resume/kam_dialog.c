@@ -37,9 +37,10 @@ static int add_header(struct sip_msg *msg, cr_span_t text)
 	struct lump *anchor;
 	char *copy;
 
-	if(parse_headers(msg, HDR_EOH_F, 0) < 0)
+	/* In front of all fields, where no more of them has to be parsed. */
+	if(msg->headers == NULL)
 		return -1;
-	anchor = anchor_lump(msg, msg->unparsed - msg->buf, 0, 0);
+	anchor = anchor_lump(msg, msg->headers->name.s - msg->buf, 0, 0);
 	if(anchor == NULL)
 		return -1;
 	copy = pkg_malloc(text.len);
@@ -69,7 +70,6 @@ static int remove_headers(struct sip_msg *msg, cr_span_t name)
 	return 0;
 }
 
-/* The only Call-State that leaves us is the one that we seal. */
 static int put_order(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t ref,
 		const cr_sip_t *request)
 {
@@ -87,8 +87,6 @@ static int put_order(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t ref,
 		return -1;
 	w.len += (size_t)len;
 	cr_put_str(&w, "\r\n");
-	if(remove_headers(msg, CR_SPAN(CR_HDR_STATE)) < 0)
-		return -1;
 	return add_header(msg, cr_written(&w));
 }
 
@@ -163,6 +161,7 @@ static void on_reply(struct cell *t, int type, struct tmcb_params *ps)
 {
 	static cr_sip_t request;
 	pending_t *p = *ps->param;
+	int needs_request = p->resumed || p->in_dialog;
 	int seal = p->purpose != 0 && ps->code >= 200;
 
 	(void)t;
@@ -171,8 +170,9 @@ static void on_reply(struct cell *t, int type, struct tmcb_params *ps)
 		return;
 	if(!seal && !p->resumed)
 		return;
-	if(cr_sip_parse(&request, (cr_span_t){ps->req->buf, ps->req->len})
-			!= CR_OK) {
+	if(needs_request
+			&& cr_sip_parse(&request, (cr_span_t){ps->req->buf, ps->req->len})
+					!= CR_OK) {
 		kam_count(KAM_SEALS_FAILED);
 		return;
 	}

@@ -199,12 +199,11 @@ static int run_order(const cr_env_t *env, const cr_sip_t *m, cr_span_t rest)
 	return err == CR_OK ? seal_state(env, &ref, st) : err;
 }
 
-/* 1 when the field is an order of ours; rest is what follows its mark. */
-static int is_order(const cr_field_t *f, const cr_env_t *env, cr_span_t *rest)
+/* 1 when the value is an order of ours; rest is what follows its mark. */
+static int is_order(cr_span_t value, const cr_env_t *env, cr_span_t *rest)
 {
-	*rest = f->value;
-	return f->id == CR_CALL_STATE
-			&& cr_span_eq(next_word(rest), CR_SPAN(CR_MAP_MARK))
+	*rest = value;
+	return cr_span_eq(next_word(rest), CR_SPAN(CR_MAP_MARK))
 			&& cr_span_eq(next_word(rest), cr_span_str(env->order_mark));
 }
 
@@ -223,20 +222,29 @@ static int run_first(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m,
 	return CR_OK;
 }
 
+static const cr_field_t *find_order(
+		const cr_env_t *env, const cr_sip_t *m, cr_span_t *rest)
+{
+	for(int i = 0; i < m->n_fields; i++) {
+		if(m->fields[i].id == CR_CALL_STATE
+				&& is_order(m->fields[i].value, env, rest))
+			return &m->fields[i];
+	}
+	return NULL;
+}
+
 int cr_seal_run_order(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m)
 {
-	int result = CR_EMISSING;
 	cr_span_t rest;
+	const cr_field_t *order = find_order(env, m, &rest);
 
+	if(order == NULL)
+		return CR_EMISSING;
 	for(int i = 0; i < m->n_fields; i++) {
 		const cr_field_t *f = &m->fields[i];
 
-		if(!is_order(f, env, &rest))
-			continue;
-		if(result == CR_EMISSING)
-			result = run_first(e, env, m, f, rest);
-		else
+		if(f->id == CR_CALL_STATE && f != order)
 			cr_edit_replace(e, f->line, NULL, 0);
 	}
-	return result;
+	return run_first(e, env, m, order, rest);
 }

@@ -36,7 +36,8 @@ int cr_seal_order(char *out, size_t out_max, const cr_env_t *env,
 
 /**
  * Carry out the order in a message, if there is one: replace it by the sealed
- * state, or take it out when that is not possible. Of several the first counts.
+ * state, or take it out when that is not possible. Any other Call-State in the
+ * message goes: another order, or one that the far end has planted.
  * @return CR_OK: sealed; CR_EMISSING: no order; another error: taken out
  */
 int cr_seal_run_order(

@@ -94,7 +94,7 @@ int cr_sealed_make(char *out, size_t out_max, const cr_env_t *env,
 	cr_span_t plain = {json, (size_t)len};
 	len = cr_client_key(key, env->crypto, master, sub, sid);
 	if(len == CR_OK)
-		len = cr_random(nonce, sizeof(nonce));
+		len = cr_nonce(env->crypto, nonce);
 	if(len == CR_OK)
 		len = cr_jwe_seal(out, out_max, env->crypto, cr_span_str(master->kid),
 				key, nonce, plain);

@@ -45,6 +45,15 @@ cr_span_t cr_span_end(cr_span_t s)
 	return (cr_span_t){s.s + s.len, 0};
 }
 
+static int is_one_of(char c, const char *chars)
+{
+	for(; *chars != '\0'; chars++) {
+		if(c == *chars)
+			return 1;
+	}
+	return 0;
+}
+
 /* The offset of the first of chars that is neither in a quoted string nor, when
  * brackets is set, between < and >; s.len when there is none. */
 static size_t find_unquoted(cr_span_t s, const char *chars, int brackets)
@@ -61,7 +70,7 @@ static size_t find_unquoted(cr_span_t s, const char *chars, int brackets)
 				quoted = 0;
 			continue;
 		}
-		if(depth == 0 && c != '\0' && strchr(chars, c) != NULL)
+		if(depth == 0 && is_one_of(c, chars))
 			return i;
 		if(c == '"')
 			quoted = 1;
@@ -78,33 +87,33 @@ static size_t find_unquoted(cr_span_t s, const char *chars, int brackets)
 /* Long and compact names (RFC 3261 section 7.3.3; RFC 3515 for r). */
 static const struct
 {
-	const char *name, *compact;
+	cr_span_t name;
+	char compact;
 } hdr_names[CR_HDR_N] = {
-		[CR_VIA] = {"Via", "v"},
-		[CR_FROM] = {"From", "f"},
-		[CR_TO] = {"To", "t"},
-		[CR_CALL_ID] = {"Call-ID", "i"},
-		[CR_CSEQ] = {"CSeq", NULL},
-		[CR_CONTACT] = {"Contact", "m"},
-		[CR_ROUTE] = {"Route", NULL},
-		[CR_RECORD_ROUTE] = {"Record-Route", NULL},
-		[CR_RACK] = {"RAck", NULL},
-		[CR_REPLACES] = {"Replaces", NULL},
-		[CR_JOIN] = {"Join", NULL},
-		[CR_REFER_TO] = {"Refer-To", "r"},
-		[CR_TARGET_DIALOG] = {"Target-Dialog", NULL},
-		[CR_AUTHORIZATION] = {"Authorization", NULL},
-		[CR_CALL_STATE] = {"Call-State", NULL},
+		[CR_VIA] = {CR_SPAN_INIT("Via"), 'v'},
+		[CR_FROM] = {CR_SPAN_INIT("From"), 'f'},
+		[CR_TO] = {CR_SPAN_INIT("To"), 't'},
+		[CR_CALL_ID] = {CR_SPAN_INIT("Call-ID"), 'i'},
+		[CR_CSEQ] = {CR_SPAN_INIT("CSeq"), '\0'},
+		[CR_CONTACT] = {CR_SPAN_INIT("Contact"), 'm'},
+		[CR_ROUTE] = {CR_SPAN_INIT("Route"), '\0'},
+		[CR_RECORD_ROUTE] = {CR_SPAN_INIT("Record-Route"), '\0'},
+		[CR_RACK] = {CR_SPAN_INIT("RAck"), '\0'},
+		[CR_REPLACES] = {CR_SPAN_INIT("Replaces"), '\0'},
+		[CR_JOIN] = {CR_SPAN_INIT("Join"), '\0'},
+		[CR_REFER_TO] = {CR_SPAN_INIT("Refer-To"), 'r'},
+		[CR_TARGET_DIALOG] = {CR_SPAN_INIT("Target-Dialog"), '\0'},
+		[CR_AUTHORIZATION] = {CR_SPAN_INIT("Authorization"), '\0'},
+		[CR_CALL_STATE] = {CR_SPAN_INIT("Call-State"), '\0'},
 };
 
+/* Lengths first: most fields of a message have none of these names. */
 static cr_hdr_t hdr_by_name(cr_span_t name)
 {
 	for(int i = 0; i < CR_HDR_N; i++) {
-		const char *compact = hdr_names[i].compact;
-
-		if(cr_span_eq_case(name, cr_span_str(hdr_names[i].name)))
-			return i;
-		if(compact != NULL && cr_span_eq_case(name, cr_span_str(compact)))
+		if(name.len == 1 ? hdr_names[i].compact == (name.s[0] | 0x20)
+						 : name.len == hdr_names[i].name.len
+								&& cr_span_eq_case(name, hdr_names[i].name))
 			return i;
 	}
 	return CR_HDR_N;

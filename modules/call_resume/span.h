@@ -18,6 +18,12 @@ typedef struct cr_span
 /** The span of a string literal. */
 #define CR_SPAN(lit) ((cr_span_t){(lit), sizeof(lit) - 1})
 
+/** The same as an initializer of static data. */
+#define CR_SPAN_INIT(lit)                                                      \
+	{                                                                          \
+		(lit), sizeof(lit) - 1                                                 \
+	}
+
 /** The span of a zero-terminated string. */
 static inline cr_span_t cr_span_str(const char *s)
 {

@@ -408,7 +408,7 @@ static int is_strange_reply(cr_span_t text)
 	return cr_span_eq_case(
 				   cr_span_sub(cr_span_trim(text), 0, 8), CR_SPAN("SIP/2.0 "))
 			&& memmem(text.s, text.len, CR_MAP_PARAM, sizeof(CR_MAP_PARAM) - 1)
-					   != NULL;
+			!= NULL;
 }
 
 cr_edge_t cr_edge_out(
@@ -438,10 +438,24 @@ cr_edge_t cr_edge_out(
 	return edge;
 }
 
+/* Every message of the gateway is looked through here: memchr() for its rarest
+ * character is several times faster than memmem() for so short a mark. */
 int cr_edge_concerned(cr_span_t text)
 {
-	return memmem(text.s, text.len, CR_MAP_MARK, sizeof(CR_MAP_MARK) - 1)
-			!= NULL;
+	static const char mark[] = CR_MAP_MARK;
+	const size_t at = 2; /* of the m */
+	const char *p = text.s, *end = text.s + text.len;
+
+	if(text.len < sizeof(mark) - 1)
+		return 0;
+	p += at;
+	while((p = memchr(p, mark[at], (size_t)(end - p))) != NULL) {
+		if(end - p >= (ptrdiff_t)(sizeof(mark) - 1 - at)
+				&& memcmp(p - at, mark, sizeof(mark) - 1) == 0)
+			return 1;
+		p++;
+	}
+	return 0;
 }
 
 /* ---- the resume INVITE ---------------------------------------------------- */

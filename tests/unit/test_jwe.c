@@ -265,8 +265,10 @@ static void seal_room(void **state)
 
 static void allocation_failures(void **state)
 {
-	json_t *v = load();
-	cr_span_t jwe = cr_span_str(vector_str(v, "jwe"));
+	/* Not of our own making, so that it takes a JSON parser. */
+	cr_span_t jwe = cr_span_str(
+			make("{\"kid\":\"k1\",\"alg\":\"dir\",\"enc\":\"A256GCM\"}",
+					CR_SPAN("x")));
 	char kid[CR_KID_MAX + 1];
 	int n, err;
 
@@ -284,7 +286,6 @@ static void allocation_failures(void **state)
 	jansson_fail_at(-1);
 	assert_true(n > 5);
 	assert_int_equal(err, CR_OK);
-	json_decref(v);
 }
 
 int main(void)
