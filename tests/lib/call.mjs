@@ -190,6 +190,14 @@ export function requestsTo(party, method) {
 	});
 }
 
+/** Every reply is to a request that was sent: branch, CSeq and method are those. */
+function repliesMatch(messages) {
+	const sent = new Set(messages.filter((m) => m.sent && isRequest(m)).map((m) => `${m.branch} ${m.cseq} ${m.method}`));
+	for (const m of messages.filter((x) => !x.sent && !isRequest(x))) {
+		assert.ok(sent.has(`${m.branch} ${m.cseq} ${m.method}`), `a request for: ${m.first}, CSeq ${m.cseq} ${m.method}`);
+	}
+}
+
 /**
  * The far end saw one dialog and nothing else, from its first INVITE on.
  * @param lossy  with retransmissions
@@ -206,6 +214,7 @@ export function seesOneDialog(far, { lossy = false } = {}) {
 		if (own !== undefined || !fromClient) assert.equal(own, farTag, what);
 		for (const secret of ['Call-State', 'Authorization']) assert.equal(m.header(secret), undefined, what);
 	}
+	repliesMatch(messages);
 	const got = messages.filter((m) => isRequest(m) && !m.sent);
 	const distinct = requestsTo(far);
 	if (!lossy) {
@@ -243,6 +252,7 @@ export function seesOwnDialog(client, old, { both = false } = {}) {
 	const [callId, tag] = [first.callId, first.fromTag];
 	assert.notEqual(callId, old.callId);
 	assert.notEqual(tag, old.clientTag);
+	repliesMatch(messages);
 	const remote = messages.find((m) => m.status > 100 && m.status < 300)?.toTag;
 	for (const m of messages) {
 		const what = `${m.sent ? 'sent' : 'got'} ${m.first} (${m.method})`;
