@@ -84,12 +84,18 @@ static int check(const cr_state_t *st)
  * character, which leaves two characters to escape. */
 static void put_json(cr_writer_t *w, cr_span_t s)
 {
+	size_t done = 0;
+
 	cr_put_u8(w, '"');
 	for(size_t i = 0; i < s.len; i++) {
-		if(s.s[i] == '"' || s.s[i] == '\\')
-			cr_put_u8(w, '\\');
-		cr_put_u8(w, (uint8_t)s.s[i]);
+		if(s.s[i] != '"' && s.s[i] != '\\')
+			continue;
+		cr_put_bytes(w, s.s + done, i - done);
+		cr_put_u8(w, '\\');
+		done = i;
 	}
+	if(s.len > 0)
+		cr_put_bytes(w, s.s + done, s.len - done);
 	cr_put_u8(w, '"');
 }
 
