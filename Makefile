@@ -19,6 +19,9 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 MODULE  := build/call_resume.so
 SOURCES := $(wildcard modules/call_resume/*.[ch]) modules/call_resume/Makefile
+# Installed in folders as here, so that the links between them hold.
+DOCS    := $(wildcard README.md COPYING docs/*.md modules/call_resume/README.md \
+	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml)
 
 .PHONY: build help deps packages test unit sip js fuzz demo run bench install clean keyring
 .NOTPARALLEL:
@@ -70,8 +73,8 @@ install: build ## module, example configuration and documentation, below DESTDIR
 	install -d '$(DESTDIR)$(MODULES_DIR)' '$(DESTDIR)$(DOC_DIR)/examples'
 	install -m 644 $(MODULE) '$(DESTDIR)$(MODULES_DIR)/call_resume.so'
 	install -m 644 cfg/* '$(DESTDIR)$(DOC_DIR)/examples'
-	for f in README.md docs/*.md; do \
-		[ ! -f $$f ] || install -m 644 $$f '$(DESTDIR)$(DOC_DIR)' || exit 1; \
+	for f in $(DOCS); do \
+		install -D -m 644 $$f '$(DESTDIR)$(DOC_DIR)'/$$f || exit 1; \
 	done
 
 clean: ## what was built (the cache of Kamailio's source stays: .cache)
