@@ -28,7 +28,7 @@ typedef struct cr_env
 	cr_crypto_t *crypto;
 	const cr_ring_t *ring;
 	cr_work_t *work;
-	const char *order_mark; /* 16 random characters, see seal.h */
+	const char *order_mark; /* random characters, see seal.h */
 	int64_t now_ms;         /* milliseconds since 1970 */
 	int64_t state_ttl_s;    /* how long a sealed state opens */
 	int64_t map_ttl_s;      /* how long a splice lasts */
