@@ -53,7 +53,10 @@ function resume.dialog()
 		return
 	end
 	resume.authenticate()
-	if KSR.call_resume.resume_dialog() < 0 then
+	local rc = KSR.call_resume.resume_dialog()
+	-- Kamailio could not take the new message: there is none to go on with.
+	if rc == 0 then KSR.x.exit() end
+	if rc < 0 then
 		KSR.notice(get("$fu") .. " from " .. get("$si") .. ": not resumed, " .. get("$resume(code)") .. " "
 			.. get("$resume(reason)") .. "\n")
 		KSR.sl.send_reply(get("$resume(code)"), get("$resume(reason)"))

@@ -37,10 +37,13 @@ static int add_header(struct sip_msg *msg, cr_span_t text)
 	struct lump *anchor;
 	char *copy;
 
-	/* In front of all fields, where no more of them has to be parsed. */
-	if(msg->headers == NULL)
+	/* Behind the last field that has been parsed: no more of them need be. Not in
+	 * front of all, as there are clients that take the letters CSeq anywhere in
+	 * a message for the field. */
+	if(msg->last_header == NULL)
 		return -1;
-	anchor = anchor_lump(msg, msg->headers->name.s - msg->buf, 0, 0);
+	anchor = anchor_lump(msg,
+			msg->last_header->name.s + msg->last_header->len - msg->buf, 0, 0);
 	if(anchor == NULL)
 		return -1;
 	copy = pkg_malloc(text.len);
@@ -374,7 +377,7 @@ int ki_resume_seal_session(struct sip_msg *msg, str *sub, str *sid, str *kid)
 {
 	if(msg->first_line.type != SIP_REQUEST || !is_new_invite(msg))
 		return seal_failed(
-				"resume_seal(sub, sid) is for the INVITE of a new call");
+				"resume_seal(sub, sid, kid) is for the INVITE of a new call");
 	return seal_callee(msg, kam_span(*sub), kam_span(*sid), kam_span(*kid));
 }
 

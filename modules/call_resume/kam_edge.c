@@ -124,7 +124,7 @@ static int edge_out(sr_event_param_t *evp)
 
 /* In calls the callbacks in the order of registration, out in the reverse: to
  * be next to the network this module has to be loaded before all others that
- * register some (dialog, topoh, topos, siptrace). */
+ * register some (dialog, topoh, topos). */
 int kam_edge_init(void)
 {
 	if(sr_event_register_cb(SREV_NET_DATA_IN, edge_in) < 0
