@@ -96,6 +96,8 @@ export class Endpoint {
 			self.#stream(self.socket);
 			self.port = self.socket.localPort;
 		}
+		// One that a failed test left open must not keep the process alive.
+		(self.server ?? self.socket).unref();
 		return self;
 	}
 
@@ -103,6 +105,7 @@ export class Endpoint {
 		let text = '';
 		this.sockets.add(socket);
 		socket.setNoDelay(true);
+		socket.unref();
 		socket.on('error', () => {});
 		socket.on('close', () => this.sockets.delete(socket));
 		socket.on('data', (chunk) => {
