@@ -406,7 +406,7 @@ static void set_up_answer(void)
 	static text_t order;
 
 	order.len = cr_seal_order(order.s, sizeof(order.s), &env, CR_PURPOSE_CALLER,
-			span(&ref_text), NULL);
+			span(&ref_text), env.now_ms, NULL);
 	check("order", order.len);
 	set(&answer,
 			"SIP/2.0 200 OK\r\n"

@@ -12,8 +12,6 @@
 #include <openssl/params.h>
 #include <openssl/rand.h>
 
-#define NONCE_LEN 12
-
 /* The contexts keep their algorithm between calls. To name it again in an init
  * call would make OpenSSL 3 throw away and rebuild what they hold. */
 struct cr_crypto
@@ -25,8 +23,6 @@ struct cr_crypto
 	EVP_CIPHER_CTX *dec;
 	EVP_MD *sha256;
 	EVP_MD_CTX *md;
-	uint8_t stock[64 * NONCE_LEN]; /* of nonces; used ones are wiped */
-	size_t stocked;                /* bytes that are left of it */
 };
 
 static int setup_hmac(cr_crypto_t *c)
@@ -94,19 +90,6 @@ int cr_random(void *out, size_t len)
 		return CR_OK;
 	cr_wipe(out, len);
 	return CR_EINTERNAL;
-}
-
-int cr_nonce(cr_crypto_t *c, uint8_t out[NONCE_LEN])
-{
-	if(c->stocked == 0) {
-		if(cr_random(c->stock, sizeof(c->stock)) != CR_OK)
-			return CR_EINTERNAL;
-		c->stocked = sizeof(c->stock);
-	}
-	c->stocked -= NONCE_LEN;
-	memcpy(out, c->stock + c->stocked, NONCE_LEN);
-	cr_wipe(c->stock + c->stocked, NONCE_LEN);
-	return CR_OK;
 }
 
 void cr_wipe(void *p, size_t len)

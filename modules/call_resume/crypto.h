@@ -25,13 +25,6 @@ void cr_crypto_free(cr_crypto_t *c);
  * zero */
 int cr_random(void *out, size_t len) CR_MUST_CHECK;
 
-/**
- * A fresh random nonce, from a stock that each process fills for itself: asking
- * OpenSSL for 12 bytes costs as much as sealing with them.
- * @return CR_OK or CR_EINTERNAL
- */
-int cr_nonce(cr_crypto_t *c, uint8_t out[12]) CR_MUST_CHECK;
-
 /** Overwrite len bytes in a way that the compiler keeps. */
 void cr_wipe(void *p, size_t len);
 

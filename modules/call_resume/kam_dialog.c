@@ -73,8 +73,9 @@ static int remove_headers(struct sip_msg *msg, cr_span_t name)
 	return 0;
 }
 
+/* @param iat_ms  when the state was sealed first; 0 is now, and set to it */
 static int put_order(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t ref,
-		const cr_sip_t *request)
+		int64_t *iat_ms, const cr_sip_t *request)
 {
 	static const char name[] = CR_HDR_STATE ": ";
 	char mem[ORDER_MAX];
@@ -82,10 +83,13 @@ static int put_order(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t ref,
 	const cr_env_t *env = kam_env();
 	int len;
 
+	if(env == NULL)
+		return -1;
+	if(*iat_ms == 0)
+		*iat_ms = env->now_ms;
 	cr_put_str(&w, name);
-	len = env == NULL ? CR_EINTERNAL
-					  : cr_seal_order(mem + w.len, sizeof(mem) - w.len - 2, env,
-							  purpose, ref, request);
+	len = cr_seal_order(mem + w.len, sizeof(mem) - w.len - 2, env, purpose, ref,
+			*iat_ms, request);
 	if(len < 0)
 		return -1;
 	w.len += (size_t)len;
@@ -101,6 +105,7 @@ typedef struct pending
 	cr_purpose_t purpose; /* 0: nothing to seal */
 	int in_dialog;        /* the request has target and route set */
 	int resumed;          /* the request came from resume_dialog() */
+	int64_t iat_ms;       /* when the first 2xx was sealed, for its copies */
 	size_t ref_len;
 	char ref[];
 } pending_t;
@@ -183,7 +188,7 @@ static void on_reply(struct cell *t, int type, struct tmcb_params *ps)
 		LM_ERR("cannot write the route set of a resumed dialog\n");
 	if(seal
 			&& put_order(ps->rpl, p->purpose, (cr_span_t){p->ref, p->ref_len},
-					   p->in_dialog ? &request : NULL)
+					   &p->iat_ms, p->in_dialog ? &request : NULL)
 					< 0) {
 		LM_ERR("cannot seal into a reply\n");
 		kam_count(KAM_SEALS_FAILED);
@@ -296,6 +301,7 @@ static int seal_caller(struct sip_msg *msg)
 static int seal_callee(
 		struct sip_msg *msg, cr_span_t sub, cr_span_t sid, cr_span_t kid)
 {
+	int64_t now = 0;
 	char text[CR_BOX_TEXT_MAX];
 	int len = make_ref(
 			text, sizeof(text), msg, CR_PURPOSE_CALLEE, kid, sub, sid);
@@ -304,7 +310,7 @@ static int seal_callee(
 		return seal_failed(cr_strerror(len));
 	cr_span_t ref = {text, (size_t)len};
 	if(put_ref(msg, CR_PURPOSE_CALLEE, ref) < 0
-			|| put_order(msg, CR_PURPOSE_CALLEE, ref, NULL) < 0)
+			|| put_order(msg, CR_PURPOSE_CALLEE, ref, &now, NULL) < 0)
 		return seal_failed("cannot prepare to seal");
 	return 1;
 }
@@ -334,6 +340,7 @@ static int seal_in_dialog(struct sip_msg *msg)
 	cr_purpose_t from = down ? CR_PURPOSE_CALLER : CR_PURPOSE_CALLEE;
 	cr_purpose_t to = down ? CR_PURPOSE_CALLEE : CR_PURPOSE_CALLER;
 	pending_t what = {.purpose = from, .in_dialog = 1};
+	int64_t now = 0;
 	cr_span_t ref;
 	int done = 0;
 
@@ -345,7 +352,7 @@ static int seal_in_dialog(struct sip_msg *msg)
 		done = 1;
 	}
 	if((method & (METHOD_INVITE | METHOD_UPDATE)) && route_ref(msg, to, &ref)) {
-		if(put_order(msg, to, ref, NULL) < 0)
+		if(put_order(msg, to, ref, &now, NULL) < 0)
 			return seal_failed("cannot prepare to seal");
 		done = 1;
 	}

@@ -7,7 +7,8 @@
 #include "sealed.h"
 
 int cr_seal_order(char *out, size_t out_max, const cr_env_t *env,
-		cr_purpose_t purpose, cr_span_t ref, const cr_sip_t *request)
+		cr_purpose_t purpose, cr_span_t ref, int64_t iat_ms,
+		const cr_sip_t *request)
 {
 	cr_writer_t w = cr_writer(out, out_max);
 	cr_value_iter_t it = {0};
@@ -18,6 +19,8 @@ int cr_seal_order(char *out, size_t out_max, const cr_env_t *env,
 	cr_put_str(&w, env->order_mark);
 	cr_put_str(&w, " ");
 	cr_put_u8(&w, (uint8_t)purpose);
+	cr_put_str(&w, " ");
+	cr_put_uint(&w, (uint64_t)iat_ms);
 	cr_put_str(&w, " ");
 	cr_put_span(&w, ref);
 	if(request != NULL) {
@@ -168,10 +171,19 @@ static int seal_state(const cr_env_t *env, const cr_ref_t *ref, cr_state_t *st)
 	if(master == NULL)
 		return CR_EKEY;
 	st->start = ref->start;
-	st->iat = env->now_ms;
-	st->exp = cr_now_s(env) + env->state_ttl_s;
+	st->exp = st->iat / 1000 + env->state_ttl_s;
 	return cr_sealed_make(env->work->jwe, sizeof(env->work->jwe), env, master,
 			ref->sub, ref->sid, st);
+}
+
+/* Of our own making: only digits. */
+static int64_t read_time(cr_span_t word)
+{
+	int64_t ms = 0;
+
+	for(size_t i = 0; i < word.len && i < 15; i++)
+		ms = ms * 10 + (word.s[i] - '0');
+	return ms;
 }
 
 static int run_order(const cr_env_t *env, const cr_sip_t *m, cr_span_t rest)
@@ -184,6 +196,7 @@ static int run_order(const cr_env_t *env, const cr_sip_t *m, cr_span_t rest)
 	int err;
 
 	role = next_word(&rest);
+	st->iat = read_time(next_word(&rest));
 	text = next_word(&rest);
 	purpose = cr_span_eq(role, CR_SPAN("a")) ? CR_PURPOSE_CALLER
 											 : CR_PURPOSE_CALLEE;

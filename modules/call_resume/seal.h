@@ -7,10 +7,12 @@
  * say (Record-Route, Contact alias); so the script's resume_seal() only leaves
  * an order in the message, and the edge carries it out on the final bytes:
  *
- *	Call-State: crm1 MARK ROLE REF [TARGET ROUTE...]
+ *	Call-State: crm1 MARK ROLE TIME REF [TARGET ROUTE...]
  *
  * MARK is random and known to this gateway's processes only, so that nobody
- * else can give an order. ROLE is a or b (caller, callee), REF the session
+ * else can give an order. ROLE is a or b (caller, callee), TIME when the
+ * state is to say that it was sealed, in milliseconds since 1970: when the same
+ * message is sent again, the same state goes with it. REF is the session
  * reference as it stands in our Record-Route. TARGET and ROUTE are those of the
  * client's in-dialog request, which its reply does not say. An order never
  * leaves the gateway.
@@ -26,12 +28,13 @@
  * @param out      receives the value, no zero behind it
  * @param purpose  CR_PURPOSE_CALLER or CR_PURPOSE_CALLEE: which reference it is
  * @param ref      base32
+ * @param iat_ms   what the state will say as its [iat], milliseconds since 1970
  * @param request  the client's in-dialog request, to take target and route set
  *                 from; NULL when the message that gets the order has them
  * @return the length or CR_ETOOBIG
  */
 int cr_seal_order(char *out, size_t out_max, const cr_env_t *env,
-		cr_purpose_t purpose, cr_span_t ref,
+		cr_purpose_t purpose, cr_span_t ref, int64_t iat_ms,
 		const cr_sip_t *request) CR_MUST_CHECK;
 
 /**

@@ -6,19 +6,20 @@
 #include "base.h"
 #include "jwe.h"
 
-#define MAC_LEN 32
+#define HMAC_LEN 32
+#define MAC_LEN 20   /* its first bytes: the signature */
+#define NONCE_LEN 12 /* its last bytes: the nonce of the JWE */
 #define MAC_HEAD ",\"mac\":\""
 #define MAC_TAIL "\"}"
 #define MAC_MEMBER_LEN                                                         \
 	(sizeof(MAC_HEAD) - 1 + CR_B64_LEN(MAC_LEN) + sizeof(MAC_TAIL) - 1)
 
-/* The signature over the JSON up to its last member, for one web session. */
-static int sign(char text[CR_B64_LEN(MAC_LEN)], const cr_env_t *env,
+/* Over the JSON up to its last member, for one web session. */
+static int sign(uint8_t hmac[HMAC_LEN], const cr_env_t *env,
 		const cr_key_t *master, cr_span_t sub, cr_span_t sid, cr_span_t json)
 {
-	uint8_t mac[MAC_LEN], head[2 + CR_SID_MAX + 2 + CR_SUB_MAX];
+	uint8_t head[2 + CR_SID_MAX + 2 + CR_SUB_MAX];
 	cr_writer_t w = cr_writer(head, sizeof(head));
-	int err;
 
 	cr_put_be16(&w, (uint16_t)sid.len);
 	cr_put_span(&w, sid);
@@ -27,25 +28,18 @@ static int sign(char text[CR_B64_LEN(MAC_LEN)], const cr_env_t *env,
 	if(cr_writer_end(&w) != CR_OK)
 		return CR_EMALFORMED;
 	const cr_span_t parts[] = {cr_written(&w), json};
-	err = cr_hmac(env->crypto, mac, master->state, CR_KEY_LEN, parts, 2);
-	if(err == CR_OK)
-		cr_b64_encode(text, CR_B64_LEN(MAC_LEN), mac, sizeof(mac));
-	cr_wipe(mac, sizeof(mac));
-	return err;
+	return cr_hmac(env->crypto, hmac, master->state, CR_KEY_LEN, parts, 2);
 }
 
 /* Put the signature behind the JSON of len bytes, which ends with a brace.
  * @return the new length or an error */
-static int add_signature(char *json, size_t max, size_t len,
-		const cr_env_t *env, const cr_key_t *master, cr_span_t sub,
-		cr_span_t sid)
+static int add_signature(
+		char *json, size_t max, size_t len, const uint8_t hmac[HMAC_LEN])
 {
 	char text[CR_B64_LEN(MAC_LEN)];
 	cr_writer_t w = {(uint8_t *)json, len - 1, max, 0};
-	int err = sign(text, env, master, sub, sid, cr_written(&w));
 
-	if(err != CR_OK)
-		return err;
+	cr_b64_encode(text, sizeof(text), hmac, MAC_LEN);
 	cr_put_str(&w, MAC_HEAD);
 	cr_put_bytes(&w, text, sizeof(text));
 	cr_put_str(&w, MAC_TAIL);
@@ -55,7 +49,7 @@ static int add_signature(char *json, size_t max, size_t len,
 static int check_signature(cr_span_t json, const cr_env_t *env,
 		const cr_key_t *master, cr_span_t sub, cr_span_t sid)
 {
-	char text[CR_B64_LEN(MAC_LEN)];
+	uint8_t hmac[HMAC_LEN], got[MAC_LEN];
 	cr_span_t member, head = CR_SPAN(MAC_HEAD), tail = CR_SPAN(MAC_TAIL);
 	int err;
 
@@ -67,12 +61,13 @@ static int check_signature(cr_span_t json, const cr_env_t *env,
 			|| !cr_span_eq(
 					cr_span_sub(member, member.len - tail.len, tail.len), tail))
 		return CR_EFORGED;
-	err = sign(text, env, master, sub, sid, json);
-	if(err != CR_OK)
-		return err;
-	member = cr_span_sub(member, head.len, sizeof(text));
-	err = cr_equal_ct(member.s, text, sizeof(text)) ? CR_OK : CR_EFORGED;
-	cr_wipe(text, sizeof(text)); /* a signature for a text of their choice */
+	member = cr_span_sub(member, head.len, CR_B64_LEN(MAC_LEN));
+	if(cr_b64_decode(got, sizeof(got), member) != MAC_LEN)
+		return CR_EFORGED;
+	err = sign(hmac, env, master, sub, sid, json);
+	if(err == CR_OK && !cr_equal_ct(got, hmac, MAC_LEN))
+		err = CR_EFORGED;
+	cr_wipe(hmac, sizeof(hmac)); /* a signature for a text of their choice */
 	return err;
 }
 
@@ -81,26 +76,23 @@ int cr_sealed_make(char *out, size_t out_max, const cr_env_t *env,
 		const cr_state_t *st)
 {
 	char *json = env->work->json;
-	uint8_t key[CR_KEY_LEN], nonce[12];
+	uint8_t key[CR_KEY_LEN], hmac[HMAC_LEN];
 	int len = cr_state_encode(json, CR_STATE_JSON_MAX, st);
+	int err = len < 0 ? len : cr_client_key(key, env->crypto, master, sub, sid);
 
-	if(len > 0)
-		len = add_signature(
-				json, CR_STATE_JSON_MAX, (size_t)len, env, master, sub, sid);
-	if(len < 0) {
-		cr_wipe(json, CR_STATE_JSON_MAX);
-		return len;
-	}
-	cr_span_t plain = {json, (size_t)len};
-	len = cr_client_key(key, env->crypto, master, sub, sid);
-	if(len == CR_OK)
-		len = cr_nonce(env->crypto, nonce);
-	if(len == CR_OK)
-		len = cr_jwe_seal(out, out_max, env->crypto, cr_span_str(master->kid),
-				key, nonce, plain);
+	if(err == CR_OK)
+		err = sign(hmac, env, master, sub, sid,
+				(cr_span_t){json, (size_t)len - 1});
+	if(err == CR_OK)
+		err = len = add_signature(json, CR_STATE_JSON_MAX, (size_t)len, hmac);
+	if(err > 0)
+		err = cr_jwe_seal(out, out_max, env->crypto, cr_span_str(master->kid),
+				key, hmac + HMAC_LEN - NONCE_LEN,
+				(cr_span_t){json, (size_t)len});
 	cr_wipe(key, sizeof(key));
-	cr_wipe(json, plain.len);
-	return len;
+	cr_wipe(hmac, sizeof(hmac));
+	cr_wipe(json, len > 0 ? (size_t)len : CR_STATE_JSON_MAX);
+	return err;
 }
 
 /* The plaintext of a JWE of this session, signature checked.

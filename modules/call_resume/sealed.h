@@ -11,7 +11,10 @@
  *	,"mac":"base64url"}
  *
  * HMAC-SHA256 under a key that never leaves the gateway, over be16 length | sid
- * | be16 length | sub | all of the JSON in front of that member.
+ * | be16 length | sub | all of the JSON in front of that member. The first 20
+ * bytes are the signature, the last 12 the nonce of the JWE: the same state
+ * gives the same JWE, so that a retransmission is one, and another state gets
+ * another nonce.
  */
 #ifndef CR_SEALED_H
 #define CR_SEALED_H
@@ -19,7 +22,8 @@
 #include "env.h"
 
 /**
- * Seal a state for a web session.
+ * Seal a state for a web session. Without randomness: the same input gives the
+ * same output.
  * @param out     receives the JWE, zero-terminated, at most CR_JWE_MAX + 1
  * @param master  the key of the ring to use
  * @return its length, CR_EMALFORMED (state, sub or sid), CR_ETOOBIG or

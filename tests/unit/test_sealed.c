@@ -46,41 +46,52 @@ static int open(cr_span_t jwe)
 	return cr_sealed_open(&opened, mem, &env, SUB, SID, jwe);
 }
 
-/* What we make has a random nonce: what is in it is compared, and the frozen
- * one opened. */
 static void frozen_vector(void **state)
 {
 	json_t *v = vector_load("sealed");
-	const char *plain = vector_str(v, "plain");
+	cr_span_t jwe = cr_span_str(vector_str(v, "jwe"));
 	cr_span_t sub = cr_span_str(vector_str(v, "sub"));
 	cr_span_t sid = cr_span_str(vector_str(v, "sid"));
-	char text[CR_STATE_JSON_MAX], jwe[CR_JWE_MAX + 1];
-	uint8_t key[CR_KEY_LEN], nonce[12];
+	char text[CR_JWE_MAX + 1];
 	cr_state_t st = sample_full();
 	int n;
 
 	(void)state;
 	assert_string_equal(ring.keys[0].kid, vector_str(v, "kid"));
 	assert_hex(ring.keys[0].state, CR_KEY_LEN, vector_str(v, "state_key"));
-	unhex(key, sizeof(key), vector_str(v, "key"));
-	unhex(nonce, sizeof(nonce), vector_str(v, "nonce"));
-
-	n = cr_sealed_make(jwe, sizeof(jwe), &env, &ring.keys[0], sub, sid, &st);
-	assert_true(n > 0);
-	n = cr_jwe_open(
-			text, sizeof(text), crypto, key, (cr_span_t){jwe, (size_t)n});
-	assert_text(text, n, plain);
-	n = cr_jwe_seal(jwe, sizeof(jwe), crypto, CR_SPAN("k1"), key, nonce,
-			cr_span_str(plain));
-	assert_text(jwe, n, vector_str(v, "jwe"));
+	n = cr_sealed_make(text, sizeof(text), &env, &ring.keys[0], sub, sid, &st);
+	assert_text(text, n, vector_str(v, "jwe"));
 
 	env.now_ms = vector_int(v, "now") * 1000;
-	assert_int_equal(cr_sealed_open(&opened, mem, &env, sub, sid,
-							 cr_span_str(vector_str(v, "jwe"))),
-			CR_OK);
+	assert_int_equal(cr_sealed_open(&opened, mem, &env, sub, sid, jwe), CR_OK);
 	n = cr_state_encode(text, sizeof(text), &opened);
 	assert_text(text, n, vector_str(v, "state"));
 	json_decref(v);
+}
+
+/* A nonce must not come twice with another content (RFC 5116 section 3.1). */
+static void another_state_has_another_nonce(void **state)
+{
+	char first[CR_JWE_MAX + 1];
+	cr_state_t st = sample_full();
+
+	(void)state;
+	make();
+	strcpy(first, sealed);
+	make();
+	assert_string_equal(first, sealed);
+	st.iat++;
+	assert_true(cr_sealed_make(sealed, sizeof(sealed), &env, &ring.keys[0], SUB,
+						SID, &st)
+			> 0);
+	assert_memory_not_equal(
+			strchr(first, '.') + 2, strchr(sealed, '.') + 2, 16);
+	st.iat--;
+	assert_true(cr_sealed_make(sealed, sizeof(sealed), &env, &ring.keys[0], SUB,
+						CR_SPAN("s-2"), &st)
+			> 0);
+	assert_memory_not_equal(
+			strchr(first, '.') + 2, strchr(sealed, '.') + 2, 16);
 }
 
 static void round_trip(void **state)
@@ -98,8 +109,8 @@ static void round_trip(void **state)
 /* The client holds its client key, and may read but not write with it. */
 static void made_by_the_client(void **state)
 {
-	static const char *const tails[] = {"}", ",\"mac\":\"\"}",
-			",\"mac\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}"};
+	static const char *const tails[] = {
+			"}", ",\"mac\":\"\"}", ",\"mac\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAA\"}"};
 	char json[CR_STATE_JSON_MAX], jwe[CR_JWE_MAX + 1];
 	uint8_t key[CR_KEY_LEN];
 	cr_state_t st = sample_full();
@@ -212,6 +223,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			T(frozen_vector),
+			T(another_state_has_another_nonce),
 			T(round_trip),
 			T(made_by_the_client),
 			T(edited_by_the_client),

@@ -627,7 +627,7 @@ static void the_first_200_is_sealed(void **state)
 					"To: <sip:bob@example.com>;tag=p-tag\r\n"
 					"Call-ID: o-1@peer\r\nCSeq: 41 INVITE\r\n"
 					"Contact: <sip:bob@10.0.0.9:5070>\r\n"
-					"Call-State: crm1 mark a %.*s\r\n\r\n"
+					"Call-State: crm1 mark a 1750000000000 %.*s\r\n\r\n"
 					"v=0\r\nm=audio 9 RTP/AVP 0\r\na=sendonly\r\n",
 					(int)ref.len, ref.s));
 	open_sealed(&st);
@@ -662,7 +662,8 @@ static void a_spliced_reply_seals_o(void **state)
 					"From: <sip:alice@example.com>;tag=o-tag\r\n"
 					"To: <sip:bob@example.com>;tag=p-tag\r\n"
 					"Call-ID: o-1@peer\r\nCSeq: 1042 INFO\r\n"
-					"Call-State: crm1 mark a %.*s sip:bob@9 sip:gw;lr "
+					"Call-State: crm1 mark a 1750000000000 %.*s sip:bob@9 "
+					"sip:gw;lr "
 					"sip:p2;lr\r\n\r\n",
 					client_via, (int)ref.len, ref.s));
 	assert_span(m.call_id, "n-1");
@@ -690,7 +691,7 @@ static void the_callee_gets_it_in_the_invite(void **state)
 					"To: <sip:alice@example.com>\r\n"
 					"Call-ID: o-2\r\nCSeq: 1 INVITE\r\n"
 					"Contact: <sip:bob@10.0.0.9:5070>\r\n"
-					"Call-State: crm1 mark b %.*s\r\n\r\n",
+					"Call-State: crm1 mark b 1750000000000 %.*s\r\n\r\n",
 					(int)ref.len, ref.s));
 	open_sealed(&st);
 	assert_int_equal(st.update, 0);
@@ -713,7 +714,8 @@ static void a_target_refresh_of_the_peer_is_an_update(void **state)
 	learn();
 	ref = session_ref(2, CR_PURPOSE_CALLER, "o-1@peer");
 	snprintf(more, sizeof(more),
-			"Contact: <sip:bob@10.0.0.10>\r\nCall-State: crm1 mark a %.*s\r\n",
+			"Contact: <sip:bob@10.0.0.10>\r\nCall-State: crm1 mark a "
+			"1750000000000 %.*s\r\n",
 			(int)ref.len, ref.s);
 	pass(cr_edge_out, 1, request_of_peer(0, "INVITE", more));
 	assert_true(has(field(CR_CALL_STATE), ";update"));
@@ -734,7 +736,8 @@ static void an_order_that_fails_does_not_get_out(void **state)
 					"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP c\r\n"
 					"From: <sip:a>;tag=1\r\nTo: <sip:b>;tag=2\r\n"
 					"Call-ID: o-1\r\nCSeq: 41 INVITE\r\n"
-					"Contact: <sip:b>\r\nCall-State: crm1 mark a %.*s\r\n\r\n",
+					"Contact: <sip:b>\r\nCall-State: crm1 mark a 1750000000000 "
+					"%.*s\r\n\r\n",
 					(int)ref.len, ref.s));
 	assert_int_equal(r.verdict, CR_CHANGED);
 	assert_int_equal(r.sealed, 0);
@@ -753,7 +756,7 @@ static void an_order_from_outside_is_not_obeyed(void **state)
 					"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP c\r\n"
 					"From: <sip:a>;tag=1\r\nTo: <sip:b>;tag=2\r\n"
 					"Call-ID: o-1\r\nCSeq: 41 INVITE\r\nContact: <sip:b>\r\n"
-					"Call-State: crm1 guess a %.*s\r\n\r\n",
+					"Call-State: crm1 guess a 1750000000000 %.*s\r\n\r\n",
 					(int)ref.len, ref.s));
 
 	(void)state;
@@ -773,8 +776,8 @@ static void of_two_orders_the_first_counts(void **state)
 					"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP c\r\n"
 					"From: <sip:a>;tag=1\r\nTo: <sip:b>;tag=2\r\n"
 					"Call-ID: o-1\r\nCSeq: 41 INVITE\r\nContact: <sip:b>\r\n"
-					"Call-State: crm1 mark a %.*s\r\n"
-					"Call-State: crm1 mark a %.*s\r\n\r\n",
+					"Call-State: crm1 mark a 1750000000000 %.*s\r\n"
+					"Call-State: crm1 mark a 1750000000000 %.*s\r\n\r\n",
 					(int)ref.len, ref.s, (int)ref.len, ref.s));
 	assert_false(has(out, "crm1"));
 	open_sealed(&st);
