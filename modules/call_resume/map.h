@@ -23,7 +23,7 @@ typedef struct cr_map
 	uint32_t exp;                /* seconds since 1970 */
 	cr_dialog_id_t other;        /* the dialog to translate to */
 	cr_span_t n_local, n_remote; /* with CR_MAP_URIS: From and To URIs of N */
-	cr_span_t o_local, o_remote; /* and of O, as the client sees local/remote */
+	cr_span_t o_local, o_remote; /* and of O, as the client sees local/remote; empty: the same */
 } cr_map_t;
 
 /**

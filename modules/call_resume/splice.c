@@ -473,22 +473,27 @@ static uint32_t resume_cseq(const cr_env_t *env, const cr_state_t *st)
 	return base > INT32_MAX ? INT32_MAX : (uint32_t)base;
 }
 
-static void set_uris(job_t *j, const cr_state_t *st)
+/* Both or, where the two dialogs have the same, neither. */
+static void set_pair(
+		job_t *j, cr_hdr_t id, cr_span_t *n, cr_span_t *o, cr_span_t o_uri)
 {
-	cr_addr_t from, to;
+	cr_addr_t a;
 
-	j->map.o_local = st->local_uri;
-	j->map.o_remote = st->remote_uri;
-	if(cr_addr_parse(&from, cr_sip_field(j->m, CR_FROM)->value) != CR_OK
-			|| cr_addr_parse(&to, cr_sip_field(j->m, CR_TO)->value) != CR_OK) {
+	if(cr_addr_parse(&a, cr_sip_field(j->m, id)->value) != CR_OK) {
 		fail(j, CR_EMALFORMED);
 		return;
 	}
-	j->map.n_local = from.uri;
-	j->map.n_remote = to.uri;
-	if(!cr_span_eq(from.uri, st->local_uri)
-			|| !cr_span_eq(to.uri, st->remote_uri))
-		j->map.flags |= CR_MAP_URIS;
+	if(cr_span_eq(a.uri, o_uri))
+		return;
+	*n = a.uri;
+	*o = o_uri;
+	j->map.flags |= CR_MAP_URIS;
+}
+
+static void set_uris(job_t *j, const cr_state_t *st)
+{
+	set_pair(j, CR_FROM, &j->map.n_local, &j->map.o_local, st->local_uri);
+	set_pair(j, CR_TO, &j->map.n_remote, &j->map.o_remote, st->remote_uri);
 }
 
 static void remove_fields(job_t *j, cr_hdr_t id)

@@ -98,7 +98,8 @@ typedef enum cr_purpose
  *	call_id    u8 length | bytes, the other dialog's
  *	tag        u8 length | bytes, the client's tag in the other dialog
  *	if flags & CR_MAP_URIS, each u8 length | bytes:
- *	           local and remote URI of N, local and remote URI of O
+ *	           local and remote URI of N, local and remote URI of O; empty
+ *	           where both dialogs have the same
  *
  * The context in the AAD is the dialog in which the map is found: its Call-ID
  * and the client's tag there; so a map opens in its own dialog only.

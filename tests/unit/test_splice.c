@@ -258,6 +258,26 @@ static void other_uris_are_translated(void **state)
 	free(tag);
 }
 
+/* Of two URIs only the one that differs is carried. */
+static void one_other_uri(void **state)
+{
+	size_t both, none, len;
+
+	(void)state;
+	learn();
+	none = strlen(client_via);
+	call.remote_uri = CR_SPAN("sip:bobby@example.com");
+	learn();
+	assert_span(field(CR_TO), "<sip:bobby@example.com>;tag=p-tag");
+	len = strlen(client_via);
+	call.local_uri = CR_SPAN("sip:alicia@example.com");
+	learn();
+	both = strlen(client_via);
+	assert_true(none < len && len - none < both - none);
+	pass(cr_edge_out, 1, reply_of_peer(0, 200, "1041 INVITE"));
+	assert_span(field(CR_FROM), "<sip:alice@example.com>;tag=n-tag");
+}
+
 /* ---- replies to the client ---------------------------------------------------- */
 
 static void a_2xx_begins_the_new_dialog(void **state)
@@ -874,6 +894,7 @@ int main(void)
 			T(an_invite_that_cannot_be_turned),
 			T(without_a_usable_key),
 			T(other_uris_are_translated),
+			T(one_other_uri),
 			T(a_2xx_begins_the_new_dialog),
 			T(failures_and_100_have_a_plain_tag),
 			T(a_reply_that_cannot_be_translated_is_dropped),
