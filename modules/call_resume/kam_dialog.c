@@ -335,18 +335,18 @@ static int route_ref(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t *ref)
  * receiver, if a client, needs to know a new remote target. */
 static int seal_in_dialog(struct sip_msg *msg)
 {
-	int method = msg->first_line.u.request.method_value;
-	int down = kam_rr.is_direction(msg, RR_FLOW_DOWNSTREAM) == 0;
-	cr_purpose_t from = down ? CR_PURPOSE_CALLER : CR_PURPOSE_CALLEE;
-	cr_purpose_t to = down ? CR_PURPOSE_CALLEE : CR_PURPOSE_CALLER;
-	pending_t what = {.purpose = from, .in_dialog = 1};
+	int method = msg->first_line.u.request.method_value, done = 0, down;
+	pending_t what = {.in_dialog = 1};
+	cr_purpose_t to;
 	int64_t now = 0;
 	cr_span_t ref;
-	int done = 0;
 
 	if(method & (METHOD_ACK | METHOD_BYE | METHOD_CANCEL | METHOD_PRACK))
 		return -1;
-	if(route_ref(msg, from, &ref)) {
+	down = kam_rr.is_direction(msg, RR_FLOW_DOWNSTREAM) == 0;
+	what.purpose = down ? CR_PURPOSE_CALLER : CR_PURPOSE_CALLEE;
+	to = down ? CR_PURPOSE_CALLEE : CR_PURPOSE_CALLER;
+	if(route_ref(msg, what.purpose, &ref)) {
 		if(watch_replies(msg, &what, ref) < 0)
 			return seal_failed("cannot prepare to seal");
 		done = 1;
