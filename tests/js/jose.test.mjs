@@ -233,19 +233,28 @@ test('the C code opens a box made here, for its purpose and context only', () =>
 // ---- call state: signed, then sealed -------------------------------------------------
 
 const sealed = vector('sealed');
-const MAC = /,"mac":"([\w-]{43})"\}$/;
+const MAC = /,"mac":"([\w-]{27})"\}$/;
 
-/** The signature over all of the JSON in front of it, for one web session. */
-const macOf = (key, sub, sid, text) =>
-  createHmac('sha256', key).update(with16(Buffer.from(sid))).update(with16(Buffer.from(sub))).update(text)
-    .digest('base64url');
+/** Over the JSON of a state without its last brace, for one web session: 20
+ *  bytes are the signature, 12 the nonce. */
+const hmacOf = (text, { key = hex(sealed.state_key), sub = sealed.sub, sid = sealed.sid } = {}) =>
+  createHmac('sha256', key).update(with16(Buffer.from(sid))).update(with16(Buffer.from(sub))).update(text.slice(0, -1))
+    .digest();
 
 /** JSON of a state with the signature as its last member. */
-function signState(text, { key = hex(sealed.state_key), sub = sealed.sub, sid = sealed.sid } = {}) {
-  const head = text.slice(0, -1);
-  return `${head},"mac":"${macOf(key, sub, sid, head)}"}`;
+const withMac = (text, mac) => `${text.slice(0, -1)},"mac":"${mac.toString('base64url')}"}`;
+const signState = (text, by) => withMac(text, hmacOf(text, by).subarray(0, 20));
+
+/** The JWE that the gateway makes of a state, letter by letter. */
+function gatewaySeals(text) {
+  const nonce = hmacOf(text).subarray(20);
+  const header = Buffer.from('{"alg":"dir","enc":"A256GCM","kid":"k1"}').toString('base64url');
+  const cipher = createCipheriv('aes-256-gcm', hex(sealed.key), nonce).setAAD(Buffer.from(header));
+  const body = Buffer.concat([cipher.update(signState(text)), cipher.final()]);
+  return [header, '', ...[nonce, body, cipher.getAuthTag()].map((part) => part.toString('base64url'))].join('.');
 }
 
+/** One with a nonce that jose has drawn. */
 const sealState = (text, key = hex(sealed.key)) =>
   new CompactEncrypt(Buffer.from(text)).setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid: 'k1' }).encrypt(key);
 
@@ -254,7 +263,7 @@ const stateArgs = (jwe, { sub, sid, at }) => ['state', k1.master, jwe, sub, sid,
 const openState = (jwe, who = {}) => open(...stateArgs(jwe, { ...session, ...who }));
 const refuseState = (jwe, who = {}) => refusal(...stateArgs(jwe, { ...session, ...who }));
 
-test('the frozen sealed state: node:crypto derives its keys and makes its signature', async () => {
+test('the frozen sealed state: node:crypto derives its keys and makes the same JWE', async () => {
   const master = hex(k1.master);
   assert.deepEqual(derive(master, 'state HMAC-SHA256', sealed.kid), hex(sealed.state_key));
   assert.deepEqual(derive(master, 'client key', sealed.kid, clientContext(sealed.sub, sealed.sid)), hex(sealed.key));
@@ -265,7 +274,11 @@ test('the frozen sealed state: node:crypto derives its keys and makes its signat
   assert.equal(signState(sealed.state), text);
   const [member, mac] = MAC.exec(text);
   assert.equal(`${text.slice(0, -member.length)}}`, sealed.state);
-  assert.equal(mac, macOf(hex(sealed.state_key), sealed.sub, sealed.sid, text.slice(0, -member.length)));
+  const nonce = sealed.jwe.split('.')[2];
+  const parts = [mac, nonce].map((part) => Buffer.from(part, 'base64url'));
+  assert.deepEqual(parts.map((part) => part.length), [20, 12]);
+  assert.deepEqual(Buffer.concat(parts), hmacOf(sealed.state));
+  assert.equal(gatewaySeals(sealed.state), sealed.jwe);
   assert.equal(Object.keys(JSON.parse(text)).at(-1), 'mac');
   assert.equal(sealed.state, vector('state').full);
 });
@@ -278,6 +291,7 @@ test('the C code opens states signed and sealed here', async () => {
   const v = vector('state');
   for (const text of [v.full, v.first, v.update]) {
     assert.equal(openState(await sealState(signState(text))), text);
+    assert.equal(openState(gatewaySeals(text)), text);
   }
   const sub = 'sip:jörg@example.com';
   const key = derive(hex(k1.master), 'client key', 'k1', clientContext(sub, 'S_2.x-'));
@@ -295,9 +309,21 @@ test('the C code refuses what the client can make with its client key', async ()
   const no = 'does not verify';
   const master = hex(k1.master);
   const full = sealed.state;
+  const hmac = hmacOf(full);
+  const [, mac] = MAC.exec(sealed.plain);
+  // Of 27 characters the last one has two bits that say nothing.
+  const spare = mac.slice(0, -1) + String.fromCharCode(mac.charCodeAt(26) + 1);
+  assert.deepEqual(Buffer.from(spare, 'base64url'), hmac.subarray(0, 20));
   const forged = [
     full,
     full.replace(/\}$/, ',"mac":""}'),
+    sealed.plain.replace(mac, spare),
+    // What of the HMAC is not the signature, and more or less of it than that.
+    withMac(full, hmac),
+    withMac(full, hmac.subarray(0, 12)),
+    withMac(full, hmac.subarray(12)),
+    withMac(full, hmac.subarray(20)),
+    withMac(full, Buffer.alloc(20)),
     signState(full, { key: hex(sealed.key) }),
     signState(full, { key: hex(k1.token) }),
     signState(full, { key: derive(master, 'state HMAC-SHA256', 'k2') }),
