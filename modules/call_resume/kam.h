@@ -131,7 +131,7 @@ int ki_resume_key(struct sip_msg *msg);
 /** A word for an error of resume_auth(). */
 const char *kam_auth_word(int err);
 
-/* ---- the call state (kam_dialog.c) ---------------------------------------- */
+/* ---- the call state (kam_seal.c, kam_resume.c) ----------------------------- */
 
 /* What resume_open() or resume_dialog() made of the message's Call-State. */
 typedef struct kam_opened
@@ -149,6 +149,10 @@ kam_opened_t *kam_opened(struct sip_msg *msg);
 
 int ki_resume_seal(struct sip_msg *msg);
 int ki_resume_seal_session(struct sip_msg *msg, str *sub, str *sid, str *kid);
+/** Have the client's route set written into the replies of a resume INVITE.
+ * @return 0, or -1 and it is logged */
+int kam_watch_resumed(struct sip_msg *msg);
+
 int ki_resume_open(struct sip_msg *msg);
 int ki_resume_dialog(struct sip_msg *msg);
 

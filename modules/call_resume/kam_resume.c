@@ -1,0 +1,275 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * resume_open() and resume_dialog(): what a client brings back.
+ */
+#include "kam.h"
+
+#include "../../core/dprint.h"
+#include "../../core/dset.h"
+#include "../../core/hash_func.h"
+#include "../../core/msg_translator.h"
+#include "../../core/parser/parse_cseq.h"
+
+#include "sealed.h"
+#include "splice.h"
+#include "text.h"
+
+/* ---- resume_open() --------------------------------------------------------------- */
+
+kam_opened_t *kam_opened(struct sip_msg *msg)
+{
+	static kam_opened_t opened;
+	static unsigned msg_id;
+	static int msg_pid;
+
+	if(!kam_is_request_route() || msg_id != msg->id || msg_pid != msg->pid) {
+		opened.open = opened.code = 0;
+		opened.reason = "";
+		msg_id = msg->id;
+		msg_pid = msg->pid;
+	}
+	return &opened;
+}
+
+static int refuse(
+		kam_opened_t *o, kam_stat_t stat, int code, const char *reason)
+{
+	kam_count(stat);
+	o->open = 0;
+	o->code = code;
+	o->reason = reason;
+	return -1;
+}
+
+static int refuse_malformed(kam_opened_t *o)
+{
+	return refuse(o, KAM_STATES_MALFORMED, 400,
+			"Call-State is not a JWE with dir and A256GCM");
+}
+
+/* One and the same answer for whatever does not open. */
+static int refuse_foreign(kam_opened_t *o)
+{
+	return refuse(
+			o, KAM_STATES_NOT_YOURS, 403, "Call-State is not of this session");
+}
+
+/* The value of the only Call-State. */
+static int find_state(kam_opened_t *o, struct sip_msg *msg, cr_span_t *value)
+{
+	struct hdr_field *h;
+	int n = 0;
+
+	if(parse_headers(msg, HDR_EOH_F, 0) < 0)
+		return refuse(o, KAM_STATES_MALFORMED, 400, "Bad header");
+	for(h = msg->headers; h != NULL; h = h->next) {
+		if(cr_span_eq_case(kam_span(h->name), CR_SPAN(CR_HDR_STATE))) {
+			*value = cr_span_trim(kam_span(h->body));
+			n++;
+		}
+	}
+	if(n == 0)
+		return refuse(o, KAM_STATES_MALFORMED, 400, "Call-State is missing");
+	if(n > 1)
+		return refuse(o, KAM_STATES_DUPLICATE, 400, "More than one Call-State");
+	if(value->len > CR_STATE_HDR_MAX)
+		return refuse(o, KAM_STATES_TOO_BIG, 400, "Call-State is over 8 KiB");
+	return 0;
+}
+
+/* Open with the key of the authenticated session: sub and sid come from the
+ * token, never from the state. */
+static int open_one(kam_opened_t *o, cr_state_t *st, char *mem,
+		const cr_env_t *env, const cr_token_t *token, cr_span_t jwe)
+{
+	switch(cr_sealed_open(st, mem, env, cr_span_str(token->sub),
+			cr_span_str(token->sid), jwe)) {
+		case CR_OK:
+			return 0;
+		case CR_EFORGED:
+			return refuse_foreign(o);
+		case CR_EEXPIRED:
+			return refuse(o, KAM_STATES_EXPIRED, 410, "Call-State is expired");
+		case CR_EINTERNAL:
+			return refuse(o, KAM_RESUMES_REFUSED, 500, "Server Internal Error");
+		default:
+			return refuse_malformed(o);
+	}
+}
+
+/* The client's tag in O, which a state that was sealed into the INVITE to a
+ * callee cannot have. Copied: the message may become another one. */
+static int take_own_tag(kam_opened_t *o, cr_span_t params)
+{
+	cr_span_t tag;
+
+	if(o->state.local_tag.len > 0
+			|| !cr_param_find(params, CR_STATE_PARAM_TAG, &tag, NULL))
+		return 0;
+	if(tag.len > sizeof(o->own_tag) || !cr_text_is_token(tag))
+		return refuse(
+				o, KAM_STATES_MALFORMED, 400, "Call-State with a bad tag");
+	memcpy(o->own_tag, tag.s, tag.len);
+	o->state.local_tag = (cr_span_t){o->own_tag, tag.len};
+	return 0;
+}
+
+static int open_state(kam_opened_t *o, const cr_env_t *env, struct sip_msg *msg)
+{
+	const cr_token_t *token = &kam_session(msg)->token;
+	static cr_state_t update;
+	cr_span_t value, jwe, up;
+	cr_addr_t a;
+
+	if(find_state(o, msg, &value) < 0)
+		return -1;
+	/* The grammar is that of an addr-spec with parameters. */
+	if(cr_addr_parse(&a, value) != CR_OK)
+		return refuse_malformed(o);
+	jwe = a.uri;
+	if(open_one(o, &o->state, o->mem[0], env, token, jwe) < 0)
+		return -1;
+	if(o->state.update)
+		return refuse_malformed(o);
+	if(cr_param_find(a.params, CR_STATE_PARAM_UPDATE, &up, NULL)
+			&& up.len > 0) {
+		if(open_one(o, &update, o->mem[1], env, token, up) < 0)
+			return -1;
+		if(cr_state_merge(&o->state, &update) != CR_OK)
+			return refuse_foreign(o);
+	}
+	if(take_own_tag(o, a.params) < 0)
+		return -1;
+	o->open = 1;
+	kam_count(KAM_STATES_OPENED);
+	return 0;
+}
+
+int ki_resume_open(struct sip_msg *msg)
+{
+	kam_opened_t *o = kam_opened(msg);
+	const cr_env_t *env = kam_env();
+
+	o->open = 0;
+	if(env == NULL)
+		return -1;
+	if(!kam_session(msg)->authenticated) {
+		LM_ERR("opening a state needs a resume_auth() that was true\n");
+		o->code = 500;
+		o->reason = "Server Internal Error";
+		return -1;
+	}
+	return open_state(o, env, msg) < 0 ? -1 : 1;
+}
+
+/* ---- resume_dialog() -------------------------------------------------------------- */
+
+/* The CANCEL of this INVITE and the ACK to a non-2xx come in N and without a
+ * state: let tm file the transaction where it will look for it then. */
+static int keep_hash(struct sip_msg *msg)
+{
+	if(parse_headers(msg, HDR_CALLID_F | HDR_CSEQ_F, 0) < 0
+			|| msg->callid == NULL || msg->cseq == NULL
+			|| get_cseq(msg) == NULL)
+		return -1;
+	msg->hash_index = hash(msg->callid->body, get_cseq(msg)->number);
+	msg->msg_flags |= FL_HASH_INDEX;
+	return 0;
+}
+
+/* What the script did to the message so far must not get lost.
+ * @return 1, -1, or 0: the message is broken, the script must end */
+static int apply_earlier_changes(struct sip_msg *msg)
+{
+	if(msg->add_rm == NULL && msg->body_lumps == NULL)
+		return 1;
+	return sip_msg_apply_changes(msg);
+}
+
+static int refuse_resume(kam_opened_t *o, int err)
+{
+	switch(err) {
+		case CR_EMISSING:
+			return refuse(o, KAM_RESUMES_REFUSED, 400,
+					"Call-State needs the tag parameter");
+		case CR_EUNSUPPORTED:
+			return refuse(o, KAM_RESUMES_REFUSED, 400,
+					"Call-State in a dialog: it goes with a new INVITE");
+		case CR_EMALFORMED:
+			return refuse(o, KAM_RESUMES_REFUSED, 400,
+					"Call-State needs an INVITE with Contact and From tag");
+		case CR_ETOOBIG:
+			return refuse(o, KAM_RESUMES_REFUSED, 513, "Message Too Large");
+		default:
+			return refuse(o, KAM_RESUMES_REFUSED, 500, "Server Internal Error");
+	}
+}
+
+/* A URI from a state becomes the Request-URI, sooner or later. */
+static int check_targets(kam_opened_t *o)
+{
+	int good = o->state.target.len <= CR_TARGET_MAX;
+
+	for(int i = 0; i < o->state.n_routes; i++)
+		good = good && o->state.routes[i].len <= CR_TARGET_MAX;
+	return good ? 0
+				: refuse(o, KAM_RESUMES_REFUSED, 414, "Request-URI Too Long");
+}
+
+/* Replace the message. What was known about where the old one goes is wrong
+ * for the new one, whose route set says it.
+ * @return as apply_earlier_changes() */
+static int splice(kam_opened_t *o, struct sip_msg *msg)
+{
+	static char out[BUF_SIZE - 64];
+	str text = {out, 0};
+	int ret;
+
+	if(keep_hash(msg) < 0)
+		return refuse_resume(o, CR_EMALFORMED);
+	text.len = cr_splice_resume(out, sizeof(out), kam_env(), &o->state,
+			o->state.local_tag, (cr_span_t){msg->buf, msg->len});
+	if(text.len < 0)
+		return refuse_resume(o, text.len);
+	ret = sip_msg_update_buffer(msg, &text);
+	if(ret != 1)
+		return ret == 0 ? 0 : refuse_resume(o, CR_EINTERNAL);
+	reset_dst_uri(msg);
+	reset_path_vector(msg);
+	clear_branches();
+	ruri_mark_new();
+	return 1;
+}
+
+static int has_transaction(void)
+{
+	struct cell *t = kam_tm.t_gett();
+
+	return t != NULL && t != T_UNDEFINED;
+}
+
+int ki_resume_dialog(struct sip_msg *msg)
+{
+	kam_opened_t *o = kam_opened(msg);
+	int ret;
+
+	if(msg->first_line.type != SIP_REQUEST || has_transaction()) {
+		LM_ERR("resume_dialog() has to come before t_newtran()\n");
+		return refuse_resume(o, CR_EINTERNAL);
+	}
+	ret = apply_earlier_changes(msg);
+	if(ret != 1)
+		return ret == 0 ? 0 : refuse_resume(o, CR_EINTERNAL);
+	if(ki_resume_open(msg) < 0 || check_targets(o) < 0)
+		return -1;
+	ret = splice(o, msg);
+	if(ret != 1)
+		return ret;
+	if(kam_watch_resumed(msg) < 0)
+		return refuse_resume(o, CR_EINTERNAL);
+	kam_count(KAM_DIALOGS_RESUMED);
+	LM_INFO("call %s: resumed by %s\n", o->state.id,
+			kam_session(msg)->token.sub);
+	return 1;
+}
