@@ -5,7 +5,11 @@
 
 import dgram from 'node:dgram';
 import net from 'node:net';
+import tls from 'node:tls';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+
+import { WebSocketClient } from './ws.mjs';
 
 export const DOMAIN = 'example.org';
 
@@ -62,11 +66,12 @@ export class Message {
 	}
 }
 
-/** A socket that speaks SIP: a UDP port, a TCP connection, or a TCP listener. */
+/** A socket that speaks SIP: a UDP port, a connection over TCP, TLS or WebSocket, or a listener. */
 export class Endpoint {
 	/**
 	 * @param to      {ip, port} where messages go unless send() says otherwise
-	 * @param listen  TCP: accept connections instead of making one
+	 * @param transport  udp, tcp, tls, ws or wss
+	 * @param listen  TCP, TLS: accept connections instead of making one; for TLS with {cert, key}
 	 */
 	static async open({ ip = '127.0.0.1', port = 0, transport = 'udp', to, listen = false } = {}) {
 		const self = new this();
@@ -81,33 +86,52 @@ export class Endpoint {
 			});
 			self.port = self.socket.address().port;
 		} else if (listen) {
-			self.server = net.createServer((s) => self.#stream(s));
+			const accept = (s) => self.#stream(s);
+			self.server = transport === 'tls' ? tls.createServer(listen, accept) : net.createServer(accept);
 			await new Promise((resolve, reject) => {
 				self.server.once('error', reject);
 				self.server.listen(port, ip, resolve);
 			});
 			self.port = self.server.address().port;
 		} else {
-			self.socket = net.connect({ host: to.ip, port: to.port, localAddress: ip, localPort: port || undefined });
-			await new Promise((resolve, reject) => {
-				self.socket.once('error', reject);
-				self.socket.once('connect', resolve);
-			});
-			self.#stream(self.socket);
+			const where = { host: to.ip, port: to.port, localAddress: ip, localPort: port || undefined };
+			const secure = ['tls', 'wss'].includes(transport);
+			self.socket = secure ? tls.connect({ ...where, rejectUnauthorized: false }) : net.connect(where);
+			await once(self.socket, secure ? 'secureConnect' : 'connect');
 			self.port = self.socket.localPort;
+			if (self.web) await self.#web();
+			else self.#stream(self.socket);
 		}
+		// A page does not know its address (RFC 7118 section 5).
+		self.host = self.web ? `${random()}.invalid` : `${ip}:${self.port}`;
 		// One that a failed test left open must not keep the process alive.
 		(self.server ?? self.socket).unref();
 		return self;
 	}
 
-	#stream(socket) {
-		let text = '';
+	/** Whether it is a WebSocket. */
+	get web() {
+		return this.transport.startsWith('ws');
+	}
+
+	#keep(socket) {
 		this.sockets.add(socket);
 		socket.setNoDelay(true);
 		socket.unref();
 		socket.on('error', () => {});
 		socket.on('close', () => this.sockets.delete(socket));
+	}
+
+	async #web() {
+		this.webSocket = await WebSocketClient.open(this.socket, {
+			host: `${this.to.ip}:${this.to.port}`, got: (text) => this.#got(text, (t) => this.send(t)),
+		});
+		this.#keep(this.socket);
+	}
+
+	#stream(socket) {
+		let text = '';
+		this.#keep(socket);
 		socket.on('data', (chunk) => {
 			text += chunk.toString('latin1');
 			for (;;) {
@@ -135,7 +159,7 @@ export class Endpoint {
 	/** A listener sends over the connection that it accepted last. */
 	send(text, to = this.to) {
 		if (this.transport === 'udp') this.socket.send(Buffer.from(text, 'latin1'), to.port, to.ip);
-		else (this.socket ?? [...this.sockets].at(-1)).write(text, 'latin1');
+		else (this.webSocket ?? this.socket ?? [...this.sockets].at(-1)).write(text, 'latin1');
 	}
 
 	/** The next message that matches, from the inbox or the network. */
@@ -157,6 +181,7 @@ export class Endpoint {
 		});
 	}
 
+	/** Connections go without a TLS or WebSocket goodbye, as when a page is killed. */
 	close() {
 		for (const s of this.sockets) s.destroy();
 		try {
@@ -201,7 +226,7 @@ export class Dialog {
 		if (change.cseq === undefined) d.cseq = method === 'ACK' ? this.cseq : ++this.cseq;
 		this.branch = `z9hG4bK${random()}`;
 		return message(`${method} ${d.target} SIP/2.0`, [
-			`Via: SIP/2.0/${d.party.transport.toUpperCase()} ${d.party.ip}:${d.party.port};branch=${d.via ?? this.branch}`,
+			`Via: SIP/2.0/${d.party.transport.toUpperCase()} ${d.party.host};branch=${d.via ?? this.branch}`,
 			'Max-Forwards: 70',
 			...d.routes.map((r) => `Route: ${r}`),
 			`From: ${d.local}`,
@@ -234,7 +259,7 @@ export class Client extends Endpoint {
 	}
 
 	get uri() {
-		return `sip:${this.user}@${this.ip}:${this.port};transport=${this.transport}`;
+		return `sip:${this.user}@${this.host};transport=${this.web ? 'ws' : this.transport}`;
 	}
 
 	/** Send a request outside of a dialog; resolves with its final reply. */
@@ -242,7 +267,7 @@ export class Client extends Endpoint {
 		const branch = `z9hG4bK${random()}`;
 		this.last = { branch, callId, tag, cseq };
 		this.send(message(`${method} ${uri} SIP/2.0`, [
-			`Via: SIP/2.0/${this.transport.toUpperCase()} ${this.ip}:${this.port};branch=${branch}`,
+			`Via: SIP/2.0/${this.transport.toUpperCase()} ${this.host};branch=${branch}`,
 			'Max-Forwards: 70',
 			`From: <sip:${this.user}@${DOMAIN}>;tag=${tag}`,
 			`To: <${to ?? uri}>`,
