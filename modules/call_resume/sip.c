@@ -229,10 +229,15 @@ static int check_fields(cr_sip_t *m)
 	return parse_cseq(m, cr_sip_field(m, CR_CSEQ)->value);
 }
 
+static int begins_with(cr_span_t s, const char *start)
+{
+	return cr_span_eq(cr_span_sub(s, 0, strlen(start)), cr_span_str(start));
+}
+
 int cr_sip_parse(cr_sip_t *m, cr_span_t text)
 {
 	cr_span_t rest = text, line;
-	int err;
+	int err, end;
 
 	m->text = text;
 	m->status = 0;
@@ -250,10 +255,11 @@ int cr_sip_parse(cr_sip_t *m, cr_span_t text)
 	while(err == CR_OK) {
 		if(rest.len == 0)
 			return CR_EMALFORMED; /* no empty line before the body */
-		line = take_line(&rest, rest.s[0] != '\r' && rest.s[0] != '\n');
+		end = begins_with(rest, "\r\n") || begins_with(rest, "\n");
+		line = take_line(&rest, !end);
 		if(line.len == 0)
 			return CR_EMALFORMED;
-		if(cr_span_trim(line).len == 0)
+		if(end)
 			break;
 		err = add_field(m, line);
 	}
