@@ -118,7 +118,7 @@ static void put_own_route(
 		return;
 	}
 	if(request->rcv.proto != PROTO_UDP)
-		get_valid_proto_string(request->rcv.proto, 0, 0, &proto);
+		get_valid_proto_string(request->rcv.proto, 1, 0, &proto);
 	cr_uri_rehome(w, uri,
 			kam_span(si->useinfo.name.len > 0 ? si->useinfo.name
 											  : si->address_str),
