@@ -27,7 +27,7 @@ export class Kamailio {
 	 * @param defines  what kamailio.cfg's defines are set to: {NAME: 'value'}, with
 	 *                 quotes in the value where the configuration has them; true
 	 *                 for a define without a value
-	 * @param ports    {port, ws} where they must not be just any
+	 * @param ports    {port, ws, tls} where they must not be just any
 	 */
 	static async start(dir, {
 		ip = '127.0.0.1', name = 'kamailio', defines = {}, cfg = path.join(ROOT, 'cfg/kamailio.cfg'),
@@ -37,7 +37,7 @@ export class Kamailio {
 		Object.assign(self, { dir, ip, name, cfg, args });
 		self.port = ports.port ?? await freePort(ip);
 		self.ws = ports.ws ?? await freePort(ip);
-		self.tls = await freePort(ip);
+		self.tls = ports.tls ?? await freePort(ip);
 		self.wss = await freePort(ip);
 		self.defines = {
 			LISTEN_UDP: `udp:${ip}:${self.port}`,

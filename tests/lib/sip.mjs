@@ -102,7 +102,7 @@ export class Endpoint {
 			if (self.web) await self.#web();
 			else self.#stream(self.socket);
 		}
-		// A page does not know its address (RFC 7118 section 5).
+		// A page does not know its address (RFC 7118): a name that nobody can resolve.
 		self.host = self.web ? `${random()}.invalid` : `${ip}:${self.port}`;
 		// One that a failed test left open must not keep the process alive.
 		(self.server ?? self.socket).unref();

@@ -61,7 +61,7 @@ export class Stack {
 				set.WITHOUT_AUTH = true;
 			}
 			if (tls) {
-				const { cert, key } = makeCertificate(self.dir);
+				const { cert, key } = self.certificate = makeCertificate(self.dir);
 				Object.assign(set, {
 					WITH_TLS: true, TLS_CERTIFICATE: `"${cert}"`, TLS_PRIVATE_KEY: `"${key}"`,
 				});

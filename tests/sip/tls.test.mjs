@@ -1,34 +1,59 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Over TLS, where tokens and keys are at home: nothing insecure is allowed here.
+// Over TLS, where tokens and keys are at home: nothing insecure is allowed here. The far
+// end is on UDP, and then on TLS too.
 
 import { after, afterEach, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 
-import { DOMAIN, Stack } from '../lib/stack.mjs';
-import { Rtp } from '../lib/rtp.mjs';
+import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
+import { ROOT } from '../lib/kamailio.mjs';
+import { freePort } from '../lib/ports.mjs';
+import { Rtp, audioPort } from '../lib/rtp.mjs';
+import { FarEnd } from '../lib/sip.mjs';
 import { Stunnel } from '../lib/stunnel.mjs';
+import { until } from '../lib/wait.mjs';
 
-let stack, tls, token;
-let open = [];
+const TRUNK_TLS = await freePort(TRUNK_IP);
+const OUR_TLS = await freePort();
+
+let onUdp, onTls; // stacks, by where the far end is
+let open = []; // sockets and processes of the current test
+const keep = (s) => (open.push(s), s);
+
+async function start(name, { defines, ...options } = {}) {
+	const stack = await Stack.start(name, { tls: true, defines: { RESUME_ALLOW_INSECURE: 0, ...defines }, ...options });
+	stack.stunnel = await Stunnel.start(stack.dir, { to: `${stack.kamailio.ip}:${stack.kamailio.tls}` });
+	stack.token = await stack.kamailio.token(`sip:alice@${DOMAIN}`);
+	return stack;
+}
 before(async () => {
-	stack = await Stack.start('tls', { tls: true, defines: { RESUME_ALLOW_INSECURE: 0 } });
-	tls = await Stunnel.start(stack.dir, { to: `${stack.kamailio.ip}:${stack.kamailio.tls}` });
-	token = await stack.kamailio.token(`sip:alice@${DOMAIN}`);
+	onUdp = await start('tls');
+	onTls = await start('tls-trunk', {
+		kamailio: { ports: { tls: OUR_TLS } },
+		defines: {
+			TRUNK_URI: `"sip:${TRUNK_IP}:${TRUNK_TLS};transport=tls"`,
+			TRUNK_SOCKET: `"tls:127.0.0.1:${OUR_TLS}"`,
+		},
+	});
 });
 afterEach(async () => {
-	await stack.hangUp();
-	open.splice(0).forEach((audio) => audio.close());
+	for (const stack of [onUdp, onTls]) await stack?.hangUp();
+	for (const s of open.splice(0)) await (s.stop ?? s.close).call(s);
 });
 after(async () => {
-	await tls?.stop();
-	await stack?.stop();
+	for (const stack of [onUdp, onTls]) {
+		await stack?.stunnel.stop();
+		await stack?.stop();
+	}
 });
 
-async function call(name, scenario, keys) {
-	const audio = await Rtp.open();
-	open.push(audio);
+async function call(stack, name, scenario, keys, options) {
+	const audio = keep(await Rtp.open());
 	const client = await stack.client(name, scenario, {
-		transport: 'tcp', to: tls.address, keys: { token, audio_port: audio.port, ...keys },
+		transport: 'tcp', to: stack.stunnel.address, keys: { token: stack.token, audio_port: audio.port, ...keys },
+		...options,
 	});
 	const key = await client.waitLog('registered');
 	assert.match(key, /key=[\w-]{43}/);
@@ -37,24 +62,160 @@ async function call(name, scenario, keys) {
 	return { client, audio, state: await client.waitLog('state') };
 }
 
+async function lose({ client, audio }) {
+	await client.kill();
+	audio.close();
+}
+
 test('a client on TLS is lost and resumes, the far end hangs up', async () => {
-	const peer = await stack.peer('peer', 'resume/peer.xml', { args: ['-d', '700'] });
-	const one = await call('one', 'resume/client.xml');
-	const callId = await stack.onlyCall();
-	await stack.audio(callId);
-	await one.client.kill();
-	one.audio.close();
-	const two = await call('two', 'resume/resumed.xml', { state: one.state });
-	await stack.audio(callId);
+	const peer = await onUdp.peer('peer', 'resume/peer.xml', { args: ['-d', '700'] });
+	const one = await call(onUdp, 'one', 'resume/client.xml');
+	const callId = await onUdp.onlyCall();
+	await onUdp.audio(callId);
+	await lose(one);
+	const two = await call(onUdp, 'two', 'resume/resumed.xml', { state: one.state });
+	await onUdp.audio(callId);
 	await two.client.done();
 	await peer.done();
-	await stack.noMedia();
+	await onUdp.noMedia();
 });
 
 test('a token over UDP is refused', async () => {
-	const client = await stack.client('udp', 'refused/client.xml', {
-		keys: { headers: `Authorization: Bearer ${token}` },
+	const client = await onUdp.client('udp', 'refused/client.xml', {
+		keys: { headers: `Authorization: Bearer ${onUdp.token}` },
 	});
 	assert.match(await client.waitLog('refused'), /^40[13] /);
-	assert.match(await stack.kamailio.kamcmd('call_resume.stats'), /tokens_insecure: 1\n/);
+	assert.match(await onUdp.kamailio.kamcmd('call_resume.stats'), /tokens_insecure: 1\n/);
 });
+
+/** A SIPp behind stunnel: only TLS gets to it, and what it sends becomes TLS. */
+async function peerOnTls(name, scenario, options) {
+	const here = `${TRUNK_IP}:${TRUNK_TLS}`;
+	const text = fs.readFileSync(path.join(ROOT, 'sipp_scenarios', scenario), 'utf8')
+		.replaceAll('[local_ip]:[local_port];transport=[transport]', `${here};transport=tls`)
+		.replaceAll('SIP/2.0/[transport] [local_ip]:[local_port]', `SIP/2.0/TLS ${here}`);
+	assert.ok(text.includes(`<sip:${here};transport=tls>`));
+	const file = path.join(onTls.dir, `${name}.xml`);
+	fs.writeFileSync(file, text);
+	const peer = await onTls.peer(name, file, { transport: 'tcp', ...options });
+	keep(await Stunnel.start(onTls.dir, {
+		name: `${name}-tls`, ip: TRUNK_IP, port: TRUNK_TLS, to: `${TRUNK_IP}:${peer.port}`, server: onTls.certificate,
+	}));
+	return peer;
+}
+
+for (const [who, far, near] of [
+	['far end', 'resume/peer.xml', 'resume/resumed.xml'],
+	['client', 'echo/peer.xml', 'resume-hangup/resumed.xml'],
+]) {
+	test(`the far end is on TLS too, the ${who} hangs up`, async () => {
+		const name = who.replace(' ', '-');
+		const args = ['-d', '700'];
+		const peer = await peerOnTls(name, far, { args });
+		const one = await call(onTls, `${name}-one`, 'resume/client.xml');
+		const callId = await onTls.onlyCall();
+		await onTls.audio(callId);
+		await lose(one);
+		const two = await call(onTls, `${name}-two`, near, { state: one.state }, { args });
+		await onTls.audio(callId);
+		await two.client.done();
+		await peer.done();
+		await onTls.noMedia();
+	});
+}
+
+const request = (method, callId) => (m) => m.method === method && !m.status && m.callId === callId;
+
+/** One life of alice, signed in. */
+async function alice(transport) {
+	const audio = keep(await Rtp.open());
+	const { ip, tls, wss } = onTls.kamailio;
+	const client = keep(await FarEnd.open({
+		user: 'alice', transport, token: onTls.token, media: audio.port, to: { ip, port: transport === 'tls' ? tls : wss },
+	}));
+	assert.equal((await client.register()).status, 200);
+	return Object.assign(client, { audio });
+}
+
+/** A far end on TLS, its connections as it made and took them. */
+async function farEnd() {
+	const { cert, key } = onTls.certificate;
+	const media = keep(await Rtp.open({ ip: TRUNK_IP, echo: true }));
+	const bob = keep(await FarEnd.open({
+		ip: TRUNK_IP, port: TRUNK_TLS, transport: 'tls', media: media.port,
+		listen: { cert: fs.readFileSync(cert), key: fs.readFileSync(key) },
+	}));
+	/** A connection to a port of the gateway, for what bob has to say. */
+	bob.connect = async (port = OUR_TLS) => {
+		bob.line = keep(await FarEnd.open({
+			ip: TRUNK_IP, transport: 'tls', media: media.port, to: { ip: onTls.kamailio.ip, port },
+		}));
+		Object.defineProperty(bob.line, 'uri', { value: bob.uri }); // to be called back where bob listens
+		return bob.line;
+	};
+	bob.hangUpConnections = async () => {
+		bob.line?.close();
+		bob.sockets.forEach((s) => s.destroy());
+		await until('the gateway to see it', async () => !(await onTls.kamailio.kamcmd('tls.list')).includes(TRUNK_IP));
+	};
+	return bob;
+}
+
+/** A call, and what the client knows of it: {callId, state}. */
+const CALLS = {
+	async caller(one, bob) {
+		const { callId, state } = await one.call();
+		await bob.take('the ACK', request('ACK', callId));
+		return { callId, state };
+	},
+	async called(one, bob) {
+		const theirs = await (await bob.connect()).call({ service: 'alice' });
+		const { callId, final } = theirs;
+		assert.equal(final.status, 200);
+		bob.dialogs.set(callId, theirs);
+		const invite = await one.take('the INVITE', request('INVITE', callId));
+		await one.take('the ACK', request('ACK', callId));
+		return { callId, state: `${invite.get('call-state')};tag=${final.tag('to')}` };
+	},
+};
+
+for (const role of ['caller', 'called']) {
+	for (const [was, is] of [['tls', 'tls'], ['wss', 'wss'], ['wss', 'tls'], ['tls', 'wss']]) {
+		test(`${role} on ${was}, resumed on ${is}: with a far end on TLS whose connections do not last`, async () => {
+			const bob = await farEnd();
+			const one = await alice(was);
+			const { callId, state } = await CALLS[role](one, bob);
+			one.close();
+			one.audio.close();
+			await bob.hangUpConnections();
+
+			const two = await alice(is);
+			const second = await two.call({ state });
+			assert.equal(second.final.status, 200);
+			const { ip, [is]: port } = onTls.kamailio;
+			const [first] = second.routes;
+			// In a URI wss is ws (RFC 7118); the port makes the difference.
+			const transport = is === 'wss' ? 'ws' : is;
+			assert.ok(first.startsWith(`<sip:${ip}:${port};transport=${transport};`), `${first} leads back over ${is}`);
+			await bob.take('the second ACK', (m) => m.method === 'ACK' && m.cseq > 100 && m.callId === callId);
+			two.audio.send(audioPort(second.final.body), onTls.rtpengine.ip);
+			await onTls.audio(callId);
+			await bob.hangUpConnections();
+
+			// The gateway connects to bob.
+			assert.equal((await second.request('INFO')).status, 200);
+			await bob.take('the INFO of the client', request('INFO', callId));
+			await bob.hangUpConnections();
+
+			// bob connects to where the route set leads.
+			const theirs = bob.dialog(callId);
+			const [, to] = /^<sip:127\.0\.0\.1:(\d+);transport=tls[;>]/.exec(theirs.routes[0]) ?? assert.fail(theirs.routes[0]);
+			theirs.party = await bob.connect(Number(to));
+			assert.equal((await theirs.request('INFO')).status, 200);
+			await two.take('an INFO', request('INFO', second.callId));
+			assert.equal((await theirs.request('BYE')).status, 200);
+			await two.take('the BYE', request('BYE', second.callId));
+			await onTls.noMedia();
+		});
+	}
+}
