@@ -15,7 +15,6 @@ const WHOLE = ['cr_sealed_make', 'cr_sealed_open'];
 const PARTS = {
 	'keys (2 cr_client_key)': (r) => 2 * r.cr_client_key,
 	'signature (2 cr_hmac)': (r) => 2 * r.cr_hmac,
-	'random bytes (cr_random)': (r) => r.cr_random,
 	'JSON written and checked (cr_state_encode)': (r) => r.cr_state_encode,
 	'JSON read and checked (cr_state_decode)': (r) => r.cr_state_decode,
 	'AES-256-GCM': (r) => r.cr_gcm_seal + r.cr_gcm_open,
