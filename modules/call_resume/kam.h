@@ -113,7 +113,8 @@ typedef struct kam_session
 	char issued[CR_TOKEN_MAX + 1]; /* by resume_issue() */
 } kam_session_t;
 
-#define KAM_EINSECURE (-100) /* a token or key on a transport that shows it */
+/* Beside cr_err_t: a token or key on a transport that shows it. */
+#define KAM_EINSECURE (-19)
 
 /** 1 in request_route, where the message is the one that was received. */
 int kam_is_request_route(void);
@@ -122,6 +123,8 @@ int kam_is_request_route(void);
  * of request_route. */
 kam_session_t *kam_session(struct sip_msg *msg);
 
+/* The script's functions (README.md), for KEMI as for the native script: 1, or
+ * negative as listed there; 0 ends the script. */
 int ki_resume_issue(struct sip_msg *msg, str *sub);
 int ki_resume_issue_sid(struct sip_msg *msg, str *sub, str *sid);
 int ki_resume_auth(struct sip_msg *msg);
@@ -149,6 +152,7 @@ kam_opened_t *kam_opened(struct sip_msg *msg);
 
 int ki_resume_seal(struct sip_msg *msg);
 int ki_resume_seal_session(struct sip_msg *msg, str *sub, str *sid, str *kid);
+
 /** Have the client's route set written into the replies of a resume INVITE.
  * @return 0, or -1 and it is logged */
 int kam_watch_resumed(struct sip_msg *msg);
@@ -158,10 +162,17 @@ int ki_resume_dialog(struct sip_msg *msg);
 
 /* ---- the rest -------------------------------------------------------------- */
 
-int kam_edge_spliced(void); /* 1: the message that came in last was in N */
-int kam_edge_init(void);    /* kam_edge.c */
-int kam_pv_parse_name(pv_spec_t *sp, str *in); /* kam_pv.c */
+/** Watch the network (kam_edge.c). @return 0, or -1 and it is logged */
+int kam_edge_init(void);
+
+/** 1 when the message that this process received last came in as N and has been
+ * translated. */
+int kam_edge_spliced(void);
+
+/* $resume(name), as Kamailio wants it (kam_pv.c). */
+int kam_pv_parse_name(pv_spec_t *sp, str *in);
 int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res);
+
 extern rpc_export_t kam_rpc_cmds[]; /* kam_rpc.c */
 
 #endif

@@ -162,7 +162,7 @@ int ki_resume_auth(struct sip_msg *msg)
 	count_verdict(s->error);
 	if(s->authenticated)
 		return 1;
-	return s->error == KAM_EINSECURE ? -20 : s->error - 1;
+	return s->error - 1;
 }
 
 /* ---- challenge -------------------------------------------------------------- */
@@ -255,7 +255,7 @@ int ki_resume_key(struct sip_msg *msg)
 	}
 	if(!is_secure(msg)) {
 		kam_count(KAM_KEYS_INSECURE);
-		return -20;
+		return KAM_EINSECURE - 1;
 	}
 	if(put_key_header(&w, env, &s->token) == CR_OK
 			&& add_lump_rpl(msg, mem, (int)w.len, LUMP_RPL_HDR) != NULL) {

@@ -6,9 +6,8 @@
 #include "base.h"
 #include "jwe.h"
 
-#define HMAC_LEN 32
-#define MAC_LEN 20   /* its first bytes: the signature */
-#define NONCE_LEN 12 /* its last bytes: the nonce of the JWE */
+#define HMAC_LEN (MAC_LEN + CR_STATE_NONCE_LEN) /* SHA-256: 32 bytes */
+#define MAC_LEN CR_STATE_MAC_LEN
 #define MAC_HEAD ",\"mac\":\""
 #define MAC_TAIL "\"}"
 #define MAC_MEMBER_LEN                                                         \
@@ -87,8 +86,7 @@ int cr_sealed_make(char *out, size_t out_max, const cr_env_t *env,
 		err = len = add_signature(json, CR_STATE_JSON_MAX, (size_t)len, hmac);
 	if(err > 0)
 		err = cr_jwe_seal(out, out_max, env->crypto, cr_span_str(master->kid),
-				key, hmac + HMAC_LEN - NONCE_LEN,
-				(cr_span_t){json, (size_t)len});
+				key, hmac + MAC_LEN, (cr_span_t){json, (size_t)len});
 	cr_wipe(key, sizeof(key));
 	cr_wipe(hmac, sizeof(hmac));
 	cr_wipe(json, len > 0 ? (size_t)len : CR_STATE_JSON_MAX);

@@ -47,9 +47,17 @@
 #define CR_SID_MAX 64     /* bytes: A-Z a-z 0-9 . _ - */
 #define CR_JTI_LEN 22     /* base64url of 16 random bytes */
 
-/* ---- sealed call state: JWE (RFC 7516) compact, dir + A256GCM ----------- */
+/* ---- sealed call state: JWE (RFC 7516) compact, dir + A256GCM -----------
+ *
+ * Plaintext: JSON (state.h), whose last member ,"mac":"base64url"} is the
+ * gateway's signature: the first CR_STATE_MAC_LEN bytes of HMAC-SHA256(state
+ * key, be16 length | sid | be16 length | sub | the JSON in front of it). The
+ * other CR_STATE_NONCE_LEN bytes are the nonce of the JWE.
+ */
 
 #define CR_STATE_VERSION 1
+#define CR_STATE_MAC_LEN 20
+#define CR_STATE_NONCE_LEN 12
 #define CR_JWE_MAX 6144        /* characters */
 #define CR_STATE_JSON_MAX 4096 /* bytes */
 #define CR_STATE_ROUTES_MAX 12
@@ -131,11 +139,11 @@ typedef enum cr_purpose
 
 /* ---- CSeq after a resume ------------------------------------------------- */
 
-#define CR_CSEQ_JUMP 1000u /* requests after the last seal are covered */
-#define CR_CSEQ_UNKNOWN                                                        \
-	(1u << 20) /* where the client's own CSeq is not known */
-#define CR_CSEQ_MS                                                             \
-	64 /* one more for each 64 ms since the seal: two resumes                  \
-		  from one state differ */
+/* Requests after the last seal are covered. */
+#define CR_CSEQ_JUMP 1000u
+/* Where the client's own CSeq is not known. */
+#define CR_CSEQ_UNKNOWN (1u << 20)
+/* One more for each 64 ms since the seal: two resumes from one state differ. */
+#define CR_CSEQ_MS 64
 
 #endif
