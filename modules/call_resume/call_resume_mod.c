@@ -17,6 +17,7 @@ kam_config_t kam_config = {
 		.state_lifetime = 86400,
 		.map_lifetime = 86400,
 		.clock_skew = 60,
+		.turn_lifetime = 43200,
 };
 struct tm_binds kam_tm;
 struct rr_binds kam_rr;
@@ -58,6 +59,17 @@ static int w_resume_key(struct sip_msg *msg, char *p1, char *p2)
 	return ki_resume_key(msg);
 }
 
+static int w_resume_turn(struct sip_msg *msg, char *sub, char *p2)
+{
+	str s;
+
+	if(get_str_fparam(&s, msg, (fparam_t *)sub) < 0) {
+		LM_ERR("resume_turn(): cannot evaluate its argument\n");
+		return -1;
+	}
+	return ki_resume_turn(msg, &s);
+}
+
 static int w_resume_seal(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_seal(msg);
@@ -97,6 +109,8 @@ static cmd_export_t cmds[] = {
 	{"resume_challenge", (cmd_function)w_resume_challenge, 1,
 		fixup_spve_null, fixup_free_spve_null, REQUEST_ROUTE},
 	{"resume_key", (cmd_function)w_resume_key, 0, 0, 0, REQUEST_ROUTE},
+	{"resume_turn", (cmd_function)w_resume_turn, 1,
+		fixup_spve_null, fixup_free_spve_null, ANY_ROUTE},
 	{"resume_seal", (cmd_function)w_resume_seal, 0, 0, 0, REQUEST_ROUTE},
 	{"resume_seal", (cmd_function)w_resume_seal_session, 3,
 		fixup_spve_all, fixup_free_spve_all,
@@ -113,6 +127,8 @@ static param_export_t params[] = {
 	{"map_lifetime", PARAM_INT, &kam_config.map_lifetime},
 	{"clock_skew", PARAM_INT, &kam_config.clock_skew},
 	{"allow_insecure", PARAM_INT, &kam_config.allow_insecure},
+	{"turn_secret_file", PARAM_STRING, &kam_config.turn_secret_file},
+	{"turn_lifetime", PARAM_INT, &kam_config.turn_lifetime},
 	{0, 0, 0}
 };
 
@@ -139,6 +155,9 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_key"), SR_KEMIP_INT,
 		ki_resume_key, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_turn"), SR_KEMIP_INT,
+		ki_resume_turn, { KEMI_STR, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_seal"), SR_KEMIP_INT,
 		ki_resume_seal, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
@@ -178,6 +197,11 @@ static int check_config(void)
 	if(kam_config.map_lifetime > LIFETIME_MAX
 			|| kam_config.state_lifetime > LIFETIME_MAX) {
 		LM_ERR("state_lifetime and map_lifetime are a year at the most\n");
+		return -1;
+	}
+	if(kam_config.turn_lifetime <= 0
+			|| kam_config.turn_lifetime > LIFETIME_MAX) {
+		LM_ERR("turn_lifetime has to be positive, and a year at the most\n");
 		return -1;
 	}
 	if(kam_config.allow_insecure)

@@ -9,6 +9,7 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
 
@@ -118,6 +119,19 @@ int cr_hmac(cr_crypto_t *c, uint8_t out[32], const void *key, size_t key_len,
 						c->hmac, (const uint8_t *)parts[i].s, parts[i].len))
 			return CR_EINTERNAL;
 	if(!EVP_MAC_final(c->hmac, out, &len, 32) || len != 32)
+		return CR_EINTERNAL;
+	return CR_OK;
+}
+
+int cr_hmac_sha1(
+		uint8_t out[20], const void *key, size_t key_len, cr_span_t text)
+{
+	unsigned len = 0;
+
+	if(key_len > INT_MAX
+			|| !HMAC(EVP_sha1(), key, (int)key_len, (const uint8_t *)text.s,
+					text.len, out, &len)
+			|| len != 20)
 		return CR_EINTERNAL;
 	return CR_OK;
 }

@@ -39,6 +39,14 @@ int cr_equal_ct(const void *a, const void *b, size_t len);
 int cr_hmac(cr_crypto_t *c, uint8_t out[32], const void *key, size_t key_len,
 		const cr_span_t *parts, size_t n_parts) CR_MUST_CHECK;
 
+/**
+ * HMAC-SHA1 (RFC 2104), for formats of others that have no other choice: as a
+ * MAC it is sound. @param out  20 bytes
+ * @return CR_OK or CR_EINTERNAL
+ */
+int cr_hmac_sha1(uint8_t out[20], const void *key, size_t key_len,
+		cr_span_t text) CR_MUST_CHECK;
+
 /** HKDF-SHA256 Extract (RFC 5869 section 2.2): out = PRK, 32 bytes. */
 int cr_hkdf_extract(cr_crypto_t *c, uint8_t out[32], cr_span_t salt,
 		const void *ikm, size_t ikm_len) CR_MUST_CHECK;

@@ -18,17 +18,20 @@
 
 #include "env.h"
 #include "token.h"
+#include "turn.h"
 
 /* ---- module parameters (call_resume_mod.c) -------------------------------- */
 
 typedef struct kam_config
 {
-	char *key_ring;     /* path */
-	int token_lifetime; /* s */
-	int state_lifetime; /* s */
-	int map_lifetime;   /* s */
-	int clock_skew;     /* s */
-	int allow_insecure; /* 1: tokens and keys on any transport */
+	char *key_ring;         /* path */
+	int token_lifetime;     /* s */
+	int state_lifetime;     /* s */
+	int map_lifetime;       /* s */
+	int clock_skew;         /* s */
+	int allow_insecure;     /* 1: tokens and keys on any transport */
+	char *turn_secret_file; /* path; NULL: no TURN credentials */
+	int turn_lifetime;      /* s */
 } kam_config_t;
 
 extern kam_config_t kam_config;
@@ -48,20 +51,24 @@ static inline str kam_str(cr_span_t s)
 
 /* ---- keys and clock (kam_env.c) ------------------------------------------- */
 
-/** Read the key ring into shared memory. @return 0, or -1 and it is logged */
+/** Read the key ring, and the TURN secret if there is one, into shared memory.
+ * @return 0, or -1 and it is logged */
 int kam_env_init(void);
 void kam_env_destroy(void);
 
 /**
- * Read the key ring file again, for every process.
+ * Read the files again, for every process: all of them or none.
  * @param why  CR_RING_WHY_MAX bytes, filled on failure
- * @return 0, or -1: the old ring stays in use
+ * @return 0, or -1: the old keys stay in use
  */
 int kam_env_reload(char *why);
 
 /** This process' environment with the newest ring and the time; NULL, logged,
  * when OpenSSL fails. */
 const cr_env_t *kam_env(void);
+
+/** The newest TURN secret, as it was at the last kam_env(). */
+const cr_turn_secret_t *kam_turn_secret(void);
 
 /* ---- statistics (kam_stat.c) ---------------------------------------------- */
 
@@ -77,6 +84,7 @@ typedef enum kam_stat
 	KAM_TOKENS_INSECURE,
 	KAM_KEYS_GIVEN,
 	KAM_KEYS_INSECURE,
+	KAM_TURN_ISSUED,
 	KAM_STATES_SEALED,
 	KAM_SEALS_FAILED,
 	KAM_STATES_OPENED,
@@ -111,6 +119,8 @@ typedef struct kam_session
 	int error;         /* else why not, cr_err_t or KAM_EINSECURE */
 	cr_token_t token;
 	char issued[CR_TOKEN_MAX + 1]; /* by resume_issue() */
+	cr_turn_t turn;                /* by resume_turn() */
+	int turn_ttl;                  /* s */
 } kam_session_t;
 
 /* Beside cr_err_t: a token or key on a transport that shows it. */
@@ -130,6 +140,7 @@ int ki_resume_issue_sid(struct sip_msg *msg, str *sub, str *sid);
 int ki_resume_auth(struct sip_msg *msg);
 int ki_resume_challenge(struct sip_msg *msg, str *realm);
 int ki_resume_key(struct sip_msg *msg);
+int ki_resume_turn(struct sip_msg *msg, str *sub);
 
 /** A word for an error of resume_auth(). */
 const char *kam_auth_word(int err);

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The ring lives in shared memory, where a reload replaces it; each process
+ * The keys live in shared memory, where a reload replaces them; each process
  * works on a copy of its own that it takes when the generation has changed, so
  * that no lock is taken per message.
  */
@@ -18,14 +18,16 @@
 typedef struct shared
 {
 	gen_lock_t lock;
-	volatile unsigned generation; /* changes with every ring */
+	volatile unsigned generation; /* changes with every reload */
 	cr_ring_t ring;
+	cr_turn_secret_t turn;
 } shared_t;
 
 static shared_t *shared;
 
 static cr_work_t work;
 static cr_ring_t ring;
+static cr_turn_secret_t turn;
 static unsigned generation;
 static char order_mark[CR_B64_LEN(8) + 1]; /* made before the fork */
 static cr_env_t env = {.ring = &ring, .work = &work, .order_mark = order_mark};
@@ -38,7 +40,7 @@ static int64_t clock_ms(void)
 	return (int64_t)tv.tv_sec * 1000 + tv.tv_usec / 1000;
 }
 
-static int load(cr_ring_t *out, char *why)
+static int load_ring(cr_ring_t *out, char *why)
 {
 	cr_crypto_t *c = cr_crypto_new();
 	int err;
@@ -52,18 +54,34 @@ static int load(cr_ring_t *out, char *why)
 	return err;
 }
 
+static int load_turn(cr_turn_secret_t *out, char *why)
+{
+	const char *path = kam_config.turn_secret_file;
+
+	if(path == NULL || path[0] == '\0')
+		return CR_OK;
+	return cr_turn_secret_load(out, why, path);
+}
+
 int kam_env_reload(char *why)
 {
-	cr_ring_t fresh;
+	cr_ring_t fresh_ring;
+	cr_turn_secret_t fresh_turn = {0};
+	int err = load_ring(&fresh_ring, why);
 
-	if(load(&fresh, why) != CR_OK)
+	if(err != CR_OK)
 		return -1;
-	lock_get(&shared->lock);
-	shared->ring = fresh;
-	shared->generation++;
-	lock_release(&shared->lock);
-	cr_wipe(&fresh, sizeof(fresh));
-	return 0;
+	err = load_turn(&fresh_turn, why);
+	if(err == CR_OK) {
+		lock_get(&shared->lock);
+		shared->ring = fresh_ring;
+		shared->turn = fresh_turn;
+		shared->generation++;
+		lock_release(&shared->lock);
+	}
+	cr_wipe(&fresh_ring, sizeof(fresh_ring));
+	cr_wipe(&fresh_turn, sizeof(fresh_turn));
+	return err == CR_OK ? 0 : -1;
 }
 
 static int make_order_mark(void)
@@ -104,6 +122,7 @@ void kam_env_destroy(void)
 	cr_crypto_free(env.crypto);
 	env.crypto = NULL;
 	cr_wipe(&ring, sizeof(ring));
+	cr_wipe(&turn, sizeof(turn));
 	if(shared == NULL)
 		return;
 	lock_destroy(&shared->lock);
@@ -112,10 +131,11 @@ void kam_env_destroy(void)
 	shared = NULL;
 }
 
-static void take_ring(void)
+static void take_keys(void)
 {
 	lock_get(&shared->lock);
 	ring = shared->ring;
+	turn = shared->turn;
 	generation = shared->generation;
 	lock_release(&shared->lock);
 }
@@ -127,9 +147,14 @@ const cr_env_t *kam_env(void)
 		return NULL;
 	}
 	if(generation != shared->generation)
-		take_ring();
+		take_keys();
 	env.now_ms = clock_ms();
 	env.state_ttl_s = kam_config.state_lifetime;
 	env.map_ttl_s = kam_config.map_lifetime;
 	return &env;
+}
+
+const cr_turn_secret_t *kam_turn_secret(void)
+{
+	return &turn;
 }

@@ -10,6 +10,9 @@
 typedef enum kam_pv
 {
 	PV_TOKEN,
+	PV_TURN_USER,
+	PV_TURN_PASS,
+	PV_TURN_TTL,
 	PV_SUB,
 	PV_SID,
 	PV_EXP,
@@ -34,6 +37,9 @@ typedef enum kam_pv
 
 static const char *const names[PV_N] = {
 		[PV_TOKEN] = "token",
+		[PV_TURN_USER] = "turn_user",
+		[PV_TURN_PASS] = "turn_pass",
+		[PV_TURN_TTL] = "turn_ttl",
 		[PV_SUB] = "sub",
 		[PV_SID] = "sid",
 		[PV_EXP] = "exp",
@@ -79,11 +85,25 @@ static int get_text(
 	return pv_get_strval(msg, param, res, &s);
 }
 
+/* By resume_turn(), for whoever the script says. */
+static int get_turn(struct sip_msg *msg, pv_param_t *param, pv_value_t *res,
+		const kam_session_t *s, int which)
+{
+	if(s->turn.user[0] == '\0')
+		return pv_get_null(msg, param, res);
+	if(which == PV_TURN_TTL)
+		return pv_get_sintval(msg, param, res, s->turn_ttl);
+	return get_text(msg, param, res,
+			cr_span_str(which == PV_TURN_USER ? s->turn.user : s->turn.pass));
+}
+
 static int get_session(struct sip_msg *msg, pv_param_t *param, pv_value_t *res,
 		const kam_session_t *s, int which)
 {
 	if(which == PV_TOKEN)
 		return get_text(msg, param, res, cr_span_str(s->issued));
+	if(which <= PV_TURN_TTL)
+		return get_turn(msg, param, res, s, which);
 	if(which == PV_ERROR)
 		return get_text(msg, param, res, cr_span_str(kam_auth_word(s->error)));
 	if(!s->authenticated)

@@ -197,8 +197,8 @@ static const char *doc_stats[]
 static const char *doc_keys[] = {"The keys of the ring by their names, and what"
 								 " each is good for; never a key.",
 		0};
-static const char *doc_reload[]
-		= {"Read the key ring file again, for all processes.", 0};
+static const char *doc_reload[] = {
+		"Read the key ring and the TURN secret again, for all processes.", 0};
 static const char *doc_issue[]
 		= {"Issue a token: sub [sid [seconds]]; sid . for a new session.", 0};
 static const char *doc_inspect[]

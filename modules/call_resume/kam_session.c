@@ -265,3 +265,29 @@ int ki_resume_key(struct sip_msg *msg)
 	cr_wipe(mem, sizeof(mem));
 	return ret;
 }
+
+/* ---- TURN ---------------------------------------------------------------------- */
+
+int ki_resume_turn(struct sip_msg *msg, str *sub)
+{
+	kam_session_t *s = kam_session(msg);
+	const cr_env_t *env = kam_env();
+	int err = CR_EINTERNAL;
+
+	cr_wipe(&s->turn, sizeof(s->turn));
+	s->turn_ttl = kam_config.turn_lifetime;
+	if(env != NULL)
+		err = cr_turn_issue(&s->turn, kam_turn_secret(), kam_span(*sub),
+				cr_now_s(env) + s->turn_ttl);
+	if(err == CR_OK) {
+		kam_count(KAM_TURN_ISSUED);
+		return 1;
+	}
+	if(err == CR_EMISSING)
+		LM_ERR("resume_turn() needs a secret: set modparam(\"call_resume\","
+			   " \"turn_secret_file\", \"/path/to/file\")\n");
+	else
+		LM_ERR("no TURN credentials for [%.*s]: %s\n", sub->len, sub->s,
+				cr_strerror(err));
+	return err - 1;
+}

@@ -17,6 +17,7 @@ static const char *const names[KAM_STAT_N] = {
 		[KAM_TOKENS_INSECURE] = "tokens_insecure",
 		[KAM_KEYS_GIVEN] = "keys_given",
 		[KAM_KEYS_INSECURE] = "keys_insecure",
+		[KAM_TURN_ISSUED] = "turn_issued",
 		[KAM_STATES_SEALED] = "states_sealed",
 		[KAM_SEALS_FAILED] = "seals_failed",
 		[KAM_STATES_OPENED] = "states_opened",

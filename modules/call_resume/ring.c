@@ -1,22 +1,14 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef _POSIX_C_SOURCE
-#define _POSIX_C_SOURCE 200809L
-#endif
-
 #include "ring.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base.h"
 #include "bytes.h"
+#include "private_file.h"
 #include "text.h"
 
 #define HOW_TO_MAKE                                                            \
@@ -308,72 +300,18 @@ int cr_ring_parse(
 	return err;
 }
 
-static int check_file(char *why, int fd, const char *path)
-{
-	struct stat st;
-
-	if(fstat(fd, &st) != 0)
-		return refuse(why, CR_EMISSING, "cannot look at %.160s", path);
-	if(!S_ISREG(st.st_mode))
-		return refuse(why, CR_EFORGED, "%.160s is not a regular file", path);
-	if((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-		return refuse(why, CR_EFORGED,
-				"%.160s is open to group or others (mode %04o); chmod 600 it",
-				path, (unsigned)(st.st_mode & 07777));
-	if(st.st_size > CR_RING_FILE_MAX)
-		return refuse(why, CR_ETOOBIG, "%.160s is longer than %d bytes", path,
-				CR_RING_FILE_MAX);
-	return CR_OK;
-}
-
-/* @return the bytes read, at most max, or -1 */
-static ssize_t read_all(int fd, char *out, size_t max)
-{
-	size_t len = 0;
-
-	while(len < max) {
-		ssize_t n = read(fd, out + len, max - len);
-
-		if(n < 0 && errno == EINTR)
-			continue;
-		if(n < 0)
-			return -1;
-		if(n == 0)
-			break;
-		len += (size_t)n;
-	}
-	return (ssize_t)len;
-}
-
 int cr_ring_load(cr_ring_t *ring, char *why, cr_crypto_t *c, const char *path,
 		int64_t now)
 {
-	/* Without O_NONBLOCK a FIFO in its place would hang the start. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	char *text = NULL;
-	ssize_t len;
-	int err;
+	cr_span_t text;
+	int err = cr_private_file_read(&text, why, path,
+			"one line in it, kid and key, is enough, " HOW_TO_MAKE,
+			CR_RING_FILE_MAX);
 
-	if(fd < 0)
-		return refuse(why, CR_EMISSING,
-				"cannot open %.100s; one line in it, kid and key, is enough, "
-				"%s",
-				path, HOW_TO_MAKE);
-	err = check_file(why, fd, path);
 	if(err)
-		goto end;
-	text = malloc(CR_RING_FILE_MAX);
-	len = text ? read_all(fd, text, CR_RING_FILE_MAX) : -1;
-	if(len < 0) {
-		err = refuse(why, CR_EINTERNAL, "cannot read %.160s", path);
-		goto end;
-	}
-	err = cr_ring_parse(ring, why, c, (cr_span_t){text, (size_t)len}, now);
-end:
-	if(text)
-		cr_wipe(text, CR_RING_FILE_MAX);
-	free(text);
-	close(fd);
+		return err;
+	err = cr_ring_parse(ring, why, c, text, now);
+	cr_private_file_free(text);
 	return err;
 }
 

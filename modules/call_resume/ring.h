@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "crypto.h"
+#include "private_file.h"
 
 typedef struct cr_key
 {
@@ -36,7 +37,7 @@ typedef struct cr_ring
 	cr_key_t keys[CR_RING_MAX];
 } cr_ring_t;
 
-#define CR_RING_WHY_MAX 256
+#define CR_RING_WHY_MAX CR_FILE_WHY_MAX
 
 /**
  * Read a ring from text.

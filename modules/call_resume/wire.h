@@ -130,6 +130,17 @@ typedef enum cr_purpose
 #define CR_REF_PARAM_CALLER "crs-a"
 #define CR_REF_PARAM_CALLEE "crs-b"
 
+/* ---- TURN credentials ------------------------------------------------------
+ *
+ *	username   expiry, seconds since 1970, decimal | ":" | sub
+ *	password   base64 with padding of HMAC-SHA1(secret, username)
+ */
+#define CR_TURN_SECRET_MIN 16 /* characters */
+#define CR_TURN_SECRET_MAX 256
+#define CR_TURN_SECRET_FILE_MAX 1024 /* bytes */
+#define CR_TURN_USER_MAX (20 + 1 + CR_SUB_MAX)
+#define CR_TURN_PASS_LEN 28 /* characters for 20 bytes */
+
 /* ---- Request-URI of requests to a client -----------------------------------
  *
  * Its Contact with the map in it. Other SIP programs stop at MAX_URI_SIZE (1024

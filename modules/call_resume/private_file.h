@@ -1,0 +1,31 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Files that hold secrets: nobody but their owner may read or write them.
+ */
+#ifndef CR_PRIVATE_FILE_H
+#define CR_PRIVATE_FILE_H
+
+#include "err.h"
+#include "span.h"
+
+#define CR_FILE_WHY_MAX 256
+
+/**
+ * Read a file. It has to be regular and neither readable nor writable by group
+ * or others.
+ * @param text  receives its bytes; to be given back to cr_private_file_free()
+ * @param why   on failure one sentence that says what to do; CR_FILE_WHY_MAX
+ *              bytes, never holds anything out of the file
+ * @param how   what to do when there is none, for [why]
+ * @param max   bytes that the file may have
+ * @return CR_OK, CR_EMISSING (cannot be opened), CR_EFORGED (mode or kind of
+ *         file), CR_ETOOBIG, CR_EINTERNAL; text then untouched
+ */
+int cr_private_file_read(cr_span_t *text, char *why, const char *path,
+		const char *how, size_t max) CR_MUST_CHECK;
+
+/** Wipe and free what cr_private_file_read() gave. */
+void cr_private_file_free(cr_span_t text);
+
+#endif
