@@ -5,6 +5,7 @@
  * exports to Kamailio.
  */
 #include "kam.h"
+#include "kam_revoke.h"
 
 #include "../../core/dprint.h"
 #include "../../core/kemi.h"
@@ -99,6 +100,32 @@ static int w_resume_dialog(struct sip_msg *msg, char *p1, char *p2)
 	return ki_resume_dialog(msg);
 }
 
+static int w_resume_revoke(
+		struct sip_msg *msg, char *kind, char *value, char *ttl)
+{
+	str k, v;
+	int ttl_s = 0;
+
+	if(get_str_fparam(&k, msg, (fparam_t *)kind) < 0
+			|| get_str_fparam(&v, msg, (fparam_t *)value) < 0
+			|| (ttl != NULL
+					&& get_int_fparam(&ttl_s, msg, (fparam_t *)ttl) < 0)) {
+		LM_ERR("resume_revoke(): cannot evaluate its arguments\n");
+		return -1;
+	}
+	return ki_resume_revoke_ttl(msg, &k, &v, ttl_s);
+}
+
+static int w_resume_revoke2(struct sip_msg *msg, char *kind, char *value)
+{
+	return w_resume_revoke(msg, kind, value, NULL);
+}
+
+static int fixup_revoke(void **param, int param_no)
+{
+	return param_no == 3 ? fixup_igp_null(param, 1) : fixup_spve_null(param, 1);
+}
+
 /* clang-format off */
 static cmd_export_t cmds[] = {
 	{"resume_issue", (cmd_function)w_resume_issue, 1,
@@ -117,6 +144,10 @@ static cmd_export_t cmds[] = {
 		REQUEST_ROUTE | BRANCH_ROUTE | FAILURE_ROUTE},
 	{"resume_open", (cmd_function)w_resume_open, 0, 0, 0, REQUEST_ROUTE},
 	{"resume_dialog", (cmd_function)w_resume_dialog, 0, 0, 0, REQUEST_ROUTE},
+	{"resume_revoke", (cmd_function)w_resume_revoke2, 2,
+		fixup_revoke, 0, ANY_ROUTE},
+	{"resume_revoke", (cmd_function)w_resume_revoke, 3,
+		fixup_revoke, 0, ANY_ROUTE},
 	{0, 0, 0, 0, 0, 0}
 };
 
@@ -129,6 +160,7 @@ static param_export_t params[] = {
 	{"allow_insecure", PARAM_INT, &kam_config.allow_insecure},
 	{"turn_secret_file", PARAM_STRING, &kam_config.turn_secret_file},
 	{"turn_lifetime", PARAM_INT, &kam_config.turn_lifetime},
+	{"revoked_htable", PARAM_STRING, &kam_config.revoked_htable},
 	{0, 0, 0}
 };
 
@@ -170,6 +202,12 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_dialog"), SR_KEMIP_INT,
 		ki_resume_dialog, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_revoke"), SR_KEMIP_INT,
+		ki_resume_revoke, { KEMI_STR, KEMI_STR, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_revoke_ttl"), SR_KEMIP_INT,
+		ki_resume_revoke_ttl, { KEMI_STR, KEMI_STR, SR_KEMIP_INT,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ {0, 0}, {0, 0}, 0, NULL, { 0, 0, 0, 0, 0, 0 } }
 };
@@ -219,9 +257,15 @@ static int mod_init(void)
 		LM_ERR("load the modules tm, rr and sl in front of call_resume\n");
 		return -1;
 	}
-	if(kam_stat_init() < 0 || kam_env_init() < 0)
+	if(kam_stat_init() < 0 || kam_env_init() < 0 || kam_revoke_init() < 0)
 		return -1;
 	return kam_edge_init();
+}
+
+/* htable makes its tables in its mod_init, which may come after ours. */
+static int child_init(int rank)
+{
+	return rank == PROC_INIT ? kam_revoke_check() : 0;
 }
 
 static void mod_destroy(void)
@@ -239,7 +283,7 @@ struct module_exports exports = {
 	pvs,             /* exported pseudo-variables */
 	0,               /* response handling function */
 	mod_init,        /* module init function */
-	0,               /* per-child init function */
+	child_init,      /* per-child init function */
 	mod_destroy      /* module destroy function */
 };
 /* clang-format on */

@@ -32,6 +32,7 @@ typedef struct kam_config
 	int allow_insecure;     /* 1: tokens and keys on any transport */
 	char *turn_secret_file; /* path; NULL: no TURN credentials */
 	int turn_lifetime;      /* s */
+	char *revoked_htable;   /* a table of htable; unset: no revocation */
 } kam_config_t;
 
 extern kam_config_t kam_config;
@@ -82,6 +83,7 @@ typedef enum kam_stat
 	KAM_TOKENS_EXPIRED,
 	KAM_TOKENS_NOT_YET,
 	KAM_TOKENS_INSECURE,
+	KAM_TOKENS_REVOKED,
 	KAM_KEYS_GIVEN,
 	KAM_KEYS_INSECURE,
 	KAM_TURN_ISSUED,
@@ -102,6 +104,7 @@ typedef enum kam_stat
 	KAM_MAPS_EXPIRED,
 	KAM_MESSAGES_DROPPED,
 	KAM_RELOADS,
+	KAM_REVOCATIONS,
 	KAM_STAT_N,
 } kam_stat_t;
 
@@ -125,6 +128,8 @@ typedef struct kam_session
 
 /* Beside cr_err_t: a token or key on a transport that shows it. */
 #define KAM_EINSECURE (-19)
+/* A good token that has been revoked, or its session or user. */
+#define KAM_EREVOKED (-20)
 
 /** 1 in request_route, where the message is the one that was received. */
 int kam_is_request_route(void);

@@ -4,6 +4,7 @@
  * resume_open() and resume_dialog(): what a client brings back.
  */
 #include "kam.h"
+#include "kam_revoke.h"
 
 #include "../../core/dprint.h"
 #include "../../core/dset.h"
@@ -154,6 +155,10 @@ int ki_resume_open(struct sip_msg *msg)
 	o->open = 0;
 	if(env == NULL)
 		return -1;
+	if(kam_session(msg)->authenticated
+			&& kam_is_revoked(&kam_session(msg)->token))
+		return refuse(
+				o, KAM_TOKENS_REVOKED, 403, "Web session has been revoked");
 	if(!kam_session(msg)->authenticated) {
 		LM_ERR("opening a state needs a resume_auth() that was true\n");
 		o->code = 500;

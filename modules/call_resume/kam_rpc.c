@@ -4,6 +4,7 @@
  * call_resume.* for kamcmd and JSON-RPC
  */
 #include "kam.h"
+#include "kam_revoke.h"
 
 #include "../../core/dprint.h"
 
@@ -201,6 +202,14 @@ static const char *doc_reload[] = {
 		"Read the key ring and the TURN secret again, for all processes.", 0};
 static const char *doc_issue[]
 		= {"Issue a token: sub [sid [seconds]]; sid . for a new session.", 0};
+static const char *doc_revoke[] = {"Revoke a web session, a user's tokens so "
+								   "far, or one token: sid|sub|jti"
+								   " value [seconds].",
+		0};
+static const char *doc_revoked[] = {
+		"Whether something is revoked: sid|sub|jti value; without them, which"
+		" table of htable has it.",
+		0};
 static const char *doc_inspect[]
 		= {"What a token or a Call-State says and whether it would be accepted:"
 		   " text [sub sid].",
@@ -210,6 +219,8 @@ rpc_export_t kam_rpc_cmds[] = {
 		{"call_resume.stats", rpc_stats, doc_stats, 0},
 		{"call_resume.keys", rpc_keys, doc_keys, RET_ARRAY},
 		{"call_resume.reload", rpc_reload, doc_reload, RET_ARRAY},
+		{"call_resume.revoke", kam_rpc_revoke, doc_revoke, 0},
+		{"call_resume.revoked", kam_rpc_revoked, doc_revoked, 0},
 		{"call_resume.issue", rpc_issue, doc_issue, 0},
 		{"call_resume.inspect", rpc_inspect, doc_inspect, 0},
 		{0, 0, 0, 0},

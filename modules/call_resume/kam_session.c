@@ -4,6 +4,7 @@
  * The web session of a request: who sent it (token), and its client key.
  */
 #include "kam.h"
+#include "kam_revoke.h"
 
 #include "../../core/data_lump_rpl.h"
 #include "../../core/dprint.h"
@@ -52,6 +53,7 @@ static const struct
 		{CR_EEXPIRED, KAM_TOKENS_EXPIRED, "expired"},
 		{CR_ENOTYET, KAM_TOKENS_NOT_YET, "not-yet"},
 		{KAM_EINSECURE, KAM_TOKENS_INSECURE, "insecure"},
+		{KAM_EREVOKED, KAM_TOKENS_REVOKED, "revoked"},
 };
 
 #define N_VERDICTS (sizeof(verdicts) / sizeof(verdicts[0]))
@@ -158,6 +160,8 @@ int ki_resume_auth(struct sip_msg *msg)
 	kam_session_t *s = kam_session(msg);
 
 	s->error = authenticate(msg, s);
+	if(s->error == CR_OK && kam_is_revoked(&s->token))
+		s->error = KAM_EREVOKED;
 	s->authenticated = s->error == CR_OK;
 	count_verdict(s->error);
 	if(s->authenticated)

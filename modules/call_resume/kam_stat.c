@@ -15,6 +15,7 @@ static const char *const names[KAM_STAT_N] = {
 		[KAM_TOKENS_EXPIRED] = "tokens_expired",
 		[KAM_TOKENS_NOT_YET] = "tokens_not_yet",
 		[KAM_TOKENS_INSECURE] = "tokens_insecure",
+		[KAM_TOKENS_REVOKED] = "tokens_revoked",
 		[KAM_KEYS_GIVEN] = "keys_given",
 		[KAM_KEYS_INSECURE] = "keys_insecure",
 		[KAM_TURN_ISSUED] = "turn_issued",
@@ -35,6 +36,7 @@ static const char *const names[KAM_STAT_N] = {
 		[KAM_MAPS_EXPIRED] = "maps_expired",
 		[KAM_MESSAGES_DROPPED] = "messages_dropped",
 		[KAM_RELOADS] = "reloads",
+		[KAM_REVOCATIONS] = "revocations",
 };
 
 static stat_var *vars[KAM_STAT_N];

@@ -50,12 +50,23 @@ local function within_dialog()
 	relay()
 end
 
+-- What no route of a gateway calls, for the tests.
+local function operate()
+	local sid = KSR.hdr.get("X-Revoke")
+	if sid == nil then return end
+	local done = KSR.hdr.get("X-Brief") == nil and KSR.call_resume.resume_revoke("sid", sid)
+		or KSR.call_resume.resume_revoke_ttl("sid", sid, 50)
+	KSR.sl.send_reply(done > 0 and 299 or 499, "Done")
+	KSR.x.exit()
+end
+
 function ksr_request_route()
 	if KSR.maxfwd.process_maxfwd(10) < 0 then
 		KSR.sl.send_reply(483, "Too Many Hops")
 		KSR.x.exit()
 	end
 	transaction()
+	operate()
 	resume.dialog()
 	if not is_from_trunk() then KSR.force_rport() end
 	within_dialog()

@@ -11,7 +11,7 @@ import { ROOT } from './kamailio.mjs';
 export function variant(dir, name, route, lines) {
 	const head = `\nroute[${route}] {`;
 	const text = fs.readFileSync(path.join(ROOT, 'cfg/kamailio.cfg'), 'utf8')
-		.replace('include_file "resume.cfg"', `include_file "${path.join(ROOT, 'cfg/resume.cfg')}"`);
+		.replace(/include_file "(\w+\.cfg)"/g, (_, name) => `include_file "${path.join(ROOT, 'cfg', name)}"`);
 	if (!text.includes(head)) throw new Error(`kamailio.cfg has no route ${route}`);
 	const file = path.join(dir, `${name}.cfg`);
 	fs.writeFileSync(file, text.replace(head, `${head}\n${lines}`));

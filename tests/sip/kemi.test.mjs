@@ -108,3 +108,15 @@ test('what is refused', async () => {
 	assert.ok(bob.requests.every((m) => !m.text.includes(token)), 'the token does not get to the far end');
 	assert.equal((await call.request('BYE')).status, 200);
 });
+
+test('resume_revoke() and resume_revoke_ttl()', async () => {
+	const left = async (sid) => Number(/seconds_left: (\d+)/.exec(await stack.kamailio.kamcmd('call_resume.revoked', 'sid', sid))[1]);
+	const portal = await client();
+	const ask = async (...headers) => (await portal.outside('OPTIONS', `sip:${DOMAIN}`, { headers })).status;
+	assert.equal(await ask('X-Revoke: gone-1'), 299);
+	assert.ok(await left('gone-1') > 43000);
+	assert.equal(await ask('X-Revoke: gone-2', 'X-Brief: yes'), 299);
+	assert.ok(await left('gone-2') <= 50);
+	const gone = await client({ token: await stack.kamailio.token(`sip:alice@${DOMAIN}`, 'gone-1') });
+	assert.equal((await gone.register()).status, 401);
+});
