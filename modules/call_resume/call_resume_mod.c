@@ -161,6 +161,7 @@ static param_export_t params[] = {
 	{"turn_secret_file", PARAM_STRING, &kam_config.turn_secret_file},
 	{"turn_lifetime", PARAM_INT, &kam_config.turn_lifetime},
 	{"revoked_htable", PARAM_STRING, &kam_config.revoked_htable},
+	{"trusted_proxy", PARAM_STRING | USE_FUNC_PARAM, (void *)kam_proxy_param},
 	{0, 0, 0}
 };
 

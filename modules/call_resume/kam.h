@@ -134,6 +134,9 @@ typedef struct kam_session
 /** 1 in request_route, where the message is the one that was received. */
 int kam_is_request_route(void);
 
+/** 1 when nobody can have read the message on its way to us. */
+int kam_is_secure(const struct sip_msg *msg);
+
 /** The session of the message, never NULL; empty for a new message and outside
  * of request_route. */
 kam_session_t *kam_session(struct sip_msg *msg);
@@ -175,6 +178,14 @@ int kam_watch_resumed(struct sip_msg *msg);
 
 int ki_resume_open(struct sip_msg *msg);
 int ki_resume_dialog(struct sip_msg *msg);
+
+/* ---- proxies in front of us (kam_proxy.c) ---------------------------------- */
+
+/** The parameter trusted_proxy. @return 0, or -1 and it is logged */
+int kam_proxy_param(modparam_t type, void *val);
+
+/** 1 when a trusted proxy, which ended TLS, sent this over WebSocket or HTTP. */
+int kam_is_behind_proxy(const struct sip_msg *msg);
 
 /* ---- the rest -------------------------------------------------------------- */
 

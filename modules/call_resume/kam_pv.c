@@ -18,6 +18,7 @@ typedef enum kam_pv
 	PV_EXP,
 	PV_KID,
 	PV_ERROR,
+	PV_SECURE,
 	PV_SPLICED,
 	PV_CODE,
 	PV_REASON,
@@ -45,6 +46,7 @@ static const char *const names[PV_N] = {
 		[PV_EXP] = "exp",
 		[PV_KID] = "kid",
 		[PV_ERROR] = "error",
+		[PV_SECURE] = "secure",
 		[PV_SPLICED] = "spliced",
 		[PV_CODE] = "code",
 		[PV_REASON] = "reason",
@@ -166,6 +168,8 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 
 	if(msg == NULL)
 		return -1;
+	if(which == PV_SECURE)
+		return pv_get_sintval(msg, param, res, kam_is_secure(msg));
 	if(which == PV_SPLICED)
 		return pv_get_sintval(
 				msg, param, res, kam_is_request_route() && kam_edge_spliced());

@@ -77,10 +77,10 @@ static void count_verdict(int err)
 
 /* Bearer credentials and client keys are secrets in the clear (RFC 6750
  * section 5.3). */
-static int is_secure(const struct sip_msg *msg)
+int kam_is_secure(const struct sip_msg *msg)
 {
 	return kam_config.allow_insecure || msg->rcv.proto == PROTO_TLS
-			|| msg->rcv.proto == PROTO_WSS;
+			|| msg->rcv.proto == PROTO_WSS || kam_is_behind_proxy(msg);
 }
 
 /* ---- issue ---------------------------------------------------------------- */
@@ -149,7 +149,7 @@ static int authenticate(struct sip_msg *msg, kam_session_t *s)
 		return CR_EINTERNAL;
 	if(jwt.len == 0)
 		return CR_EMISSING;
-	if(!is_secure(msg))
+	if(!kam_is_secure(msg))
 		return KAM_EINSECURE;
 	return cr_token_verify(&s->token, env->crypto, env->ring, jwt,
 			cr_now_s(env), kam_config.clock_skew);
@@ -257,7 +257,7 @@ int ki_resume_key(struct sip_msg *msg)
 		LM_ERR("resume_key() needs a resume_auth() that was true\n");
 		return -1;
 	}
-	if(!is_secure(msg)) {
+	if(!kam_is_secure(msg)) {
 		kam_count(KAM_KEYS_INSECURE);
 		return KAM_EINSECURE - 1;
 	}

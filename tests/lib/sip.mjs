@@ -69,7 +69,8 @@ export class Message {
 /** A socket that speaks SIP: a UDP port, a connection over TCP, TLS or WebSocket, or a listener. */
 export class Endpoint {
 	/**
-	 * @param to      {ip, port} where messages go unless send() says otherwise
+	 * @param to      {ip, port} where messages go unless send() says otherwise; of a WebSocket also {host, path,
+	 *                origin} if they are not the usual ones
 	 * @param transport  udp, tcp, tls, ws or wss
 	 * @param listen  TCP, TLS: accept connections instead of making one; for TLS with {cert, key}
 	 */
@@ -124,7 +125,8 @@ export class Endpoint {
 
 	async #web() {
 		this.webSocket = await WebSocketClient.open(this.socket, {
-			host: `${this.to.ip}:${this.to.port}`, got: (text) => this.#got(text, (t) => this.send(t)),
+			host: this.to.host ?? `${this.to.ip}:${this.to.port}`, path: this.to.path, origin: this.to.origin,
+			got: (text) => this.#got(text, (t) => this.send(t)),
 		});
 		this.#keep(this.socket);
 	}

@@ -7,6 +7,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 import { Kamailio, ROOT, makeCertificate, writeKeyRing } from './kamailio.mjs';
+import { Nginx } from './nginx.mjs';
+import { Portal } from './portal.mjs';
 import { Rtpengine } from './rtpengine.mjs';
 import { Sipp } from './sipp.mjs';
 import { freePort } from './ports.mjs';
@@ -35,9 +37,11 @@ export class Stack {
 	/**
 	 * @param name     names the run's folder, build/run/NAME.PID
 	 * @param resume   with the module (tokens then pass over UDP as well)
+	 * @param web      with nginx and the portal: stack.web (nginx), stack.portal; true, or what
+	 *                 Nginx.start() takes. Tokens then pass over nginx and not in the clear.
 	 * @param defines  for kamailio.cfg, see Kamailio.start()
 	 */
-	static async start(name, { resume = true, tls = false, defines = {}, dir, kamailio = {}, rtpengine = {} } = {}) {
+	static async start(name, { resume = true, tls = false, web = false, defines = {}, dir, kamailio = {}, rtpengine = {} } = {}) {
 		const self = new Stack();
 		self.dir = dir ?? runFolder(name);
 		self.parties = [];
@@ -60,6 +64,11 @@ export class Stack {
 				set.WITHOUT_RESUME = true;
 				set.WITHOUT_AUTH = true;
 			}
+			if (web) {
+				self.portal = Portal.create(self.dir);
+				self.certificate = makeCertificate(self.dir, [kamailio.ip ?? '127.0.0.1']);
+				Object.assign(set, self.portal.defines, { RESUME_ALLOW_INSECURE: 0 });
+			}
 			if (tls) {
 				const { cert, key } = self.certificate = makeCertificate(self.dir);
 				Object.assign(set, {
@@ -67,6 +76,12 @@ export class Stack {
 				});
 			}
 			self.kamailio = await Kamailio.start(self.dir, { ...kamailio, defines: { ...set, ...defines } });
+			if (web) {
+				self.web = await Nginx.start(self.dir, {
+					ip: self.kamailio.ip, kamailio: `${self.kamailio.ip}:${self.kamailio.ws}`, certificate: self.certificate,
+					...web,
+				});
+			}
 		} catch (e) {
 			await self.stop();
 			throw e;
@@ -141,6 +156,7 @@ export class Stack {
 
 	async stop() {
 		await this.hangUp();
+		await this.web?.stop();
 		await this.kamailio?.stop();
 		await this.rtpengine?.stop();
 	}

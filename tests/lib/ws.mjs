@@ -10,11 +10,11 @@ const TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10;
 
 export class WebSocketClient {
 	/** @param socket  a connection over TCP or TLS, connected */
-	static async open(socket, { host, got }) {
+	static async open(socket, { host, path = '/', origin = `https://${host}`, got }) {
 		const self = Object.assign(new this(), { socket, got, pings: 0, pongs: 0, data: Buffer.alloc(0) });
 		const key = randomBytes(16).toString('base64');
 		socket.write([
-			'GET / HTTP/1.1', `Host: ${host}`, 'Upgrade: websocket', 'Connection: Upgrade', `Origin: https://${host}`,
+			`GET ${path} HTTP/1.1`, `Host: ${host}`, 'Upgrade: websocket', 'Connection: Upgrade', `Origin: ${origin}`,
 			`Sec-WebSocket-Key: ${key}`, 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Protocol: sip', '\r\n',
 		].join('\r\n'));
 		const [answer] = await once(socket, 'data', { signal: AbortSignal.timeout(5000) });

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// nginx with the project's own cfg/nginx.conf, in a folder of its own, as any user.
+
+import fs from 'node:fs';
+import path from 'node:path';
+
+import { ROOT } from './kamailio.mjs';
+import { freePort } from './ports.mjs';
+import { Proc } from './proc.mjs';
+import { until } from './wait.mjs';
+
+/**
+ * cfg/nginx.conf with other values on its marked lines, those that end with "# NAME":
+ * {NAME: 'value'}, where the value is what follows the directive's name.
+ */
+function adapt(text, values) {
+	for (const [name, value] of Object.entries(values)) {
+		const line = new RegExp(`^(\\s*\\w+) .*; # ${name}$`, 'm');
+		if (!line.test(text)) throw new Error(`nginx.conf has no line marked ${name}`);
+		text = text.replace(line, (_, directive) => `${directive} ${value};`);
+	}
+	return text;
+}
+
+export class Nginx {
+	/**
+	 * @param kamailio     ip:port of the portal and the WebSockets
+	 * @param certificate  {cert, key}
+	 * @param root         what is served, and bundle, below /bundle/
+	 * @param values       for other marked lines of cfg/nginx.conf
+	 */
+	static async start(dir, {
+		ip = '127.0.0.1', port, kamailio, certificate, root = path.join(ROOT, 'web'), bundle = path.join(ROOT, 'build/bundle'),
+		values = {}, name = 'nginx',
+	}) {
+		const self = new Nginx();
+		Object.assign(self, { ip, dir, name });
+		self.port = port ?? await freePort(ip);
+		self.http = await freePort(ip);
+		self.accessLog = path.join(dir, `${name}.access.log`);
+		const site = path.join(dir, `${name}.site.conf`);
+		fs.writeFileSync(site, adapt(fs.readFileSync(path.join(ROOT, 'cfg/nginx.conf'), 'utf8'), {
+			KAMAILIO: kamailio,
+			LISTEN_HTTP: `${ip}:${self.http}`,
+			LISTEN_HTTPS: `${ip}:${self.port} ssl http2`,
+			CERTIFICATE: certificate.cert,
+			PRIVATE_KEY: certificate.key,
+			ROOT: root,
+			BUNDLE: `${bundle}/`,
+			ACCESS_LOG: `${self.accessLog} combined`,
+			...values,
+		}));
+		const conf = path.join(dir, `${name}.conf`);
+		// What Debian's /etc/nginx/nginx.conf has around a site, but without root's folders.
+		fs.writeFileSync(conf, [
+			'daemon off;', 'worker_processes 1;', `pid ${dir}/${name}.pid;`, 'error_log stderr notice;',
+			'events { worker_connections 512; }',
+			'http {',
+			'	include /etc/nginx/mime.types;',
+			'	default_type application/octet-stream;',
+			...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((t) => `	${t}_temp_path ${dir}/${name}.${t};`),
+			`	include ${site};`,
+			'}', '',
+		].join('\n'));
+		self.args = ['-p', dir, '-e', 'stderr', '-c', conf];
+		await self.boot();
+		return self;
+	}
+
+	async boot() {
+		this.proc = new Proc(this.name, this.dir, 'nginx', this.args);
+		try {
+			await until('nginx', () => {
+				this.proc.assertAlive();
+				return this.proc.output().includes('start worker process ');
+			});
+		} catch (e) {
+			await this.stop();
+			throw e;
+		}
+	}
+
+	/** Of this name the certificate is; also reachable by its address. */
+	get url() {
+		return this.ip === '127.0.0.1' ? `https://localhost:${this.port}` : `https://${this.ip}:${this.port}`;
+	}
+
+	stop() {
+		return this.proc.stop();
+	}
+}
