@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Chromium, headless, with a microphone that beeps, and what tests ask its pages: what
+// they hear, and what went through their media.
+
+import { createRequire } from 'node:module';
+import path from 'node:path';
+
+import { ROOT } from './kamailio.mjs';
+import { until } from './wait.mjs';
+
+const { chromium } = createRequire(path.join(ROOT, 'tests/browser/'))('playwright-core');
+
+// Nothing leaves the machine: no look-ups of the browser's own, no QUIC.
+const ARGS = [
+	'--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+	'--disable-component-update', '--disable-sync', '--use-fake-device-for-media-stream',
+	'--use-fake-ui-for-media-stream', '--allow-loopback-in-peer-connection', '--autoplay-policy=no-user-gesture-required',
+];
+
+/** In every page, before its own scripts: remember its connections, newest last. */
+function instrument() {
+	const Connection = window.RTCPeerConnection;
+	window.connections = [];
+	window.RTCPeerConnection = class extends Connection {
+		constructor(...args) {
+			super(...args);
+			window.connections.push(this);
+		}
+	};
+}
+
+export class Browser {
+	/**
+	 * @param profile  folder of the profile, to be used again by the next start; without
+	 *                 it every start is a new browser
+	 */
+	static async start({ profile, args = [] } = {}) {
+		const self = new Browser();
+		const options = {
+			executablePath: '/usr/bin/chromium', headless: true, args: [...ARGS, ...args],
+			handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
+		};
+		const context = { ignoreHTTPSErrors: true, permissions: ['microphone', 'camera'] };
+		if (profile) {
+			self.context = await chromium.launchPersistentContext(profile, { ...options, ...context });
+		} else {
+			self.browser = await chromium.launch(options);
+			self.context = await self.browser.newContext(context);
+		}
+		await self.context.addInitScript(instrument);
+		return self;
+	}
+
+	/** Another user's browser in the same process: nothing is shared between them. */
+	async another() {
+		const other = new Browser();
+		other.context = await this.browser.newContext({ ignoreHTTPSErrors: true, permissions: ['microphone', 'camera'] });
+		await other.context.addInitScript(instrument);
+		return other;
+	}
+
+	/** A new tab. */
+	async open(url) {
+		const tab = new Tab(await this.context.newPage());
+		await tab.page.goto(url);
+		return tab;
+	}
+
+	async close() {
+		await this.context.close();
+		await this.browser?.close();
+	}
+}
+
+/** A tab with one of the example pages. */
+export class Tab {
+	constructor(page) {
+		this.page = page;
+		this.console = [];
+		page.on('console', (m) => this.console.push(`${m.type()}: ${m.text()}`));
+		page.on('pageerror', (e) => this.console.push(`error: ${e.stack}`));
+	}
+
+	async signIn(user, password) {
+		await this.page.fill('#user', user);
+		await this.page.fill('#password', password);
+		await this.page.click('#sign-in button');
+	}
+
+	registered() {
+		return until('the page to register', async () => await this.page.title() === 'registered', { timeout_ms: 15000 })
+			.catch((e) => { throw new Error(`${e.message}\n${this.console.join('\n')}`); });
+	}
+
+	async dial(number) {
+		await this.page.fill('#number', number);
+		await this.page.click('#call');
+	}
+
+	/** Click a button of the only call, or of the N-th. */
+	click(button, n = 0) {
+		return this.page.locator(`#calls li .${button}`).nth(n).click();
+	}
+
+	/** The states that the page shows of its calls. */
+	states() {
+		return this.page.locator('#calls li span').allTextContents();
+	}
+
+	up(calls = 1, state = 'up') {
+		return until(`${calls} calls ${state}`, async () => {
+			const all = await this.states();
+			return all.length === calls && all.every((s) => s === state);
+		}, { timeout_ms: 20000 }).catch((e) => { throw new Error(`${e.message}\n${this.console.join('\n')}`); });
+	}
+
+	async line() {
+		return this.page.locator('#line').textContent();
+	}
+
+	/** What went through the newest connection: packets both ways, level heard. */
+	media(kind = 'audio') {
+		return this.page.evaluate(async (wanted) => {
+			const live = window.connections.filter((c) => c.connectionState !== 'closed');
+			const now = { inbound: 0, outbound: 0, level: 0, frames: 0, ice: live.at(-1)?.iceConnectionState, count: live.length };
+			for (const connection of live.slice(-1)) {
+				for (const r of (await connection.getStats()).values()) {
+					if (r.kind !== wanted) continue;
+					if (r.type === 'inbound-rtp') {
+						now.inbound += r.packetsReceived;
+						now.level = Math.max(now.level, r.audioLevel ?? 0);
+						now.frames += r.framesDecoded ?? 0;
+					}
+					if (r.type === 'outbound-rtp') now.outbound += r.packetsSent;
+				}
+			}
+			return now;
+		}, kind);
+	}
+
+	/** Wait until media flows both ways and a beep was heard. */
+	async hears({ kind = 'audio', timeout_ms = 10000 } = {}) {
+		const before = await this.media(kind);
+		let level = 0;
+		return until(`${kind} both ways in the page`, async () => {
+			const now = await this.media(kind);
+			level = Math.max(level, now.level);
+			return now.inbound - before.inbound > 20 && now.outbound - before.outbound > 20
+				&& (kind === 'audio' ? level > 0.05 : now.frames > before.frames) && { ...now, level };
+		}, { timeout_ms, every_ms: 50 }).catch(async (e) => {
+			throw new Error(`${e.message}: ${JSON.stringify(await this.media(kind))}\n${this.console.join('\n')}`);
+		});
+	}
+}

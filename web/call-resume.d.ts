@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/** Why a call was not resumed. */
+export type ResumeFailure =
+	/** the far end hung up while the page was away (the gateway said 481 or 408) */
+	| 'ended'
+	/** the sealed state is too old (410) */
+	| 'expired'
+	/** it belongs to another web session, or the token is not good (401, 403) */
+	| 'refused'
+	/** the gateway could not be reached for as long as `patience` says */
+	| 'no-network'
+	/** no microphone or camera, or not allowed to use them */
+	| 'no-media'
+	/** the user hung up while the call was being resumed; it is ended */
+	| 'canceled'
+	/** anything else; `status` has the gateway's answer */
+	| 'failed';
+
+export class ResumeError extends Error {
+	readonly name: 'ResumeError';
+	readonly reason: ResumeFailure;
+	/** Status code of the final answer, where there was one. */
+	readonly status?: number;
+}
+
+/** What the gateway sealed about a call. */
+export interface CallInfo {
+	/** Call session identifier: 32 hex digits, the same for the whole life of the call. */
+	id: string;
+	role: 'caller' | 'callee';
+	/** When the call began, whatever happened since. */
+	start: Date;
+	/** Address of the far end, a SIP URI. */
+	peer: string;
+	media: { kind: string; direction: 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive' }[];
+	/** When the state expires. */
+	expires: Date;
+}
+
+/** Where the calls of a user are kept: short texts by id. */
+export interface Store {
+	/** true: cheap enough to be written every second */
+	readonly local: boolean;
+	load(): Promise<[id: string, text: string][]>;
+	save(id: string, text: string): Promise<void>;
+	remove(id: string): Promise<void>;
+}
+
+export interface ResumeOptions {
+	/** Gives a token of the same web session, when one is needed or the old one has expired. */
+	token?: string | (() => string | Promise<string>);
+	/** Default: browserStore(user). */
+	store?: Store;
+	/** How long to try, in milliseconds. Default: 30000. */
+	patience?: number;
+}
+
+/** What a call in the storage, or one being resumed, is named by in events. */
+export interface CallRef {
+	id: string;
+	/** What the page gave to remember(). */
+	data?: unknown;
+}
+
+export interface CallResumeEventMap<Session> {
+	/** A call is about to be brought back. */
+	resuming: CustomEvent<CallRef>;
+	/** It is back. */
+	resumed: CustomEvent<CallRef & {
+		session: Session;
+		/** On hold, or muted, as it was before. */
+		held: boolean;
+		muted: boolean;
+		/** Milliseconds since the page was last alive; undefined when it never went. */
+		away?: number;
+	}>;
+	/** It is not coming back, or not now. */
+	failed: CustomEvent<CallRef & { error: ResumeError }>;
+	/** Another tab has the call; when that is closed, this one takes over. */
+	waiting: CustomEvent<{ id: string }>;
+	/** The storage, or options.token, has failed. */
+	storeerror: CustomEvent<{ cause: unknown }>;
+	tokenerror: CustomEvent<{ cause: unknown }>;
+}
+
+export class CallResume<Session> extends EventTarget {
+	private constructor();
+	/** SIP.js: say which session an Inviter or Invitation is, before invite() or accept(). */
+	add(session: Session): void;
+	/** Keep with a call what the library does not tell: held and muted (SIP.js), and data of your own. */
+	remember(session: Session, what: { held?: boolean; muted?: boolean; data?: unknown }): void;
+	/** About a call that is up; undefined when the gateway did not seal it, or gave no key. */
+	info(session: Session): Promise<CallInfo | undefined>;
+	/** The calls in the storage that this web session can open. */
+	stored(): Promise<CallInfo[]>;
+	/** Stop watching. Calls that are up go on, and what is stored of them stays. */
+	stop(): void;
+
+	addEventListener<K extends keyof CallResumeEventMap<Session>>(
+		type: K, listener: (event: CallResumeEventMap<Session>[K]) => void, options?: boolean | AddEventListenerOptions): void;
+	removeEventListener<K extends keyof CallResumeEventMap<Session>>(
+		type: K, listener: (event: CallResumeEventMap<Session>[K]) => void, options?: boolean | EventListenerOptions): void;
+}
+
+/** What a JsSIP.UA has to have; JsSIP's own types fit. */
+export interface JsSIPUA {
+	call(target: string, options?: object): object;
+	get(parameter: 'authorization_user'): string | undefined;
+}
+
+/** Make the calls of a JsSIP.UA survive. Call it before ua.start(). */
+export function resumeJsSIP<UA extends JsSIPUA>(ua: UA, options?: ResumeOptions & {
+	/** Options for ua.call(), as the page uses them for its own calls. */
+	call?: Parameters<UA['call']>[1];
+}): CallResume<ReturnType<UA['call']>>;
+
+/** Make the calls of a SIP.js UserAgent survive. Call it before userAgent.start(). */
+export function resumeSIPjs<Inviter, Session>(userAgent: object, options: ResumeOptions & {
+	/** The library's class. */
+	Inviter: new (userAgent: any, target: any, options?: any) => Inviter & Session;
+	/** Registered again when the transport is back. */
+	registerer?: object;
+	/** InviterOptions, as the page uses them for its own calls. */
+	call?: object;
+}): CallResume<Session>;
+
+/** The browser's localStorage; `user` keeps the users of one browser apart. */
+export function browserStore(user: string): Store;
+
+/** The portal's store on the network (docs/portal.md), for browsers that keep nothing. */
+export function networkStore(url: string, token: () => string | Promise<string>): Store;

@@ -1,0 +1,887 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Calls that survive the loss of their page, for JsSIP and SIP.js.
+//
+// The gateway puts a header field, Call-State, into the messages of a call: its
+// state, sealed. This file keeps the newest one of every call in the browser's
+// storage. When the page is loaded again it places an ordinary call that carries
+// the field, and the gateway makes it the next INVITE of the call that was lost.
+//
+//	resumeJsSIP(ua, options)            one call for each library, both
+//	resumeSIPjs(userAgent, options)     give a CallResume
+//
+// From top to bottom: errors, SIP as text, storage, sealed states, CallResume, and
+// one adapter a library. The types are in call-resume.d.ts.
+
+/** How long a page tries to get its call back, in milliseconds. */
+const PATIENCE = 30_000;
+/** How long ICE may be disconnected before its call is resumed, in milliseconds. */
+const ICE_PATIENCE = 4_000;
+/** How often a call says that its page is alive, in milliseconds. */
+const HEARTBEAT = 1_000;
+
+// ---- errors ---------------------------------------------------------------
+
+/** Why a call was not resumed; `reason` is for programs, `message` for people. */
+export class ResumeError extends Error {
+	/**
+	 * @param {import('./call-resume').ResumeFailure} reason
+	 * @param {{status?: number, cause?: unknown}} [detail]
+	 */
+	constructor(reason, { status, cause } = {}) {
+		super(MESSAGES[reason], { cause });
+		this.name = 'ResumeError';
+		this.reason = reason;
+		this.status = status;
+	}
+}
+
+const MESSAGES = {
+	ended: 'The call ended while you were away.',
+	expired: 'You were away for too long to come back into the call.',
+	refused: 'You are not allowed to come back into this call.',
+	'no-network': 'The telephone service cannot be reached.',
+	'no-media': 'The microphone or camera cannot be used.',
+	failed: 'The call could not be resumed.',
+	canceled: 'You hung up.',
+};
+
+/** What a final answer to the resume INVITE means. @returns the reason, or
+ * undefined when it is worth another attempt. */
+function reasonOf({ status, cause }) {
+	if (cause?.name === 'NotAllowedError' || cause?.name === 'NotFoundError') return 'no-media';
+	if (status === 481 || status === 408) return 'ended';
+	if (status === 410) return 'expired';
+	if (status === 401 || status === 403) return 'refused';
+	if (!status || status === 491 || status >= 500 && status < 600 && status !== 513) return undefined;
+	return 'failed';
+}
+
+// ---- SIP as text ----------------------------------------------------------
+
+/** The values of a header field, by its name or names as a regular expression. */
+function headers(text, name) {
+	const end = text.indexOf('\r\n\r\n');
+	const head = end < 0 ? text : text.slice(0, end);
+	return [...head.matchAll(new RegExp(`^(?:${name})[ \\t]*:[ \\t]*(.*?)[ \\t]*$`, 'gim'))].map((m) => m[1]);
+}
+
+const header = (text, name) => headers(text, name)[0] ?? '';
+const callIdOf = (text) => header(text, 'call-id|i');
+
+/** The m-lines of a description from the far end: kind, and direction as we see it. */
+function mediaOf(text) {
+	const body = text.slice(text.indexOf('\r\n\r\n') + 4);
+	if (!/^v=0/.test(body)) return undefined;
+	const [session, ...sections] = body.split(/^m=/m);
+	const direction = (part) => part.match(/^a=(sendrecv|sendonly|recvonly|inactive)\s*$/m)?.[1];
+	const mirror = { sendonly: 'recvonly', recvonly: 'sendonly' };
+	return sections.map((section) => {
+		const [, kind, port] = section.match(/^(\w+) (\d+)/) ?? [];
+		const theirs = direction(section) ?? direction(session) ?? 'sendrecv';
+		return port === '0' ? { kind, rejected: true } : { kind, direction: mirror[theirs] ?? theirs };
+	});
+}
+
+// ---- storage --------------------------------------------------------------
+
+/**
+ * The browser's localStorage: survives reloads, crashes and restarts of the browser.
+ * @param {string} user  keeps the calls of several users of one browser apart
+ * @returns {import('./call-resume').Store}
+ */
+export function browserStore(user) {
+	const prefix = `call-resume ${user} `;
+	return {
+		local: true,
+		async load() {
+			return Object.keys(localStorage).filter((key) => key.startsWith(prefix))
+				.map((key) => [key.slice(prefix.length), localStorage.getItem(key)]);
+		},
+		async save(id, text) {
+			localStorage.setItem(prefix + id, text);
+		},
+		async remove(id) {
+			localStorage.removeItem(prefix + id);
+		},
+	};
+}
+
+/**
+ * The portal's store on the network, for browsers that keep nothing.
+ * @param {string} url  of the store, such as /session/calls
+ * @param {() => string | Promise<string>} token
+ * @returns {import('./call-resume').Store}
+ */
+export function networkStore(url, token) {
+	const ask = async (method, path = '', body = undefined) => {
+		const answer = await fetch(url + path, {
+			method, body, keepalive: true, headers: { Authorization: `Bearer ${await token()}` },
+		});
+		if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status}`);
+		return answer;
+	};
+	return {
+		local: false,
+		async load() {
+			return Object.entries(await (await ask('GET')).json());
+		},
+		async save(id, text) {
+			await ask('PUT', `/${id}`, text);
+		},
+		async remove(id) {
+			await ask('DELETE', `/${id}`);
+		},
+	};
+}
+
+// ---- sealed states --------------------------------------------------------
+
+const fromBase64url = (text) => Uint8Array.from(
+	atob(text.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
+
+/** The client keys of this web session, in memory only (RFC 7516, dir and A256GCM). */
+class Keys {
+	#keys = new Map();
+	#arrived = [];
+
+	/** Take the keys of a Call-State-Key field. */
+	async add(value) {
+		for (const one of value.split(',')) {
+			const params = Object.fromEntries(one.split(';').map((p) => p.trim().split(/=(.*)/s)));
+			if (!params.kid || !params.key) continue;
+			this.#keys.set(params.kid, await crypto.subtle.importKey(
+				'raw', fromBase64url(params.key), 'AES-GCM', false, ['decrypt']));
+		}
+		for (const resolve of this.#arrived.splice(0)) resolve();
+	}
+
+	/** Wait for the first key, so long and no longer. */
+	async some(timeout) {
+		if (this.#keys.size > 0) return;
+		await new Promise((resolve) => {
+			this.#arrived.push(resolve);
+			setTimeout(resolve, timeout);
+		});
+	}
+
+	/** What a state says; undefined when no key opens it. */
+	async open(jwe) {
+		try {
+			const [head, , iv, text, tag] = jwe.split('.');
+			const { kid } = JSON.parse(new TextDecoder().decode(fromBase64url(head)));
+			const plain = await crypto.subtle.decrypt(
+				{ name: 'AES-GCM', iv: fromBase64url(iv), additionalData: new TextEncoder().encode(head) },
+				this.#keys.get(kid), new Uint8Array([...fromBase64url(text), ...fromBase64url(tag)]));
+			return JSON.parse(new TextDecoder().decode(plain));
+		} catch {
+			return undefined;
+		}
+	}
+}
+
+// ---- CallResume -----------------------------------------------------------
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Hold the lock of one call, so that one tab is in charge of it.
+ * @returns {Promise<() => void>} what lets go of it */
+function holdLock(name) {
+	if (!navigator.locks) return Promise.resolve(() => {});
+	return new Promise((held, failed) => {
+		navigator.locks.request(name, () => new Promise((release) => held(release))).catch(failed);
+	});
+}
+
+/**
+ * The calls of one user agent. See call-resume.d.ts for its events.
+ *
+ * A record is what is stored of a call: {state, update, tag, media, held, muted, data,
+ * seen}; and in memory only {id, callId, session, up, release}.
+ */
+export class CallResume extends EventTarget {
+	#phone;
+	#options;
+	#store;
+	#keys = new Keys();
+	#records = new Map();
+	#stopped = false;
+	#beat;
+
+	constructor(phone, options) {
+		super();
+		this.#phone = phone;
+		this.#options = options;
+		this.#store = options.store ?? browserStore(phone.user);
+		phone.attach({
+			receive: (text) => this.#receive(text),
+			began: (callId, session) => this.#began(callId, session),
+			up: (callId) => this.#up(callId),
+			ended: (callId) => this.#ended(callId),
+			changed: (callId, what) => this.#changed(callId, what),
+			online: () => this.#online(),
+			token: () => this.#renew(),
+		});
+		this.#beat = setInterval(() => this.#alive(), HEARTBEAT);
+		addEventListener('pagehide', this.#alive);
+		this.#load();
+	}
+
+	/** Stop watching. Calls that are up go on, and what is stored of them stays. */
+	stop() {
+		this.#stopped = true;
+		clearInterval(this.#beat);
+		removeEventListener('pagehide', this.#alive);
+		for (const record of this.#records.values()) record.release?.();
+		this.#records.clear();
+	}
+
+	/** SIP.js only: say which session an Inviter or Invitation is. */
+	add(session) {
+		this.#phone.add(session);
+	}
+
+	/** Keep with a call what the library does not tell: held and muted (SIP.js), and data of
+	 * your own. All come back when it is resumed. */
+	remember(session, { held, muted, data }) {
+		const record = this.#of(session);
+		if (!record) return;
+		if (held !== undefined) record.held = held;
+		if (muted !== undefined) record.muted = muted;
+		if (data !== undefined) record.data = data;
+		this.#save(record);
+	}
+
+	/** What the gateway sealed about a call that is up: its true start, who is in it. */
+	async info(session) {
+		const record = this.#of(session);
+		if (!record?.state) return undefined;
+		await this.#keys.some(10_000);
+		return this.#describe(record);
+	}
+
+	/** The calls in the storage, as far as the keys of this web session open them. */
+	async stored() {
+		await this.#keys.some(10_000);
+		const all = [];
+		for (const [id, text] of await this.#store.load()) {
+			const found = await this.#describe({ ...JSON.parse(text), id });
+			if (found) all.push(found);
+		}
+		return all;
+	}
+
+	async #describe(record) {
+		const state = await this.#keys.open(record.state);
+		return state && {
+			id: state.id, role: state.role, start: new Date(state.start * 1000),
+			peer: state.remote_uri, media: state.media ?? [], expires: new Date(state.exp * 1000),
+		};
+	}
+
+	#emit(type, detail) {
+		this.dispatchEvent(new CustomEvent(type, { detail }));
+	}
+
+	#of(session) {
+		return [...this.#records.values()].find((r) => r.session === session);
+	}
+
+	#byCallId(callId) {
+		return [...this.#records.values()].find((r) => r.callId === callId);
+	}
+
+	// -- what the library tells
+
+	#began(callId, session) {
+		const record = this.#byCallId(callId) ?? this.#create(callId);
+		record.session = session;
+	}
+
+	#create(callId) {
+		const record = { id: crypto.randomUUID(), callId };
+		this.#records.set(record.id, record);
+		return record;
+	}
+
+	/** A message from the gateway, as text. */
+	#receive(text) {
+		const request = text.match(/^([A-Z]+) /)?.[1];
+		const answered = header(text, 'cseq').split(/\s+/)[1];
+		for (const key of headers(text, 'call-state-key')) this.#keys.add(key);
+		if (request === 'NOTIFY') return void this.#pushed(text);
+		if (request === 'BYE' || answered === 'BYE') return this.#ended(callIdOf(text));
+		const record = this.#byCallId(callIdOf(text));
+		if (request === 'ACK' && record?.tag === '') {
+			record.tag = header(text, 'to|t').match(/;tag=([^;\s]+)/)?.[1];
+			this.#up(record.callId);
+		}
+		const value = header(text, 'call-state');
+		if (value) this.#sealed(record ?? this.#create(callIdOf(text)), value, text, request);
+	}
+
+	#sealed(record, value, text, request) {
+		const [jwe, ...params] = value.split(';');
+		const first = request === 'INVITE' && !/;tag=/.test(header(text, 'to|t'));
+		if (params.includes('update')) {
+			record.update = jwe;
+		} else {
+			Object.assign(record, { state: jwe, update: undefined, tag: first ? '' : undefined });
+		}
+		record.media = mediaOf(text) ?? record.media;
+		if (request || record.up) this.#save(record);
+		else this.#up(record.callId);
+	}
+
+	/** A state that came by NOTIFY: it says itself of which call it is. */
+	async #pushed(text) {
+		const [jwe] = header(text, 'call-state').split(';');
+		const state = jwe && await this.#keys.open(jwe);
+		if (!state) return;
+		for (const record of this.#records.values()) {
+			if (!record.state || (await this.#keys.open(record.state))?.id !== state.id) continue;
+			Object.assign(record, { state: jwe, update: undefined, tag: undefined });
+			this.#save(record);
+		}
+	}
+
+	/** The call is answered: from here on it is worth keeping. */
+	async #up(callId) {
+		const record = this.#byCallId(callId);
+		if (!record?.state || record.up) return;
+		record.up = true;
+		this.#save(record);
+		this.#watchMedia(record);
+		record.release ??= await holdLock(`call-resume ${record.id}`);
+		if (!this.#records.has(record.id)) record.release();
+	}
+
+	#changed(callId, what) {
+		const record = this.#byCallId(callId);
+		if (!record) return;
+		Object.assign(record, what);
+		this.#save(record);
+	}
+
+	#ended(callId) {
+		const record = this.#byCallId(callId);
+		// An attempt that failed is not the end of the call.
+		if (record && !record.resuming) this.#forget(record);
+	}
+
+	#forget(record) {
+		this.#records.delete(record.id);
+		record.release?.();
+		this.#keep(this.#store.remove(record.id));
+	}
+
+	#save(record) {
+		if (!record.up) return;
+		const { state, update, tag, media, held, muted, data } = record;
+		this.#keep(this.#store.save(record.id,
+			JSON.stringify({ state, update, tag, media, held, muted, data, seen: Date.now() })));
+	}
+
+	#keep(promise) {
+		promise.catch((cause) => this.#emit('storeerror', { cause }));
+	}
+
+	#alive = () => {
+		if (!this.#store.local) return;
+		for (const record of this.#records.values()) this.#save(record);
+	};
+
+	// -- resuming
+
+	async #load() {
+		let all = [];
+		try {
+			all = await this.#store.load();
+		} catch (cause) {
+			this.#emit('storeerror', { cause });
+		}
+		for (const [id, text] of all) this.#take(id, text);
+	}
+
+	/** A call in the storage: get in charge of it, then bring it back. */
+	async #take(id, text) {
+		const waiting = setTimeout(() => this.#emit('waiting', { id }), 1_000);
+		const release = await holdLock(`call-resume ${id}`);
+		clearTimeout(waiting);
+		// The tab that had it may have ended it since, or have a newer state.
+		const newest = new Map(await this.#store.load().catch(() => [[id, text]])).get(id);
+		if (!newest || this.#stopped) return release();
+		const record = { ...JSON.parse(newest), id, release };
+		this.#records.set(id, record);
+		return this.#resume(record);
+	}
+
+	async #resume(record) {
+		if (record.resuming || this.#stopped) return;
+		record.resuming = true;
+		const old = { session: record.session, callId: record.callId };
+		const since = record.up ? undefined : record.seen;
+		this.#emit('resuming', { id: record.id, data: record.data });
+		try {
+			const session = await this.#call(record);
+			this.#up(record.callId);
+			this.#watchMedia(record);
+			if (old.session) this.#phone.drop(old.session);
+			this.#emit('resumed', {
+				id: record.id, session, data: record.data, held: !!record.held, muted: !!record.muted,
+				away: since && Date.now() - since,
+			});
+		} catch (error) {
+			Object.assign(record, old);
+			if (!['no-network', 'no-media', 'failed'].includes(error.reason)) this.#forget(record);
+			this.#emit('failed', { id: record.id, data: record.data, error });
+		} finally {
+			record.resuming = false;
+		}
+	}
+
+	/** Call until it works, or cannot any more. @returns the library's session */
+	async #call(record) {
+		const end = Date.now() + (this.#options.patience ?? PATIENCE);
+		const media = this.#phone.prepare(record);
+		let renewed = false;
+		let canceled = false;
+		try {
+			for (let attempt = 0; ; attempt++) {
+				if (!await this.#phone.connected(end - Date.now())) throw new ResumeError('no-network');
+				const failure = await this.#attempt(record, await media);
+				if (failure.session && canceled) {
+					this.#phone.hangUp(failure.session);
+					throw new ResumeError('canceled');
+				}
+				if (failure.session) return failure.session;
+				// Who hangs up meanwhile wants the call to end, and not to be left in it.
+				canceled ||= failure.canceled;
+				if (failure.status === 401 && !renewed) {
+					renewed = true;
+					await this.#renew();
+					continue;
+				}
+				const reason = canceled && failure.canceled ? undefined : reasonOf(failure);
+				const pause = failure.canceled ? 0 : failure.retryAfter * 1000
+					|| Math.min(4000, 250 * 2 ** attempt) * (0.5 + Math.random() / 2);
+				if (reason || Date.now() + pause > end) {
+					throw new ResumeError(reason ?? (failure.status ? 'failed' : 'no-network'), failure);
+				}
+				await sleep(pause);
+			}
+		} finally {
+			this.#phone.prepared(media);
+		}
+	}
+
+	/** One INVITE. @returns {session} or {status, retryAfter, cause, canceled} */
+	async #attempt(record, stream) {
+		const state = [record.state, record.update && `update=${record.update}`, record.tag && `tag=${record.tag}`];
+		try {
+			return { session: await this.#phone.call({
+				headers: [`Call-State: ${state.filter(Boolean).join(';')}`],
+				media: record.media ?? [{ kind: 'audio' }], held: record.held, muted: record.muted, stream,
+			}, (callId) => Object.assign(record, { callId })) };
+		} catch (failure) {
+			return failure;
+		}
+	}
+
+	async #renew() {
+		if (typeof this.#options.token !== 'function') return;
+		try {
+			this.#phone.useToken(await this.#options.token());
+		} catch (cause) {
+			this.#emit('tokenerror', { cause });
+		}
+	}
+
+	// -- while the page is alive
+
+	/** The transport is back: every call has to be reachable over it again. */
+	#online() {
+		for (const record of this.#records.values()) {
+			if (record.up && record.session && !record.resuming) {
+				const ice = this.#phone.connection(record.session)?.iceConnectionState;
+				this.#phone.refresh(record.session, !['connected', 'completed'].includes(ice));
+			} else if (!record.up && record.state && !record.session) {
+				this.#resume(record);
+			}
+		}
+	}
+
+	#watched = new WeakSet();
+
+	/** Media that stays away although the gateway is there comes back by a resume. */
+	#watchMedia(record) {
+		const { session } = record;
+		const connection = this.#phone.connection(session);
+		if (!connection || this.#watched.has(connection)) return;
+		this.#watched.add(connection);
+		connection.addEventListener('iceconnectionstatechange', async () => {
+			const lost = () => ['disconnected', 'failed'].includes(connection.iceConnectionState);
+			if (!lost()) return;
+			await sleep(connection.iceConnectionState === 'failed' ? 0 : ICE_PATIENCE);
+			if (lost() && record.session === session && this.#records.has(record.id)
+					&& await this.#phone.connected(0)) this.#resume(record);
+		});
+	}
+}
+
+// ---- both adapters --------------------------------------------------------
+//
+// Neither waits for more than the first candidate: rtpengine learns the others from
+// the checks that come from them (RFC 8445 section 7.3.1.3).
+
+/** Whom a resume INVITE is for does not matter: the state in it says that. */
+const TARGET = 'call-resume';
+
+const wants = (media, kind, constraint) => media.some((m) => m.kind === kind && !m.rejected) && (constraint ?? true);
+
+/** What to capture for the m-lines of a dialog, as far as the page wants it. */
+const capturing = (media = [{ kind: 'audio' }], { audio, video } = {}) => ({
+	audio: wants(media, 'audio', audio), video: wants(media, 'video', video),
+});
+
+/** Ask for microphone and camera at once, while the page still connects. */
+async function capture(constraints) {
+	if (!constraints.audio && !constraints.video) return undefined;
+	return navigator.mediaDevices.getUserMedia(constraints).catch(() => undefined);
+}
+
+/** One transceiver for each m-line that the dialog has, in its order (RFC 3264 section 8). */
+function layOut(connection, { media, held }, constraints) {
+	return media.filter(({ kind }) => kind === 'audio' || kind === 'video').map(({ kind, rejected }) => {
+		const direction = rejected ? 'inactive' : held ? 'sendonly' : constraints[kind] ? 'sendrecv' : 'recvonly';
+		return connection.addTransceiver(kind, { direction });
+	});
+}
+
+// ---- JsSIP ----------------------------------------------------------------
+
+class JsSIPPhone {
+	#ua;
+	#call;
+	#report;
+	#started; // of the call that is being placed
+	#lost = false;
+	#renewing = false;
+
+	constructor(ua, options) {
+		this.#ua = ua;
+		this.#call = options.call ?? {};
+		this.user = ua.get('authorization_user');
+	}
+
+	attach(report) {
+		const ua = this.#ua;
+		this.#report = report;
+		ua.on('newRTCSession', ({ session, request }) => this.#watch(session, request));
+		ua.on('sipEvent', ({ request }) => report.receive(request.toString()));
+		ua.on('disconnected', () => { this.#lost = true; });
+		ua.on('registered', ({ response }) => {
+			report.receive(response.toString());
+			if (this.#lost) report.online();
+			this.#lost = false;
+			this.#renewing = false;
+		});
+		ua.on('registrationFailed', async ({ response }) => {
+			if (response?.status_code !== 401 || this.#renewing) return;
+			this.#renewing = true;
+			await report.token();
+			ua.register();
+		});
+	}
+
+	#watch(session, request) {
+		const report = this.#report;
+		const callId = request.getHeader('Call-ID');
+		const take = (message) => message && report.receive(message.toString());
+		this.#started?.(callId);
+		report.began(callId, session);
+		if (session.direction === 'incoming') take(request);
+		session.on('accepted', ({ response }) => take(response));
+		session.on('confirmed', ({ ack }) => take(ack));
+		session.on('reinvite', (e) => take(e.request));
+		session.on('update', (e) => take(e.request));
+		session.on('ended', () => report.ended(callId));
+		session.on('failed', () => report.ended(callId));
+		const changed = () => report.changed(callId, {
+			held: session.isOnHold().local, muted: session.isMuted().audio,
+		});
+		for (const event of ['hold', 'unhold', 'muted', 'unmuted']) session.on(event, changed);
+	}
+
+	add() {} // newRTCSession has told
+
+	connected(timeout) {
+		const ua = this.#ua;
+		if (ua.isConnected() || timeout <= 0) return ua.isConnected();
+		return new Promise((resolve) => {
+			const done = () => {
+				clearTimeout(timer);
+				ua.removeListener('connected', done);
+				resolve(ua.isConnected());
+			};
+			const timer = setTimeout(done, timeout);
+			ua.on('connected', done);
+		});
+	}
+
+	prepare({ media }) {
+		return this.#call.mediaStream ?? capture(capturing(media, this.#call.mediaConstraints));
+	}
+
+	prepared() {} // the call has the stream
+
+	call(how, started) {
+		const call = this.#call;
+		const { eventHandlers: page = {} } = call;
+		const mediaConstraints = capturing(how.media, call.mediaConstraints);
+		let transceivers;
+		let session;
+		return new Promise((resolve, reject) => {
+			const eventHandlers = {
+				...page,
+				peerconnection: (e) => {
+					transceivers = layOut(e.peerconnection, how, mediaConstraints);
+					page.peerconnection?.(e);
+				},
+				icecandidate: (e) => e.ready(),
+				sending: (e) => {
+					if (how.muted) session.mute({ audio: true });
+					page.sending?.(e);
+				},
+				confirmed: (e) => {
+					page.confirmed?.(e);
+					// The library shall know of the hold, and be able to end it.
+					for (const t of how.held ? transceivers : []) t.direction = 'sendrecv';
+					if (how.held) session.hold();
+					resolve(session);
+				},
+				getusermediafailed: (cause) => reject({ cause }),
+				failed: ({ originator, message, cause }) => reject({
+					status: message?.status_code, retryAfter: Number(message?.getHeader('Retry-After')) || 0,
+					canceled: originator === 'local' && cause === 'Canceled',
+				}),
+			};
+			this.#started = started;
+			session = this.#ua.call(TARGET, {
+				...call, eventHandlers, mediaConstraints, mediaStream: how.stream,
+				extraHeaders: [...call.extraHeaders ?? [], ...how.headers],
+			});
+			this.#started = undefined;
+		});
+	}
+
+	refresh(session, iceRestart) {
+		session.renegotiate(iceRestart ? { rtcOfferConstraints: { iceRestart } } : {});
+	}
+
+	/** The session's call has moved on to another session: end it on our side only. */
+	drop(session) {
+		if (!session.isEnded()) session.terminate({ extraHeaders: ['Call-State: replaced'] });
+	}
+
+	hangUp(session) {
+		session.terminate();
+	}
+
+	connection(session) {
+		return session?.connection;
+	}
+
+	useToken(token) {
+		this.#ua.set('authorization_jwt', `Bearer ${token}`);
+	}
+}
+
+/** Make the calls of a JsSIP.UA survive. Call it before ua.start(). */
+export function resumeJsSIP(ua, options = {}) {
+	return new CallResume(new JsSIPPhone(ua, options), options);
+}
+
+// ---- SIP.js ---------------------------------------------------------------
+
+class SIPjsPhone {
+	#agent;
+	#options;
+	#call;
+	#report;
+	#token;
+	#stopped = false;
+
+	constructor(agent, options) {
+		this.#agent = agent;
+		this.#options = options;
+		this.#call = options.call ?? {};
+		this.user = agent.configuration.uri.user;
+	}
+
+	attach(report) {
+		const { transport } = this.#agent;
+		const deliver = transport.onMessage;
+		this.#report = report;
+		transport.onMessage = (text) => {
+			report.receive(text);
+			deliver(text);
+		};
+		let lost = false;
+		transport.stateChange.addListener(async (state) => {
+			if (state === 'Disconnected' && this.#agent.state === 'Started') {
+				lost = true;
+				await this.#reconnect();
+			}
+			if (state === 'Connected' && lost) {
+				lost = false;
+				await this.#register();
+				report.online();
+			}
+		});
+	}
+
+	async #reconnect() {
+		for (let attempt = 0; !this.#agent.isConnected() && this.#agent.state === 'Started'; attempt++) {
+			await sleep(Math.min(4000, 250 * 2 ** attempt) * (0.5 + Math.random() / 2));
+			await this.#agent.reconnect().catch(() => {});
+		}
+	}
+
+	/** Register again; with a new token when the old one is no longer good. */
+	#register(again = true) {
+		const { registerer } = this.#options;
+		return new Promise((resolve) => {
+			if (!registerer) return resolve();
+			return registerer.register({
+				requestOptions: this.#token ? { extraHeaders: [`Authorization: Bearer ${this.#token}`] } : undefined,
+				requestDelegate: {
+					onAccept: resolve,
+					onReject: async ({ message }) => {
+						if (message.statusCode !== 401 || !again) return resolve();
+						await this.#report.token();
+						return resolve(this.#register(false));
+					},
+				},
+			}).catch(resolve);
+		});
+	}
+
+	add(session) {
+		const { callId } = session.request;
+		this.#report.began(callId, session);
+		// An Invitation's INVITE has been here before the page was told of it.
+		session.stateChange.addListener((state) => {
+			if (state === 'Terminated') this.#report.ended(callId);
+		});
+	}
+
+	connected(timeout) {
+		const { transport } = this.#agent;
+		if (transport.isConnected() || timeout <= 0) return transport.isConnected();
+		return new Promise((resolve) => {
+			const done = () => {
+				clearTimeout(timer);
+				transport.stateChange.removeListener(changed);
+				resolve(transport.isConnected());
+			};
+			const changed = (state) => state === 'Connected' && done();
+			const timer = setTimeout(done, timeout);
+			transport.stateChange.addListener(changed);
+		});
+	}
+
+	/** The library captures by itself; a device that is open already opens faster. */
+	prepare({ media }) {
+		return capture(capturing(media, this.#call.sessionDescriptionHandlerOptions?.constraints));
+	}
+
+	prepared(media) {
+		Promise.resolve(media).then((stream) => stream?.getTracks().forEach((track) => track.stop()));
+	}
+
+	async call(how, started) {
+		const { Inviter } = this.#options;
+		const given = this.#call.sessionDescriptionHandlerOptions ?? {};
+		const constraints = capturing(how.media, given.constraints);
+		const target = this.#agent.configuration.uri.clone();
+		target.user = TARGET;
+		const token = this.#token ?? await this.#first();
+		const session = new Inviter(this.#agent, target, {
+			...this.#call,
+			extraHeaders: [...this.#call.extraHeaders ?? [], ...how.headers,
+				...token ? [`Authorization: Bearer ${token}`] : []],
+		});
+		session.delegate = {
+			onSessionDescriptionHandler: (handler) => {
+				layOut(handler.peerConnection, how, constraints);
+				handler.peerConnection.addEventListener('icecandidate', () => handler.iceGatheringComplete());
+			},
+		};
+		started(session.request.callId);
+		this.add(session);
+		return new Promise((resolve, reject) => {
+			let canceled = false;
+			session.stateChange.addListener((state) => {
+				if (state === 'Established') {
+					this.#mute(session, how);
+					resolve(session);
+				}
+				canceled ||= state === 'Terminating';
+			});
+			session.invite({
+				sessionDescriptionHandlerOptions: {
+					...given, constraints, hold: !!how.held,
+				},
+				requestDelegate: {
+					onReject: ({ message }) => reject({
+						status: message.statusCode, retryAfter: Number(message.getHeader('Retry-After')) || 0, canceled,
+					}),
+				},
+			}).catch((cause) => reject({ cause, canceled }));
+		});
+	}
+
+	async #first() {
+		const { token } = this.#options;
+		this.#token = typeof token === 'function' ? await token() : token;
+		return this.#token;
+	}
+
+	#mute(session, { muted }) {
+		for (const { track } of muted ? this.connection(session).getSenders() : []) {
+			if (track?.kind === 'audio') track.enabled = false;
+		}
+	}
+
+	refresh(session, iceRestart) {
+		session.invite({
+			sessionDescriptionHandlerOptions: {
+				...this.#call.sessionDescriptionHandlerOptions, offerOptions: { iceRestart },
+			},
+		}).catch(() => {});
+	}
+
+	drop(session) {
+		if (session.state === 'Established') {
+			session.bye({ requestOptions: { extraHeaders: ['Call-State: replaced'] } }).catch(() => {});
+		}
+	}
+
+	hangUp(session) {
+		session.bye();
+	}
+
+	connection(session) {
+		return session?.sessionDescriptionHandler?.peerConnection;
+	}
+
+	useToken(token) {
+		this.#token = token;
+	}
+}
+
+/** Make the calls of a SIP.js UserAgent survive. Call it before userAgent.start(). */
+export function resumeSIPjs(userAgent, options) {
+	return new CallResume(new SIPjsPhone(userAgent, options), options);
+}
