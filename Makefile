@@ -23,7 +23,7 @@ SOURCES := $(wildcard modules/call_resume/*.[ch]) modules/call_resume/Makefile
 DOCS    := $(wildcard README.md COPYING docs/*.md modules/call_resume/README.md \
 	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml)
 
-.PHONY: build help deps packages test unit sip js fuzz demo run bench install clean keyring
+.PHONY: build help deps packages test unit sip js browser fuzz demo run bench install clean keyring
 .NOTPARALLEL:
 
 build: $(MODULE) ## the module, build/call_resume.so (the default)
@@ -43,7 +43,7 @@ $(MODULE): $(SOURCES) tools/build-module
 	@tools/build-module '$(SRC)' $@
 
 test: deps build ## every test, one summary
-	@tools/test unit sip js build
+	@tools/test unit sip js browser build
 
 unit: ## tests of the core, with sanitizers
 	@tools/test unit
@@ -51,8 +51,11 @@ unit: ## tests of the core, with sanitizers
 sip: build ## tests on real Kamailio, rtpengine and SIPp
 	@tools/test sip
 
-js: ## tests of the browser helper
+js: ## tests of the formats against other implementations
 	@tools/test js
+
+browser: build ## tests in a real browser, with audio
+	@tools/test browser
 
 fuzz: ## fuzz every parser for FUZZ_SECONDS (10) each
 	@$(MAKE) -s -C tests/fuzz run SECONDS=$(or $(FUZZ_SECONDS),10)

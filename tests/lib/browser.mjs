@@ -81,7 +81,11 @@ export class Tab {
 		page.on('pageerror', (e) => this.console.push(`error: ${e.stack}`));
 	}
 
+	/** Sign in, unless the browser has a session already. */
 	async signIn(user, password) {
+		const form = await until('the page to know whether it is signed in', () => this.page.evaluate(() => (
+			document.querySelector('#sign-in:not([hidden])') ? 'form' : document.title === 'registered' && 'session')));
+		if (form !== 'form') return;
 		await this.page.fill('#user', user);
 		await this.page.fill('#password', password);
 		await this.page.click('#sign-in button');
@@ -112,6 +116,15 @@ export class Tab {
 			const all = await this.states();
 			return all.length === calls && all.every((s) => s === state);
 		}, { timeout_ms: 20000 }).catch((e) => { throw new Error(`${e.message}\n${this.console.join('\n')}`); });
+	}
+
+	/** The calls in the page's storage. */
+	stored() {
+		return this.page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('call-resume')));
+	}
+
+	close() {
+		return this.page.close();
 	}
 
 	async line() {

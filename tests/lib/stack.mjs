@@ -42,7 +42,7 @@ export class Stack {
 	 * @param defines  for kamailio.cfg, see Kamailio.start()
 	 */
 	static async start(name, { resume = true, tls = false, web = false, defines = {}, dir, kamailio = {}, rtpengine = {} } = {}) {
-		const self = new Stack();
+		const self = new this();
 		self.dir = dir ?? runFolder(name);
 		self.parties = [];
 		fs.rmSync(self.dir, { recursive: true, force: true });

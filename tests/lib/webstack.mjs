@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The stack of a browser test: what stack.mjs has, with nginx, the portal, a user and
+// an echo at the far end.
+
+import { DOMAIN, Stack } from './stack.mjs';
+
+export class WebStack extends Stack {
+	/** As Stack.start(). */
+	static async start(name, options = {}) {
+		const self = await super.start(name, { web: true, ...options });
+		self.passwords = {};
+		for (const user of ['alice', 'bob']) self.passwords[user] = self.portal.add(`${user}@${DOMAIN}`);
+		await self.echo();
+		return self;
+	}
+
+	/** The far end that answers every call and sends back what it hears. */
+	async echo() {
+		return this.peer('echo', 'echo/peer.xml', { calls: 0, timeout_s: 0 });
+	}
+
+	/** Address of an example page. */
+	page(library, query = '') {
+		return `${this.web.url}/examples/${library}.html${query}`;
+	}
+
+	/** A tab with an example page, signed in and registered. */
+	async signedIn(browser, library, { user = 'alice', query = '' } = {}) {
+		const tab = await browser.open(this.page(library, query));
+		await tab.signIn(user, this.passwords[user]);
+		await tab.registered();
+		return tab;
+	}
+}

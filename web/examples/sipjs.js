@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The smallest page with SIP.js whose calls survive a reload.
+
+import { Inviter, Registerer, UserAgent } from '/bundle/sip.js';
+import { resumeSIPjs } from '../call-resume.js';
+import { onDial, row, say, signedIn } from './view.js';
+
+const portal = await signedIn();
+const options = {
+	sessionDescriptionHandlerOptions: {
+		constraints: { audio: true, video: location.search.includes('video') },
+		iceGatheringTimeout: 500,
+	},
+};
+const userAgent = new UserAgent({
+	uri: UserAgent.makeURI(portal.user),
+	transportOptions: { server: portal.websocket },
+	logLevel: 'error',
+	sessionDescriptionHandlerFactoryOptions: {
+		peerConnectionConfiguration: {
+			iceServers: portal.ice_servers,
+			iceTransportPolicy: location.search.includes('relay') ? 'relay' : 'all',
+		},
+	},
+	delegate: { onInvite: (invitation) => show(invitation, invitation.remoteIdentity.uri.user) },
+});
+const bearer = { extraHeaders: [`Authorization: Bearer ${portal.token}`] };
+const registerer = new Registerer(userAgent, bearer);
+
+const calls = resumeSIPjs(userAgent, {
+	Inviter, registerer, call: options, token: async () => (await signedIn()).token,
+});
+calls.addEventListener('resumed', ({ detail }) => {
+	show(detail.session, 'resumed', detail);
+	say(`Resumed, away for ${detail.away} ms.`);
+});
+calls.addEventListener('failed', ({ detail }) => say(detail.error.message));
+calls.addEventListener('waiting', () => say('The call is in another tab.'));
+
+function show(session, title, { held = false, muted = false } = {}) {
+	const connection = () => session.sessionDescriptionHandler.peerConnection;
+	const hangup = { Initial: 'reject', Establishing: 'cancel', Established: 'bye' };
+	const view = row(title, {
+		...session.accept ? { answer: () => session.accept(options) } : {},
+		hangup: () => (session.state === 'Initial' && !session.accept ? session.dispose() : session[hangup[session.state]]()),
+		async hold() {
+			await session.invite({ sessionDescriptionHandlerOptions: { ...options.sessionDescriptionHandlerOptions, hold: !held } });
+			held = !held;
+			calls.remember(session, { held });
+			view.state(held ? 'held' : 'up');
+		},
+		mute() {
+			muted = !muted;
+			for (const { track } of connection().getSenders()) if (track?.kind === 'audio') track.enabled = !muted;
+			calls.remember(session, { muted });
+		},
+	});
+	const changed = (state) => {
+		if (state === 'Established') view.state(held ? 'held' : 'up');
+		if (state === 'Terminated') { view.remove(); say('Ended'); }
+	};
+	calls.add(session);
+	session.stateChange.addListener(changed);
+	const hear = (handler) => view.hear(handler.peerConnection);
+	if (session.sessionDescriptionHandler) {
+		hear(session.sessionDescriptionHandler);
+		for (const { track } of connection().getReceivers()) if (track.kind === 'audio') view.play(track);
+	} else {
+		session.delegate = { onSessionDescriptionHandler: hear };
+	}
+	view.state('calling');
+	changed(session.state);
+}
+
+onDial((number) => {
+	const target = userAgent.configuration.uri.clone();
+	target.user = number;
+	const inviter = new Inviter(userAgent, target, { ...bearer, ...options });
+	show(inviter, number);
+	inviter.invite().catch((e) => say(e.message));
+});
+await userAgent.start();
+await registerer.register({ requestDelegate: { onAccept: () => { document.title = 'registered'; } } });
