@@ -64,6 +64,15 @@ void kam_env_destroy(void);
  */
 int kam_env_reload(char *why);
 
+/**
+ * Put a new key in front of the others into the key ring file, and read it.
+ * @param kid    CR_KID_MAX + 1 bytes, receives the new key's
+ * @param why    CR_RING_WHY_MAX bytes, filled on failure
+ * @param old_s  for how long the other keys stay usable, seconds
+ * @return 0, or -1: file and ring are as they were
+ */
+int kam_env_rotate(char *kid, char *why, int old_s);
+
 /** This process' environment with the newest ring and the time; NULL, logged,
  * when OpenSSL fails. */
 const cr_env_t *kam_env(void);
@@ -86,6 +95,7 @@ typedef enum kam_stat
 	KAM_TOKENS_REVOKED,
 	KAM_KEYS_GIVEN,
 	KAM_KEYS_INSECURE,
+	KAM_KEYS_RETIRED,
 	KAM_TURN_ISSUED,
 	KAM_STATES_SEALED,
 	KAM_SEALS_FAILED,
@@ -104,6 +114,7 @@ typedef enum kam_stat
 	KAM_MAPS_EXPIRED,
 	KAM_MESSAGES_DROPPED,
 	KAM_RELOADS,
+	KAM_ROTATIONS,
 	KAM_REVOCATIONS,
 	KAM_STAT_N,
 } kam_stat_t;
@@ -201,5 +212,6 @@ int kam_pv_parse_name(pv_spec_t *sp, str *in);
 int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res);
 
 extern rpc_export_t kam_rpc_cmds[]; /* kam_rpc.c */
+void kam_rpc_keys(rpc_t *rpc, void *ctx);
 
 #endif

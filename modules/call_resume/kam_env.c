@@ -14,10 +14,12 @@
 #include "../../core/mem/shm_mem.h"
 
 #include "base.h"
+#include "rotate.h"
 
 typedef struct shared
 {
 	gen_lock_t lock;
+	gen_lock_t file_lock;         /* held while the ring file is replaced */
 	volatile unsigned generation; /* changes with every reload */
 	cr_ring_t ring;
 	cr_turn_secret_t turn;
@@ -84,6 +86,24 @@ int kam_env_reload(char *why)
 	return err == CR_OK ? 0 : -1;
 }
 
+int kam_env_rotate(char *kid, char *why, int old_s)
+{
+	cr_crypto_t *c = cr_crypto_new();
+	int64_t now = clock_ms() / 1000;
+	int ret = -1;
+
+	snprintf(why, CR_RING_WHY_MAX, "OpenSSL does not work");
+	if(c == NULL)
+		return -1;
+	lock_get(&shared->file_lock);
+	if(cr_ring_rotate_file(kid, why, c, kam_config.key_ring, now, now + old_s)
+			== CR_OK)
+		ret = kam_env_reload(why);
+	lock_release(&shared->file_lock);
+	cr_crypto_free(c);
+	return ret;
+}
+
 static int make_order_mark(void)
 {
 	uint8_t bytes[8];
@@ -106,7 +126,8 @@ int kam_env_init(void)
 		return -1;
 	}
 	memset(shared, 0, sizeof(*shared));
-	if(lock_init(&shared->lock) == NULL) {
+	if(lock_init(&shared->lock) == NULL
+			|| lock_init(&shared->file_lock) == NULL) {
 		LM_ERR("cannot make a lock\n");
 		return -1;
 	}
@@ -126,6 +147,7 @@ void kam_env_destroy(void)
 	if(shared == NULL)
 		return;
 	lock_destroy(&shared->lock);
+	lock_destroy(&shared->file_lock);
 	cr_wipe(shared, sizeof(*shared));
 	shm_free(shared);
 	shared = NULL;

@@ -5,6 +5,7 @@
  */
 #include "kam.h"
 #include "kam_revoke.h"
+#include "kam_rotate.h"
 
 #include "../../core/dprint.h"
 #include "../../core/dset.h"
@@ -89,6 +90,7 @@ static int open_one(kam_opened_t *o, cr_state_t *st, char *mem,
 		case CR_OK:
 			return 0;
 		case CR_EFORGED:
+			kam_count_retired(jwe);
 			return refuse_foreign(o);
 		case CR_EEXPIRED:
 			return refuse(o, KAM_STATES_EXPIRED, 410, "Call-State is expired");

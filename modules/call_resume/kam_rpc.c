@@ -5,6 +5,7 @@
  */
 #include "kam.h"
 #include "kam_revoke.h"
+#include "kam_rotate.h"
 
 #include "../../core/dprint.h"
 
@@ -21,7 +22,7 @@ static void rpc_stats(rpc_t *rpc, void *ctx)
 		rpc->struct_add(h, "u", kam_stat_name(i), (unsigned)kam_stat_value(i));
 }
 
-static void rpc_keys(rpc_t *rpc, void *ctx)
+void kam_rpc_keys(rpc_t *rpc, void *ctx)
 {
 	const cr_env_t *env = kam_env();
 	const cr_key_t *sealing;
@@ -56,7 +57,7 @@ static void rpc_reload(rpc_t *rpc, void *ctx)
 	}
 	kam_count(KAM_RELOADS);
 	LM_NOTICE("key ring read again\n");
-	rpc_keys(rpc, ctx);
+	kam_rpc_keys(rpc, ctx);
 }
 
 static void rpc_issue(rpc_t *rpc, void *ctx)
@@ -202,6 +203,10 @@ static const char *doc_reload[] = {
 		"Read the key ring and the TURN secret again, for all processes.", 0};
 static const char *doc_issue[]
 		= {"Issue a token: sub [sid [seconds]]; sid . for a new session.", 0};
+static const char *doc_rotate[]
+		= {"Make a new key that seals from now on; the others go on opening for"
+		   " [seconds].",
+				0};
 static const char *doc_revoke[] = {"Revoke a web session, a user's tokens so "
 								   "far, or one token: sid|sub|jti"
 								   " value [seconds].",
@@ -217,8 +222,9 @@ static const char *doc_inspect[]
 
 rpc_export_t kam_rpc_cmds[] = {
 		{"call_resume.stats", rpc_stats, doc_stats, 0},
-		{"call_resume.keys", rpc_keys, doc_keys, RET_ARRAY},
+		{"call_resume.keys", kam_rpc_keys, doc_keys, RET_ARRAY},
 		{"call_resume.reload", rpc_reload, doc_reload, RET_ARRAY},
+		{"call_resume.rotate", kam_rpc_rotate, doc_rotate, RET_ARRAY},
 		{"call_resume.revoke", kam_rpc_revoke, doc_revoke, 0},
 		{"call_resume.revoked", kam_rpc_revoked, doc_revoked, 0},
 		{"call_resume.issue", rpc_issue, doc_issue, 0},

@@ -5,6 +5,7 @@
  */
 #include "kam.h"
 #include "kam_revoke.h"
+#include "kam_rotate.h"
 
 #include "../../core/data_lump_rpl.h"
 #include "../../core/dprint.h"
@@ -164,6 +165,8 @@ int ki_resume_auth(struct sip_msg *msg)
 		s->error = KAM_EREVOKED;
 	s->authenticated = s->error == CR_OK;
 	count_verdict(s->error);
+	if(s->error == CR_EKEY)
+		kam_count_retired(bearer_of(msg));
 	if(s->authenticated)
 		return 1;
 	return s->error - 1;
@@ -214,21 +217,14 @@ int ki_resume_challenge(struct sip_msg *msg, str *realm)
 /* ---- client key -------------------------------------------------------------- */
 
 /* Call-State-Key: kid=...;key=...;exp=... */
-static int put_key_header(
-		cr_writer_t *w, const cr_env_t *env, const cr_token_t *token)
+static int put_key(cr_writer_t *w, const cr_env_t *env, const cr_token_t *token,
+		const cr_key_t *master)
 {
-	const cr_key_t *master
-			= cr_ring_by_kid(env->ring, cr_span_str(token->kid), cr_now_s(env));
 	uint8_t key[CR_KEY_LEN];
 	char text[CR_B64_LEN(CR_KEY_LEN)];
-	int err;
-
-	if(master == NULL)
-		master = cr_ring_sealing(env->ring, cr_now_s(env));
-	if(master == NULL)
-		return CR_EKEY;
-	err = cr_client_key(key, env->crypto, master, cr_span_str(token->sub),
+	int err = cr_client_key(key, env->crypto, master, cr_span_str(token->sub),
 			cr_span_str(token->sid));
+
 	if(err == CR_OK) {
 		cr_b64_encode(text, sizeof(text), key, sizeof(key));
 		cr_put_str(w, CR_HDR_KEY ": kid=");
@@ -238,18 +234,41 @@ static int put_key_header(
 		cr_put_str(w, ";exp=");
 		cr_put_uint(w, (uint64_t)token->exp);
 		cr_put_str(w, "\r\n");
-		err = cr_writer_end(w);
 	}
 	cr_wipe(key, sizeof(key));
 	cr_wipe(text, sizeof(text));
 	return err;
 }
 
+/* One for each usable key of the ring, so that the page opens what it kept from
+ * before a rotation as well as what comes after. First that which its token
+ * names. */
+static int put_keys(
+		cr_writer_t *w, const cr_env_t *env, const cr_token_t *token)
+{
+	const cr_key_t *first
+			= cr_ring_by_kid(env->ring, cr_span_str(token->kid), cr_now_s(env));
+	int err;
+
+	if(first == NULL)
+		first = cr_ring_sealing(env->ring, cr_now_s(env));
+	if(first == NULL)
+		return CR_EKEY;
+	err = put_key(w, env, token, first);
+	for(int i = 0; err == CR_OK && i < env->ring->n_keys; i++) {
+		const cr_key_t *key = &env->ring->keys[i];
+
+		if(key != first && cr_key_usable(key, cr_now_s(env)))
+			err = put_key(w, env, token, key);
+	}
+	return err == CR_OK ? cr_writer_end(w) : err;
+}
+
 int ki_resume_key(struct sip_msg *msg)
 {
 	kam_session_t *s = kam_session(msg);
 	const cr_env_t *env = kam_env();
-	char mem[256];
+	char mem[CR_RING_MAX * 160];
 	cr_writer_t w = cr_writer(mem, sizeof(mem));
 	int ret = -1;
 
@@ -261,7 +280,7 @@ int ki_resume_key(struct sip_msg *msg)
 		kam_count(KAM_KEYS_INSECURE);
 		return KAM_EINSECURE - 1;
 	}
-	if(put_key_header(&w, env, &s->token) == CR_OK
+	if(put_keys(&w, env, &s->token) == CR_OK
 			&& add_lump_rpl(msg, mem, (int)w.len, LUMP_RPL_HDR) != NULL) {
 		kam_count(KAM_KEYS_GIVEN);
 		ret = 1;

@@ -18,6 +18,7 @@ static const char *const names[KAM_STAT_N] = {
 		[KAM_TOKENS_REVOKED] = "tokens_revoked",
 		[KAM_KEYS_GIVEN] = "keys_given",
 		[KAM_KEYS_INSECURE] = "keys_insecure",
+		[KAM_KEYS_RETIRED] = "keys_retired",
 		[KAM_TURN_ISSUED] = "turn_issued",
 		[KAM_STATES_SEALED] = "states_sealed",
 		[KAM_SEALS_FAILED] = "seals_failed",
@@ -36,6 +37,7 @@ static const char *const names[KAM_STAT_N] = {
 		[KAM_MAPS_EXPIRED] = "maps_expired",
 		[KAM_MESSAGES_DROPPED] = "messages_dropped",
 		[KAM_RELOADS] = "reloads",
+		[KAM_ROTATIONS] = "rotations",
 		[KAM_REVOCATIONS] = "revocations",
 };
 

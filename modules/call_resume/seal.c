@@ -165,8 +165,9 @@ static int fill(cr_state_t *st, const cr_sip_t *m, cr_hdr_t local,
 
 static int seal_state(const cr_env_t *env, const cr_ref_t *ref, cr_state_t *st)
 {
-	const cr_key_t *master
-			= cr_ring_by_hint(env->ring, ref->hint, cr_now_s(env));
+	/* Not the key of the reference, which may be as old as the call: so no key
+	 * is needed for longer than what it sealed is good. */
+	const cr_key_t *master = cr_ring_sealing(env->ring, cr_now_s(env));
 
 	if(master == NULL)
 		return CR_EKEY;

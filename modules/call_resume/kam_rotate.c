@@ -1,0 +1,64 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "kam_rotate.h"
+
+#include "../../core/dprint.h"
+
+#include "jose.h"
+#include "kam.h"
+
+#define LIFETIME_MAX (366 * 86400)
+
+/* The kid of a JWT or JWE stands in its header. */
+void kam_count_retired(cr_span_t jose)
+{
+	const cr_env_t *env = kam_env();
+	const char *dot = memchr(jose.s, '.', jose.len);
+	cr_jose_t head;
+
+	if(env == NULL || dot == NULL
+			|| cr_jose_header(
+					   &head, cr_span_sub(jose, 0, (size_t)(dot - jose.s)))
+					!= CR_OK)
+		return;
+	for(int i = 0; i < env->ring->n_keys; i++) {
+		const cr_key_t *key = &env->ring->keys[i];
+
+		if(strcmp(key->kid, head.kid) == 0
+				&& !cr_key_usable(key, cr_now_s(env)))
+			kam_count(KAM_KEYS_RETIRED);
+	}
+}
+
+/* Nothing that the old key sealed is good for longer. */
+static int default_seconds(void)
+{
+	int s = kam_config.token_lifetime + kam_config.clock_skew;
+
+	if(s < kam_config.state_lifetime)
+		s = kam_config.state_lifetime;
+	return s < kam_config.map_lifetime ? kam_config.map_lifetime : s;
+}
+
+void kam_rpc_rotate(rpc_t *rpc, void *ctx)
+{
+	char why[CR_RING_WHY_MAX], kid[CR_KID_MAX + 1];
+	int old_s = default_seconds(), given = 0;
+
+	if(rpc->scan(ctx, "*d", &given) == 1)
+		old_s = given;
+	if(old_s < 0 || old_s > LIFETIME_MAX) {
+		rpc->fault(ctx, 400, "Say: call_resume.rotate [seconds], up to a year");
+		return;
+	}
+	if(kam_env_rotate(kid, why, old_s) < 0) {
+		LM_ERR("not rotated: %s\n", why);
+		rpc->fault(ctx, 500, "Not rotated: %s", why);
+		return;
+	}
+	kam_count(KAM_ROTATIONS);
+	LM_NOTICE("key ring rotated: %s seals, older keys open for %d s\n", kid,
+			old_s);
+	kam_rpc_keys(rpc, ctx);
+}
