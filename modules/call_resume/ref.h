@@ -11,7 +11,7 @@
 
 typedef struct cr_ref
 {
-	uint8_t hint[CR_BOX_HINT_LEN]; /* the ring key of the client key */
+	uint8_t hint[CR_BOX_HINT_LEN]; /* the ring key that the token named */
 	uint32_t start; /* when the INVITE passed, seconds since 1970 */
 	cr_span_t sub;
 	cr_span_t sid;

@@ -196,3 +196,24 @@ test(`calls that begin and resume while the ring is rotated and reloaded: none f
 	assert.equal(await count('dialogs_resumed') - resumed, CALLS);
 	assert.equal(keysOf(await kamcmd('call_resume.keys')).length, 4);
 });
+
+test('a call that is older than every key that is left: resumed, without a fresh state', () => withFarEnd(async () => {
+	await fresh();
+	const one = await Client.open({ token: await stack.kamailio.token(SUB, 's-4'), to });
+	const call = await one.call();
+	one.close();
+	await kamcmd('call_resume.rotate', 1);
+	const two = await Client.open({ token: await stack.kamailio.token(SUB, 's-4'), to });
+	const back = await two.call({ state: call.state });
+	assert.notEqual(kidOf(back.state), 'k1');
+	two.close();
+	await until('the end of k1', async () => keysOf(await kamcmd('call_resume.keys'))[1].use === 'retired');
+	const failed = await count('seals_failed');
+	const three = await Client.open({ token: await stack.kamailio.token(SUB, 's-4'), to });
+	const last = await three.call({ state: back.state });
+	assert.equal(last.final.status, 200);
+	assert.equal(last.state, undefined);
+	assert.equal(await count('seals_failed'), failed + 1);
+	assert.equal((await last.request('BYE')).status, 200);
+	three.close();
+}));
