@@ -23,13 +23,13 @@ SOURCES := $(wildcard modules/call_resume/*.[ch]) modules/call_resume/Makefile
 DOCS    := $(wildcard README.md COPYING docs/*.md modules/call_resume/README.md \
 	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml)
 
-.PHONY: build help deps packages test unit sip js browser fuzz demo run bench install clean keyring
+.PHONY: build help deps packages test unit sip js browser fuzz demo run bench bench-browser install clean keyring
 .NOTPARALLEL:
 
 build: $(MODULE) ## the module, build/call_resume.so (the default)
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 deps: ## install what is missing of Debian's packages
 	@tools/deps test
@@ -68,6 +68,10 @@ run: packages build ## the same stack in the foreground, until Ctrl-C
 
 bench: packages build ## the figures, as a table and in build/bench.json
 	@tools/in-netns node bench/run.mjs
+
+bench-browser: deps build ## what a reload costs in a real browser
+	@tools/web test
+	@tools/in-netns node bench/browser.mjs
 
 keyring: ## a new key ring, KEYRING=build/keyring
 	@tools/keyring '$(KEYRING)'

@@ -16,6 +16,7 @@ import { freshFolder } from './gateway.mjs';
 import { memory } from './memory.mjs';
 import { own } from './own.mjs';
 import { size } from './size.mjs';
+import { print } from './stats.mjs';
 
 const PARTS = { core, size, memory, own, cpu };
 
@@ -39,20 +40,6 @@ function options() {
 	o.module = values.module && path.resolve(values.module);
 	o.out = path.resolve(ROOT, values.out ?? 'build/bench.json');
 	return o;
-}
-
-const number = (v, unit) => (unit === 'ratio' ? v.toFixed(3) : unit === 'us' ? v.toFixed(1) : String(Math.round(v)));
-
-function print(rows) {
-	const lines = rows.map((r) => [
-		r.name, `${number(r.value, r.unit)}${r.unit === 'ratio' ? '' : ` ${r.unit}`}`,
-		r.target === null ? '' : `<= ${r.target}`,
-		r.ok === null ? '' : r.ok ? 'ok' : 'MISSED',
-		r.spread ? `${number(r.spread[0], r.unit)} .. ${number(r.spread[1], r.unit)}` : '',
-	]);
-	lines.unshift(['measure', 'value', 'target', '', 'middle half']);
-	const width = lines[0].map((_, i) => Math.max(...lines.map((l) => l[i].length)));
-	for (const l of lines) console.log(l.map((c, i) => (i === 0 ? c.padEnd(width[i]) : c.padStart(width[i]))).join('  ').trimEnd());
 }
 
 /* Everything on one processor. To wake another one costs a virtual machine an
@@ -84,5 +71,3 @@ for (const part of o.parts) {
 }
 fs.rmSync(dir, { recursive: true }); /* A run that failed leaves its logs. */
 print(rows);
-const missed = rows.filter((r) => r.ok === false);
-if (missed.length > 0) console.log(`\n${missed.length} of ${rows.filter((r) => r.ok !== null).length} targets missed`);

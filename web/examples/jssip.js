@@ -3,7 +3,7 @@
 
 import JsSIP from '/bundle/jssip.js';
 import { resumeJsSIP } from '../call-resume.js';
-import { onDial, row, say, signedIn } from './view.js';
+import { linked, onDial, row, say, signedIn } from './view.js';
 
 const portal = await signedIn();
 const call = {
@@ -44,4 +44,5 @@ ua.on('newRTCSession', ({ session }) => {
 });
 ua.on('registered', () => { document.title = 'registered'; });
 onDial((number) => ua.call(number, call));
+if (linked) ua.once('connected', () => ua.call(linked, call));
 ua.start();

@@ -3,7 +3,7 @@
 
 import { Inviter, Registerer, UserAgent } from '/bundle/sip.js';
 import { resumeSIPjs } from '../call-resume.js';
-import { onDial, row, say, signedIn } from './view.js';
+import { linked, onDial, row, say, signedIn } from './view.js';
 
 const portal = await signedIn();
 const options = {
@@ -72,12 +72,14 @@ function show(session, title, { held = false, muted = false } = {}) {
 	changed(session.state);
 }
 
-onDial((number) => {
+function dial(number) {
 	const target = userAgent.configuration.uri.clone();
 	target.user = number;
 	const inviter = new Inviter(userAgent, target, { ...bearer, ...options });
 	show(inviter, number);
 	inviter.invite().catch((e) => say(e.message));
-});
+}
+onDial(dial);
 await userAgent.start();
+if (linked) dial(linked);
 await registerer.register({ requestDelegate: { onAccept: () => { document.title = 'registered'; } } });

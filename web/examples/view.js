@@ -36,6 +36,9 @@ export function say(text) {
 	$('line').textContent = text;
 }
 
+/** The number in a link that dials: ?dial=NUMBER. */
+export const linked = new URLSearchParams(location.search).get('dial');
+
 export function onDial(call) {
 	$('dial').onsubmit = (event) => {
 		event.preventDefault();

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a reload costs in a real browser: a table, and the same in
+// build/bench-browser.json.
+//
+// Each round loads the JsSIP example page twice in one warm browser: first a page that
+// dials as soon as it is connected, then the same page again with that call in its
+// storage. Times count from the start of the navigation.
+//
+// usage: node bench/browser.mjs [--rounds=N] [--reloads=N] [--library=jssip|sipjs] [--out=FILE]
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { Browser } from '../tests/lib/browser.mjs';
+import { ROOT } from '../tests/lib/kamailio.mjs';
+import { Rtp } from '../tests/lib/rtp.mjs';
+import { FarEnd } from '../tests/lib/sip.mjs';
+import { DOMAIN, Stack, TRUNK_IP } from '../tests/lib/stack.mjs';
+import { until } from '../tests/lib/wait.mjs';
+import { median, print, row } from './stats.mjs';
+
+const { values } = parseArgs({
+	options: {
+		rounds: { type: 'string', default: '12' }, reloads: { type: 'string', default: '50' },
+		library: { type: 'string', default: 'jssip' }, out: { type: 'string', default: 'build/bench-browser.json' },
+	},
+});
+
+/** In the page: when its call got how far, in ms since the navigation began. */
+function stopwatch() {
+	const marks = window.marks = { answers: 0 };
+	const mark = (name) => { marks[name] ??= performance.now(); };
+	const Socket = window.WebSocket;
+	window.WebSocket = class extends Socket {
+		constructor(...args) {
+			super(...args);
+			mark('script');
+			this.addEventListener('open', () => mark('websocket'));
+			this.addEventListener('message', ({ data }) => {
+				if (!/^SIP\/2.0 [2-6]/.test(data)) return;
+				if (/^CSeq: *\d+ INVITE/im.test(data)) mark('answer');
+				else if (marks.invite === undefined) marks.answers++;
+			});
+		}
+
+		send(data) {
+			if (/^INVITE /.test(data)) mark('invite');
+			super.send(data);
+		}
+	};
+	const Connection = window.RTCPeerConnection;
+	window.RTCPeerConnection = class extends Connection {
+		constructor(...args) {
+			super(...args);
+			mark('media');
+			this.addEventListener('iceconnectionstatechange', () => this.iceConnectionState === 'connected' && mark('ice'));
+			this.addEventListener('connectionstatechange', () => this.connectionState === 'connected' && mark('dtls'));
+			const first = async () => {
+				while (marks.rtp === undefined && this.connectionState !== 'closed') {
+					for (const s of (await this.getStats()).values()) {
+						if (s.type === 'inbound-rtp' && s.packetsReceived > 0) mark('rtp');
+					}
+					await new Promise((resolve) => setTimeout(resolve, 2));
+				}
+			};
+			first();
+		}
+	};
+}
+
+const STAGES = [
+	['page and its scripts, sign-in by cookie', 'script'], ['WebSocket', 'websocket'], ['microphone and first candidate', 'invite'],
+	['INVITE to 200', 'answer'], ['ICE', 'ice'], ['DTLS', 'dtls'], ['first RTP', 'rtp'],
+];
+
+async function marks(tab) {
+	return until('audio in the page', () => tab.page.evaluate(() => window.marks?.rtp && window.marks), { timeout_ms: 15000, every_ms: 50 });
+}
+
+/** The far end heard nothing for so long around the last reload. */
+function gap(rtp, since) {
+	return Math.max(0, ...rtp.gaps.filter((g) => g.to > since).map((g) => g.to - g.from));
+}
+
+const rounds = Number(values.rounds);
+const reloads = Number(values.reloads);
+const stack = await Stack.start('bench-browser', {
+	web: { values: { SESSION_RATE: '$binary_remote_addr zone=call_resume_session:1m rate=1000r/s' } },
+});
+const rows = [];
+let browser;
+let rtp;
+let far;
+try {
+	const password = stack.portal.add(`alice@${DOMAIN}`);
+	rtp = await Rtp.open({ ip: TRUNK_IP, echo: true });
+	far = await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, media: rtp.port, user: 'echo' });
+	browser = await Browser.start();
+	await browser.context.addInitScript(stopwatch);
+	const plain = `${stack.web.url}/examples/${values.library}.html`;
+	const tab = await browser.open(plain);
+	await tab.signIn('alice', password);
+	await tab.registered();
+
+	const fresh = [];
+	const resumed = [];
+	for (let i = 0; i <= rounds; i++) {
+		process.stderr.write(`bench: round ${i} of ${rounds}${i ? '' : ', to warm up'}\n`);
+		await tab.page.goto(`${plain}?dial=echo`);
+		const call = await marks(tab);
+		await tab.up();
+		// The same page again, but what is in the storage is all that it shall call.
+		await tab.page.evaluate(() => history.replaceState(null, '', location.pathname));
+		await tab.page.reload();
+		const again = await marks(tab);
+		await tab.up();
+		if (i > 0) {
+			fresh.push(call);
+			resumed.push(again);
+		}
+		await tab.click('hangup');
+		await stack.noMedia();
+	}
+	rows.push(
+		row('reload to first RTP / page load to first RTP of a new call', resumed.map((m, i) => m.rtp / fresh[i].rtp), 'ratio', 0.9),
+		row('reload to first RTP', resumed.map((m) => m.rtp), 'ms'),
+		row('page load to first RTP of a new call', fresh.map((m) => m.rtp), 'ms'),
+		row('answers that came before the INVITE went, resume', resumed.map((m) => m.answers), '', Math.max(...fresh.map((m) => m.answers))),
+		row('answers that came before the INVITE went, new call', fresh.map((m) => m.answers), ''),
+	);
+	for (const [name, list] of [['resume', resumed], ['new call', fresh]]) {
+		let before = () => 0;
+		for (const [stage, key] of STAGES) {
+			const from = before;
+			rows.push(row(`${name}: ${stage}`, list.map((m) => Math.max(0, m[key] - from(m))), 'ms'));
+			before = (m) => Math.max(from(m), m[key]);
+		}
+	}
+
+	await tab.page.goto(plain);
+	await tab.registered();
+	await tab.dial('echo');
+	await tab.up();
+	await tab.hears();
+	const gaps = [];
+	let back = 0;
+	for (let i = 1; i <= reloads; i++) {
+		if (i % 10 === 0) process.stderr.write(`bench: reload ${i} of ${reloads}\n`);
+		const since = performance.now();
+		await tab.page.reload();
+		try {
+			await marks(tab);
+			await tab.up();
+			await until('the far end to hear the page', () => rtp.last > since + 100 && performance.now() - rtp.last < 60);
+			gaps.push(gap(rtp, since));
+			back++;
+		} catch (e) {
+			process.stderr.write(`bench: reload ${i}: ${e.message}\n`);
+		}
+	}
+	await tab.click('hangup');
+	await stack.noMedia();
+	rows.push(
+		row(`of ${reloads} reloads of one call, not resumed`, reloads - back, '', 0),
+		row('gap at the far end, median', median(gaps), 'ms'),
+		row('gap at the far end, worst', Math.max(...gaps), 'ms'),
+	);
+} finally {
+	await browser?.close();
+	far?.close();
+	rtp?.close();
+	await stack.stop();
+}
+const out = path.resolve(ROOT, values.out);
+fs.mkdirSync(path.dirname(out), { recursive: true });
+fs.writeFileSync(out, `${JSON.stringify(rows, null, '\t')}\n`);
+print(rows);
