@@ -126,6 +126,20 @@ static int fixup_revoke(void **param, int param_no)
 	return param_no == 3 ? fixup_igp_null(param, 1) : fixup_spve_null(param, 1);
 }
 
+/* ---- parameters that are more than a value ------------------------------------ */
+
+/* modparam("call_resume", "issuer", "iss=...;keys=...;aud=...") */
+static int param_issuer(modparam_t type, void *val)
+{
+	char why[CR_WHY_MAX];
+
+	(void)type;
+	if(cr_issuers_add(&kam_config.issuers, why, cr_span_str(val)) == CR_OK)
+		return 0;
+	LM_ERR("%s\n", why);
+	return -1;
+}
+
 /* clang-format off */
 static cmd_export_t cmds[] = {
 	{"resume_issue", (cmd_function)w_resume_issue, 1,
@@ -153,6 +167,7 @@ static cmd_export_t cmds[] = {
 
 static param_export_t params[] = {
 	{"key_ring", PARAM_STRING, &kam_config.key_ring},
+	{"issuer", PARAM_STRING | PARAM_USE_FUNC, (void *)param_issuer},
 	{"token_lifetime", PARAM_INT, &kam_config.token_lifetime},
 	{"state_lifetime", PARAM_INT, &kam_config.state_lifetime},
 	{"map_lifetime", PARAM_INT, &kam_config.map_lifetime},

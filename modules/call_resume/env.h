@@ -7,6 +7,7 @@
 #ifndef CR_ENV_H
 #define CR_ENV_H
 
+#include "issuer.h"
 #include "ring.h"
 #include "sip.h"
 #include "state.h"
@@ -27,6 +28,7 @@ typedef struct cr_env
 {
 	cr_crypto_t *crypto;
 	const cr_ring_t *ring;
+	cr_trust_t *trust; /* other issuers of tokens; NULL: none */
 	cr_work_t *work;
 	const char *order_mark; /* random characters, see seal.h */
 	int64_t now_ms;         /* milliseconds since 1970 */

@@ -3,6 +3,9 @@
  */
 #include "err.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 const char *cr_strerror(int err)
 {
 	switch(err) {
@@ -28,7 +31,23 @@ const char *cr_strerror(int err)
 			return "duplicate";
 		case CR_EINTERNAL:
 			return "internal error";
+		case CR_EISSUER:
+			return "unknown issuer";
+		case CR_EAUDIENCE:
+			return "for another audience";
+		case CR_ENOSID:
+			return "without sid";
 		default:
 			return "unknown error";
 	}
+}
+
+int cr_refuse(char *why, int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, CR_WHY_MAX, format, args);
+	va_end(args);
+	return err;
 }

@@ -21,11 +21,20 @@ typedef enum cr_err
 	= -8, /* well-formed, but of a version or algorithm we refuse */
 	CR_EDUPLICATE = -9, /* stands more than once where one is allowed */
 	CR_EINTERNAL = -10, /* OpenSSL, the random source or memory failed */
+	CR_EISSUER = -11,   /* a token of somebody that we do not trust */
+	CR_EAUDIENCE = -12, /* a token for somebody else */
+	CR_ENOSID = -13,    /* a token that names no web session */
 } cr_err_t;
 
 #define CR_MUST_CHECK __attribute__((warn_unused_result))
 
 /** A short English phrase for an error, for logs; never NULL. */
 const char *cr_strerror(int err);
+
+#define CR_WHY_MAX 256 /* bytes for a reason, its zero included */
+
+/** Write a reason at why, cut off to CR_WHY_MAX. @return err */
+int cr_refuse(char *why, int err, const char *format, ...)
+		__attribute__((format(printf, 3, 4)));
 
 #endif

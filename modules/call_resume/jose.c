@@ -65,7 +65,7 @@ static int read_header(cr_jose_t *out, const json_t *root)
 		return CR_EMALFORMED;
 	if(out->alg[0] == 0)
 		return CR_EMALFORMED;
-	if(out->kid[0] && !cr_text_is_id(cr_span_str(out->kid), CR_KID_MAX))
+	if(out->kid[0] && !cr_text_is_plain(cr_span_str(out->kid), CR_JOSE_KID_MAX))
 		return CR_EMALFORMED;
 	return CR_OK;
 }

@@ -21,7 +21,7 @@ typedef struct cr_jose
 	char alg[CR_JOSE_NAME_MAX + 1];
 	char enc[CR_JOSE_NAME_MAX + 1];
 	char typ[CR_JOSE_NAME_MAX + 1];
-	char kid[CR_KID_MAX + 1]; /* of the characters of a kid */
+	char kid[CR_JOSE_KID_MAX + 1]; /* visible ASCII: others name theirs */
 } cr_jose_t;
 
 /**

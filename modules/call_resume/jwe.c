@@ -47,7 +47,8 @@ static int read_header(cr_jose_t *head, cr_span_t header)
 		return err;
 	if(strcmp(head->alg, "dir") != 0 || strcmp(head->enc, "A256GCM") != 0)
 		return CR_EUNSUPPORTED;
-	return head->kid[0] ? CR_OK : CR_EMALFORMED;
+	return cr_text_is_id(cr_span_str(head->kid), CR_KID_MAX) ? CR_OK
+															 : CR_EMALFORMED;
 }
 
 int cr_jwe_kid(char kid[CR_KID_MAX + 1], cr_span_t jwe)
@@ -63,7 +64,7 @@ int cr_jwe_kid(char kid[CR_KID_MAX + 1], cr_span_t jwe)
 		return CR_EMALFORMED;
 	err = read_header(&head, header);
 	if(!err)
-		memcpy(kid, head.kid, sizeof(head.kid));
+		memcpy(kid, head.kid, CR_KID_MAX + 1);
 	return err;
 }
 

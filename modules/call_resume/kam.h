@@ -25,6 +25,7 @@
 typedef struct kam_config
 {
 	char *key_ring;         /* path */
+	cr_issuers_t issuers;   /* without their keys */
 	int token_lifetime;     /* s */
 	int state_lifetime;     /* s */
 	int map_lifetime;       /* s */
@@ -52,8 +53,8 @@ static inline str kam_str(cr_span_t s)
 
 /* ---- keys and clock (kam_env.c) ------------------------------------------- */
 
-/** Read the key ring, and the TURN secret if there is one, into shared memory.
- * @return 0, or -1 and it is logged */
+/** Read the key ring, the issuers' keys, and the TURN secret if there is one, into
+ * shared memory. @return 0, or -1 and it is logged */
 int kam_env_init(void);
 void kam_env_destroy(void);
 
@@ -92,6 +93,8 @@ typedef enum kam_stat
 	KAM_TOKENS_EXPIRED,
 	KAM_TOKENS_NOT_YET,
 	KAM_TOKENS_INSECURE,
+	KAM_TOKENS_UNKNOWN_ISSUER,
+	KAM_TOKENS_WRONG_AUDIENCE,
 	KAM_TOKENS_REVOKED,
 	KAM_KEYS_GIVEN,
 	KAM_KEYS_INSECURE,

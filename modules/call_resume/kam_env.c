@@ -3,7 +3,8 @@
  *
  * The keys live in shared memory, where a reload replaces them; each process
  * works on a copy of its own that it takes when the generation has changed, so
- * that no lock is taken per message.
+ * that no lock is taken per message. What OpenSSL makes of a public key belongs
+ * to the process too, and is made once for each generation.
  */
 #include "kam.h"
 
@@ -23,6 +24,7 @@ typedef struct shared
 	volatile unsigned generation; /* changes with every reload */
 	cr_ring_t ring;
 	cr_turn_secret_t turn;
+	cr_issuers_t issuers;
 } shared_t;
 
 static shared_t *shared;
@@ -30,9 +32,13 @@ static shared_t *shared;
 static cr_work_t work;
 static cr_ring_t ring;
 static cr_turn_secret_t turn;
+static cr_trust_t trust;
 static unsigned generation;
 static char order_mark[CR_B64_LEN(8) + 1]; /* made before the fork */
-static cr_env_t env = {.ring = &ring, .work = &work, .order_mark = order_mark};
+static cr_env_t env = {.ring = &ring,
+		.trust = &trust,
+		.work = &work,
+		.order_mark = order_mark};
 
 static int64_t clock_ms(void)
 {
@@ -42,7 +48,7 @@ static int64_t clock_ms(void)
 	return (int64_t)tv.tv_sec * 1000 + tv.tv_usec / 1000;
 }
 
-static int load_ring(cr_ring_t *out, char *why)
+static int load_keys(cr_ring_t *out, cr_issuers_t *issuers, char *why)
 {
 	cr_crypto_t *c = cr_crypto_new();
 	int err;
@@ -51,7 +57,10 @@ static int load_ring(cr_ring_t *out, char *why)
 		snprintf(why, CR_RING_WHY_MAX, "OpenSSL does not work");
 		return CR_EINTERNAL;
 	}
+	*issuers = kam_config.issuers;
 	err = cr_ring_load(out, why, c, kam_config.key_ring, clock_ms() / 1000);
+	if(err == CR_OK)
+		err = cr_issuers_load(issuers, why, c);
 	cr_crypto_free(c);
 	return err;
 }
@@ -67,17 +76,18 @@ static int load_turn(cr_turn_secret_t *out, char *why)
 
 int kam_env_reload(char *why)
 {
+	static cr_issuers_t fresh_issuers;
 	cr_ring_t fresh_ring;
 	cr_turn_secret_t fresh_turn = {0};
-	int err = load_ring(&fresh_ring, why);
+	int err = load_keys(&fresh_ring, &fresh_issuers, why);
 
-	if(err != CR_OK)
-		return -1;
-	err = load_turn(&fresh_turn, why);
+	if(err == CR_OK)
+		err = load_turn(&fresh_turn, why);
 	if(err == CR_OK) {
 		lock_get(&shared->lock);
 		shared->ring = fresh_ring;
 		shared->turn = fresh_turn;
+		shared->issuers = fresh_issuers;
 		shared->generation++;
 		lock_release(&shared->lock);
 	}
@@ -140,6 +150,7 @@ int kam_env_init(void)
 
 void kam_env_destroy(void)
 {
+	cr_trust_clear(&trust);
 	cr_crypto_free(env.crypto);
 	env.crypto = NULL;
 	cr_wipe(&ring, sizeof(ring));
@@ -158,6 +169,7 @@ static void take_keys(void)
 	lock_get(&shared->lock);
 	ring = shared->ring;
 	turn = shared->turn;
+	cr_trust_set(&trust, &shared->issuers);
 	generation = shared->generation;
 	lock_release(&shared->lock);
 }

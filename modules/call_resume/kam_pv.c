@@ -17,6 +17,7 @@ typedef enum kam_pv
 	PV_SID,
 	PV_EXP,
 	PV_KID,
+	PV_ISS,
 	PV_ERROR,
 	PV_SECURE,
 	PV_SPLICED,
@@ -45,6 +46,7 @@ static const char *const names[PV_N] = {
 		[PV_SID] = "sid",
 		[PV_EXP] = "exp",
 		[PV_KID] = "kid",
+		[PV_ISS] = "iss",
 		[PV_ERROR] = "error",
 		[PV_SECURE] = "secure",
 		[PV_SPLICED] = "spliced",
@@ -117,6 +119,8 @@ static int get_session(struct sip_msg *msg, pv_param_t *param, pv_value_t *res,
 			return get_text(msg, param, res, cr_span_str(s->token.sid));
 		case PV_KID:
 			return get_text(msg, param, res, cr_span_str(s->token.kid));
+		case PV_ISS:
+			return get_text(msg, param, res, cr_span_str(s->token.iss));
 		default:
 			return pv_get_sintval(msg, param, res, (long)s->token.exp);
 	}

@@ -9,6 +9,7 @@
 
 #include "../../core/dprint.h"
 
+#include "base.h"
 #include "jwe.h"
 #include "sealed.h"
 
@@ -20,6 +21,27 @@ static void rpc_stats(rpc_t *rpc, void *ctx)
 		return;
 	for(int i = 0; i < KAM_STAT_N; i++)
 		rpc->struct_add(h, "u", kam_stat_name(i), (unsigned)kam_stat_value(i));
+}
+
+/* Behind those of the ring. */
+static void rpc_public_keys(rpc_t *rpc, void *ctx, const cr_issuers_t *set)
+{
+	for(int i = 0; i < set->n; i++) {
+		const cr_issuer_t *issuer = &set->list[i];
+
+		for(int k = issuer->first; k < issuer->first + issuer->n; k++) {
+			const cr_jwk_t *key = &set->keys[k];
+			char text[CR_B64_LEN(32) + 1] = "";
+			void *h;
+
+			cr_b64_encode(text, sizeof(text), key->thumbprint, 32);
+			if(rpc->add(ctx, "{", &h) < 0)
+				return;
+			rpc->struct_add(h, "sssss", "kid", key->kid, "use",
+					"verifies tokens", "iss", issuer->iss, "alg",
+					cr_alg_name(key->alg), "thumbprint", text);
+		}
+	}
 }
 
 void kam_rpc_keys(rpc_t *rpc, void *ctx)
@@ -44,6 +66,7 @@ void kam_rpc_keys(rpc_t *rpc, void *ctx)
 		rpc->struct_add(h, "ssu", "kid", key->kid, "use", use, "not_after",
 				(unsigned)key->not_after);
 	}
+	rpc_public_keys(rpc, ctx, &env->trust->set);
 }
 
 static void rpc_reload(rpc_t *rpc, void *ctx)
@@ -104,8 +127,7 @@ static void inspect_token(
 		rpc_t *rpc, void *ctx, const cr_env_t *env, cr_span_t text)
 {
 	cr_token_t token;
-	int err = cr_token_verify(&token, env->crypto, env->ring, text,
-			cr_now_s(env), kam_config.clock_skew);
+	int err = cr_token_accept(&token, env, text, kam_config.clock_skew);
 	void *h;
 
 	if(rpc->add(ctx, "{", &h) < 0)
@@ -196,11 +218,15 @@ static void rpc_inspect(rpc_t *rpc, void *ctx)
 
 static const char *doc_stats[]
 		= {"The counters of the module since the start.", 0};
-static const char *doc_keys[] = {"The keys of the ring by their names, and what"
-								 " each is good for; never a key.",
-		0};
-static const char *doc_reload[] = {
-		"Read the key ring and the TURN secret again, for all processes.", 0};
+static const char *doc_keys[]
+		= {"The keys of the ring and of the issuers by their"
+		   " names, and what each is good for; never a"
+		   " key.",
+				0};
+static const char *doc_reload[]
+		= {"Read the key ring, the issuers' keys and the TURN secret again,"
+		   " for all processes.",
+				0};
 static const char *doc_issue[]
 		= {"Issue a token: sub [sid [seconds]]; sid . for a new session.", 0};
 static const char *doc_rotate[]

@@ -53,6 +53,9 @@ static const struct
 		{CR_EKEY, KAM_TOKENS_FORGED, "unknown-key"},
 		{CR_EEXPIRED, KAM_TOKENS_EXPIRED, "expired"},
 		{CR_ENOTYET, KAM_TOKENS_NOT_YET, "not-yet"},
+		{CR_EISSUER, KAM_TOKENS_UNKNOWN_ISSUER, "unknown-issuer"},
+		{CR_EAUDIENCE, KAM_TOKENS_WRONG_AUDIENCE, "wrong-audience"},
+		{CR_ENOSID, KAM_TOKENS_MALFORMED, "no-sid"},
 		{KAM_EINSECURE, KAM_TOKENS_INSECURE, "insecure"},
 		{KAM_EREVOKED, KAM_TOKENS_REVOKED, "revoked"},
 };
@@ -152,8 +155,7 @@ static int authenticate(struct sip_msg *msg, kam_session_t *s)
 		return CR_EMISSING;
 	if(!kam_is_secure(msg))
 		return KAM_EINSECURE;
-	return cr_token_verify(&s->token, env->crypto, env->ring, jwt,
-			cr_now_s(env), kam_config.clock_skew);
+	return cr_token_accept(&s->token, env, jwt, kam_config.clock_skew);
 }
 
 int ki_resume_auth(struct sip_msg *msg)

@@ -28,7 +28,8 @@ __attribute__((format(printf, 3, 4))) static int refuse(
 	return err;
 }
 
-static int check(char *why, int fd, const char *path, size_t max)
+static int check(char *why, int fd, const char *path, size_t max,
+		mode_t refused, const char *repair)
 {
 	struct stat st;
 
@@ -36,10 +37,10 @@ static int check(char *why, int fd, const char *path, size_t max)
 		return refuse(why, CR_EMISSING, "cannot look at %.160s", path);
 	if(!S_ISREG(st.st_mode))
 		return refuse(why, CR_EFORGED, "%.160s is not a regular file", path);
-	if((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+	if((st.st_mode & refused) != 0)
 		return refuse(why, CR_EFORGED,
-				"%.160s is open to group or others (mode %04o); chmod 600 it",
-				path, (unsigned)(st.st_mode & 07777));
+				"%.160s is open to group or others (mode %04o); %s it", path,
+				(unsigned)(st.st_mode & 07777), repair);
 	if(st.st_size < 0 || (size_t)st.st_size > max)
 		return refuse(
 				why, CR_ETOOBIG, "%.160s is longer than %zu bytes", path, max);
@@ -65,8 +66,8 @@ static ssize_t read_all(int fd, char *out, size_t max)
 	return (ssize_t)len;
 }
 
-int cr_private_file_read(cr_span_t *text, char *why, const char *path,
-		const char *how, size_t max)
+static int read_file(cr_span_t *text, char *why, const char *path,
+		const char *how, size_t max, mode_t refused, const char *repair)
 {
 	/* Without O_NONBLOCK a FIFO in its place would hang the start. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -76,7 +77,7 @@ int cr_private_file_read(cr_span_t *text, char *why, const char *path,
 
 	if(fd < 0)
 		return refuse(why, CR_EMISSING, "cannot open %.100s; %s", path, how);
-	err = check(why, fd, path, max);
+	err = check(why, fd, path, max, refused, repair);
 	if(err)
 		goto end;
 	mem = malloc(max);
@@ -92,6 +93,19 @@ int cr_private_file_read(cr_span_t *text, char *why, const char *path,
 end:
 	close(fd);
 	return err;
+}
+
+int cr_private_file_read(cr_span_t *text, char *why, const char *path,
+		const char *how, size_t max)
+{
+	return read_file(text, why, path, how, max, S_IRWXG | S_IRWXO, "chmod 600");
+}
+
+int cr_public_file_read(cr_span_t *text, char *why, const char *path,
+		const char *how, size_t max)
+{
+	return read_file(
+			text, why, path, how, max, S_IWGRP | S_IWOTH, "chmod go-w");
 }
 
 void cr_private_file_free(cr_span_t text)

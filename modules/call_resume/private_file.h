@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Files that hold secrets: nobody but their owner may read or write them.
+ * Files that hold keys. Secret ones: nobody but their owner may read or write
+ * them. Public ones: nobody but their owner may write them.
  */
 #ifndef CR_PRIVATE_FILE_H
 #define CR_PRIVATE_FILE_H
@@ -9,7 +10,7 @@
 #include "err.h"
 #include "span.h"
 
-#define CR_FILE_WHY_MAX 256
+#define CR_FILE_WHY_MAX CR_WHY_MAX
 
 /**
  * Read a file. It has to be regular and neither readable nor writable by group
@@ -25,7 +26,12 @@
 int cr_private_file_read(cr_span_t *text, char *why, const char *path,
 		const char *how, size_t max) CR_MUST_CHECK;
 
-/** Wipe and free what cr_private_file_read() gave. */
+/** The same for files that everybody may read, public keys: group and others
+ * must not be able to write them. */
+int cr_public_file_read(cr_span_t *text, char *why, const char *path,
+		const char *how, size_t max) CR_MUST_CHECK;
+
+/** Wipe and free what either gave. */
 void cr_private_file_free(cr_span_t text);
 
 #endif

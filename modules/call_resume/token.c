@@ -155,7 +155,7 @@ typedef struct parts
 {
 	cr_span_t header;
 	cr_span_t claims;
-	cr_span_t mac;
+	cr_span_t signature;
 	cr_span_t signed_part; /* header, dot, claims */
 } parts_t;
 
@@ -167,7 +167,7 @@ static int split(parts_t *out, cr_span_t jwt)
 		return CR_ETOOBIG;
 	out->header = cr_get_until(&r, '.');
 	out->claims = cr_get_until(&r, '.');
-	out->mac = cr_get_bytes(&r, r.left);
+	out->signature = cr_get_bytes(&r, r.left);
 	if(cr_reader_end(&r))
 		return CR_EMALFORMED;
 	out->signed_part = (cr_span_t){
@@ -177,19 +177,14 @@ static int split(parts_t *out, cr_span_t jwt)
 
 /* The key decides which algorithm may be used, not the message: all keys of
  * the ring are HS256 keys (RFC 8725 section 3.1). */
-static int find_key(const cr_key_t **key, cr_span_t header,
+static int find_key(const cr_key_t **key, const cr_jose_t *head,
 		const cr_ring_t *ring, int64_t now)
 {
-	cr_jose_t head;
-	int err = cr_jose_header(&head, header);
-
-	if(err)
-		return err;
-	if(strcmp(head.alg, "HS256") != 0)
+	if(strcmp(head->alg, "HS256") != 0)
 		return CR_EUNSUPPORTED;
-	if(head.typ[0] && strcmp(head.typ, "JWT") != 0)
+	if(head->typ[0] && strcmp(head->typ, "JWT") != 0)
 		return CR_EUNSUPPORTED;
-	*key = cr_ring_by_kid(ring, cr_span_str(head.kid), now);
+	*key = cr_ring_by_kid(ring, cr_span_str(head->kid), now);
 	return *key ? CR_OK : CR_EKEY;
 }
 
@@ -199,7 +194,7 @@ static int check_mac(cr_crypto_t *c, const cr_key_t *key, const parts_t *parts)
 	int err;
 
 	/* Here is also where a dot too many is found. */
-	if(cr_b64_decode(got, sizeof(got), parts->mac) != MAC_LEN)
+	if(cr_b64_decode(got, sizeof(got), parts->signature) != MAC_LEN)
 		return CR_EMALFORMED;
 	err = cr_hmac(c, want, key->token, CR_KEY_LEN, &parts->signed_part, 1);
 	if(!err && !cr_equal_ct(want, got, MAC_LEN))
@@ -227,20 +222,30 @@ static int read_time(int64_t *out, const json_t *claims, const char *name)
 	return CR_OK;
 }
 
-static int read_claims(cr_token_t *t, const json_t *claims)
+static int read_names(cr_token_t *t, const json_t *claims)
 {
 	if(cr_json_copy(t->sub, sizeof(t->sub), claims, "sub")
 			|| cr_json_copy(t->sid, sizeof(t->sid), claims, "sid")
-			|| cr_json_copy(t->jti, sizeof(t->jti), claims, "jti")
-			|| cr_json_copy(t->kid, sizeof(t->kid), claims, "kid"))
+			|| cr_json_copy(t->jti, sizeof(t->jti), claims, "jti"))
 		return CR_EMALFORMED;
+	/* What other systems' tokens lack first of all. */
+	if(!json_object_get(claims, "sid"))
+		return CR_ENOSID;
 	if(!cr_text_is_sub(cr_span_str(t->sub))
 			|| !cr_text_is_id(cr_span_str(t->sid), CR_SID_MAX))
 		return CR_EMALFORMED;
 	if(t->jti[0] && !cr_text_is_plain(cr_span_str(t->jti), CR_SID_MAX))
 		return CR_EMALFORMED;
-	if(t->kid[0] && !cr_text_is_id(cr_span_str(t->kid), CR_KID_MAX))
-		return CR_EMALFORMED;
+	t->kid[0] = t->iss[0] = 0;
+	return CR_OK;
+}
+
+static int read_claims(cr_token_t *t, const json_t *claims)
+{
+	int err = read_names(t, claims);
+
+	if(err)
+		return err;
 	if(!json_object_get(claims, "exp") || read_time(&t->exp, claims, "exp")
 			|| read_time(&t->nbf, claims, "nbf")
 			|| read_time(&t->iat, claims, "iat"))
@@ -248,19 +253,54 @@ static int read_claims(cr_token_t *t, const json_t *claims)
 	return CR_OK;
 }
 
-static int decode_claims(cr_token_t *t, cr_span_t text)
+/* @param out  to be given to json_decref() */
+static int parse_claims(json_t **out, cr_span_t text)
 {
 	uint8_t json[CR_TOKEN_MAX];
-	json_t *root = NULL;
 	int err, len = cr_b64_decode(json, sizeof(json), text);
 
 	if(len < 0)
 		return len;
-	err = cr_json_object(&root, (cr_span_t){(char *)json, (size_t)len});
-	if(!err)
-		err = read_claims(t, root);
-	json_decref(root);
+	err = cr_json_object(out, (cr_span_t){(char *)json, (size_t)len});
 	cr_wipe(json, (size_t)len);
+	return err;
+}
+
+/* RFC 7519 sections 4.1.4 to 4.1.6. */
+static int check_times(const cr_token_t *t, int64_t now, int64_t skew_s)
+{
+	if(now - skew_s >= t->exp)
+		return CR_EEXPIRED;
+	return now + skew_s < t->nbf || now + skew_s < t->iat ? CR_ENOTYET : CR_OK;
+}
+
+/* ---- ours ------------------------------------------------------------------ */
+
+static int read_kid(cr_token_t *t, const json_t *claims)
+{
+	if(cr_json_copy(t->kid, sizeof(t->kid), claims, "kid"))
+		return CR_EMALFORMED;
+	if(t->kid[0] && !cr_text_is_id(cr_span_str(t->kid), CR_KID_MAX))
+		return CR_EMALFORMED;
+	return CR_OK;
+}
+
+static int verify_own(cr_token_t *t, cr_crypto_t *c, const cr_ring_t *ring,
+		const cr_jose_t *head, const parts_t *parts, int64_t now)
+{
+	json_t *claims = NULL;
+	const cr_key_t *key;
+	int err = find_key(&key, head, ring, now);
+
+	if(!err)
+		err = check_mac(c, key, parts);
+	if(!err)
+		err = parse_claims(&claims, parts->claims);
+	if(!err)
+		err = read_claims(t, claims);
+	if(!err)
+		err = read_kid(t, claims);
+	json_decref(claims);
 	return err;
 }
 
@@ -268,23 +308,145 @@ int cr_token_verify(cr_token_t *out, cr_crypto_t *c, const cr_ring_t *ring,
 		cr_span_t jwt, int64_t now, int64_t skew_s)
 {
 	parts_t parts;
-	const cr_key_t *key;
+	cr_jose_t head;
 	cr_token_t t;
 	int err = split(&parts, jwt);
 
 	if(!err)
-		err = find_key(&key, parts.header, ring, now);
+		err = cr_jose_header(&head, parts.header);
 	if(!err)
-		err = check_mac(c, key, &parts);
+		err = verify_own(&t, c, ring, &head, &parts, now);
 	if(!err)
-		err = decode_claims(&t, parts.claims);
+		err = check_times(&t, now, skew_s);
+	if(!err)
+		*out = t;
+	return err;
+}
+
+/* ---- of an issuer ------------------------------------------------------------ */
+
+/* RFC 9068 section 2.1 has a type of its own for access tokens. A type is a
+ * media type, which has no case (RFC 7515 section 4.1.9). */
+static int is_jwt(const char *typ)
+{
+	cr_span_t t = cr_span_str(typ);
+
+	return t.len == 0 || cr_span_eq_case(t, CR_SPAN("JWT"))
+			|| cr_span_eq_case(t, CR_SPAN("at+jwt"))
+			|| cr_span_eq_case(t, CR_SPAN("application/at+jwt"));
+}
+
+/* Which key the token has to be signed with, and that its header asks for no
+ * algorithm but the one of that key. */
+static int find_public_key(const cr_jwk_t **key, const cr_issuer_t **issuer,
+		const cr_issuers_t *set, const cr_jose_t *head, const json_t *claims)
+{
+	*issuer = cr_issuers_find(
+			set, cr_json_span(json_object_get(claims, "iss")));
+	if(!*issuer)
+		return CR_EISSUER;
+	*key = cr_issuers_key(set, *issuer, cr_span_str(head->kid));
+	if(!*key)
+		return CR_EKEY;
+	return cr_alg_is((*key)->alg, cr_span_str(head->alg)) ? CR_OK
+														  : CR_EUNSUPPORTED;
+}
+
+static int check_signature(
+		cr_trust_t *trust, const cr_jwk_t *key, const parts_t *parts)
+{
+	uint8_t signature[CR_SIGNATURE_LEN];
+
+	if(cr_b64_decode(signature, sizeof(signature), parts->signature)
+			!= CR_SIGNATURE_LEN)
+		return CR_EMALFORMED;
+	return cr_trust_check(trust, key, parts->signed_part, signature);
+}
+
+/* RFC 7519 section 4.1.3: who is not named in aud must refuse it. One without
+ * aud is for everybody, unless we want to be named. */
+static int check_audience(const cr_issuer_t *issuer, const json_t *claims)
+{
+	const json_t *aud = json_object_get(claims, "aud");
+	cr_span_t us = cr_span_str(issuer->aud);
+
+	if(us.len == 0)
+		return aud ? CR_EAUDIENCE : CR_OK;
+	if(cr_span_eq(cr_json_span(aud), us))
+		return CR_OK;
+	for(size_t i = 0; i < json_array_size(aud); i++)
+		if(cr_span_eq(cr_json_span(json_array_get(aud, i)), us))
+			return CR_OK;
+	return CR_EAUDIENCE;
+}
+
+static int verify_claims(cr_token_t *t, cr_trust_t *trust,
+		const cr_jose_t *head, const parts_t *parts, const json_t *claims)
+{
+	const cr_issuer_t *issuer;
+	const cr_jwk_t *key;
+	int err = find_public_key(&key, &issuer, &trust->set, head, claims);
+
+	if(!err)
+		err = check_signature(trust, key, parts);
+	if(!err)
+		err = check_audience(issuer, claims);
+	if(!err)
+		err = read_claims(t, claims);
+	if(!err)
+		memcpy(t->iss, issuer->iss, sizeof(t->iss));
+	return err;
+}
+
+static int verify_outside(cr_token_t *t, const cr_env_t *env,
+		const cr_jose_t *head, const parts_t *parts)
+{
+	const cr_key_t *sealing = cr_ring_sealing(env->ring, cr_now_s(env));
+	json_t *claims = NULL;
+	int err;
+
+	if(!is_jwt(head->typ))
+		return CR_EUNSUPPORTED;
+	if(!sealing)
+		return CR_EKEY;
+	err = parse_claims(&claims, parts->claims);
+	if(!err)
+		err = verify_claims(t, env->trust, head, parts, claims);
+	json_decref(claims);
+	/* A portal does not know the keys of our ring. */
+	memcpy(t->kid, sealing->kid, sizeof(t->kid));
+	return err;
+}
+
+/* The two families of algorithms have no key in common, so that a token that
+ * lies about its alg meets a key that cannot have signed it. */
+static int is_public_key_alg(const char *alg)
+{
+	cr_span_t name = cr_span_str(alg);
+
+	return cr_alg_is(CR_ALG_EDDSA, name) || cr_alg_is(CR_ALG_ES256, name);
+}
+
+int cr_token_accept(
+		cr_token_t *out, const cr_env_t *env, cr_span_t jwt, int64_t skew_s)
+{
+	int64_t now = cr_now_s(env);
+	parts_t parts;
+	cr_jose_t head;
+	cr_token_t t;
+	int err = split(&parts, jwt);
+
+	if(!err)
+		err = cr_jose_header(&head, parts.header);
 	if(err)
 		return err;
-	/* RFC 7519 sections 4.1.4 and 4.1.5. */
-	if(now - skew_s >= t.exp)
-		return CR_EEXPIRED;
-	if(now + skew_s < t.nbf)
-		return CR_ENOTYET;
-	*out = t;
-	return CR_OK;
+	if(env->trust && env->trust->set.n > 0 && is_public_key_alg(head.alg))
+		err = verify_outside(&t, env, &head, &parts);
+	else
+		err = verify_own(&t, env->crypto, env->ring, &head, &parts, now);
+	if(!err)
+		err = check_times(&t, now, skew_s);
+	if(!err)
+		*out = t;
+	return err;
 }

@@ -47,6 +47,11 @@
 #define CR_SID_MAX 64     /* bytes: A-Z a-z 0-9 . _ - */
 #define CR_JTI_LEN 22     /* base64url of 16 random bytes */
 
+/* ---- token of an issuer: JWS with EdDSA (RFC 8037) or ES256 -------------- */
+
+#define CR_ISS_MAX 255      /* bytes of iss and aud in the configuration */
+#define CR_JOSE_KID_MAX 128 /* characters, visible ASCII */
+
 /* ---- sealed call state: JWE (RFC 7516) compact, dir + A256GCM -----------
  *
  * Plaintext: JSON (state.h), whose last member ,"mac":"base64url"} is the

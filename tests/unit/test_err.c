@@ -7,14 +7,16 @@
 
 static void every_error_has_its_phrase(void **state)
 {
+	const int last = CR_ENOSID;
+
 	(void)state;
-	for(int a = CR_EINTERNAL; a <= CR_OK; a++) {
+	for(int a = last; a <= CR_OK; a++) {
 		assert_string_not_equal(cr_strerror(a), "unknown error");
-		for(int b = CR_EINTERNAL; b < a; b++)
+		for(int b = last; b < a; b++)
 			assert_string_not_equal(cr_strerror(a), cr_strerror(b));
 	}
 	assert_string_equal(cr_strerror(1), "unknown error");
-	assert_string_equal(cr_strerror(CR_EINTERNAL - 1), "unknown error");
+	assert_string_equal(cr_strerror(last - 1), "unknown error");
 }
 
 int main(void)
