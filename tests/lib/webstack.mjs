@@ -2,7 +2,8 @@
 // The stack of a browser test: what stack.mjs has, with nginx, the portal, a user and
 // an echo at the far end.
 
-import { DOMAIN, Stack } from './stack.mjs';
+import { Echo } from './echo.mjs';
+import { DOMAIN, Stack, TRUNK_IP } from './stack.mjs';
 
 export class WebStack extends Stack {
 	/** As Stack.start(). */
@@ -10,13 +11,10 @@ export class WebStack extends Stack {
 		const self = await super.start(name, { web: true, ...options });
 		self.passwords = {};
 		for (const user of ['alice', 'bob']) self.passwords[user] = self.portal.add(`${user}@${DOMAIN}`);
-		await self.echo();
+		self.echo = await Echo.open({
+			ip: TRUNK_IP, port: self.trunkPort, video: true, to: { ip: self.kamailio.ip, port: self.kamailio.port },
+		});
 		return self;
-	}
-
-	/** The far end that answers every call and sends back what it hears. */
-	async echo() {
-		return this.peer('echo', 'echo/peer.xml', { calls: 0, timeout_s: 0 });
 	}
 
 	/** Address of an example page. */
@@ -30,5 +28,10 @@ export class WebStack extends Stack {
 		await tab.signIn(user, this.passwords[user]);
 		await tab.registered();
 		return tab;
+	}
+
+	async stop() {
+		this.echo?.close();
+		await super.stop();
 	}
 }

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Who may not come back into a call does not, is told why, and the call goes on.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+
+import { Browser } from '../lib/browser.mjs';
+import { until } from '../lib/wait.mjs';
+import { WebStack } from '../lib/webstack.mjs';
+
+let stack;
+let browser;
+let thief;
+
+before(async () => {
+	stack = await WebStack.start('browser-refused');
+	browser = await Browser.start();
+});
+after(async () => {
+	await browser?.close();
+	await stack?.stop();
+});
+afterEach(async () => {
+	await thief?.close();
+	thief = undefined;
+	await stack.dropMedia();
+});
+
+const says = (tab, what) => until(`the page to say ${what}`, async () => what.test(await tab.line()));
+
+/** What the page stores of its only call. */
+const record = (tab) => tab.page.evaluate(() => localStorage.getItem(
+	Object.keys(localStorage).find((key) => key.startsWith('call-resume '))));
+
+/** Plant a record in another page's storage and load that page again. */
+async function plant(tab, user, text) {
+	await tab.page.evaluate(([name, value]) => localStorage.setItem(`call-resume ${name} stolen`, value), [user, text]);
+	await tab.page.reload();
+}
+
+async function inCall(library) {
+	const tab = await stack.signedIn(browser, library);
+	await tab.dial('echo');
+	await tab.up();
+	await tab.hears();
+	return tab;
+}
+
+async function hangUp(tab) {
+	await tab.hears();
+	await tab.click('hangup');
+	await stack.noMedia();
+	await tab.close();
+}
+
+const REFUSED = /^You are not allowed to come back into this call/;
+
+for (const library of ['jssip', 'sipjs']) {
+	test(`${library}: another user with the stolen state`, async () => {
+		const alice = await inCall(library);
+		thief = await browser.another();
+		const mallory = await stack.signedIn(thief, library, { user: 'bob' });
+		await plant(mallory, 'bob', await record(alice));
+		await says(mallory, REFUSED);
+		assert.deepEqual(await mallory.stored(), []);
+		await hangUp(alice);
+	});
+
+	test(`${library}: the same user from another web session`, async () => {
+		const alice = await inCall(library);
+		thief = await browser.another();
+		const other = await stack.signedIn(thief, library);
+		await plant(other, 'alice', await record(alice));
+		await says(other, REFUSED);
+		await hangUp(alice);
+	});
+
+	test(`${library}: a page whose token is no good`, async () => {
+		const alice = await inCall(library);
+		const state = await record(alice);
+		thief = await browser.another();
+		await thief.context.route('**/session', (route) => route.fulfill({
+			json: { token: 'x.y.z', user: 'sip:alice@example.org', websocket: `${stack.web.url.replace('https', 'wss')}/ws`, ice_servers: [] },
+		}));
+		const other = await thief.open(stack.page(library));
+		await plant(other, 'alice', state);
+		await says(other, REFUSED);
+		await hangUp(alice);
+	});
+
+	test(`${library}: the state of a call that ended`, async () => {
+		const alice = await inCall(library);
+		const state = await record(alice);
+		await alice.click('hangup');
+		await stack.noMedia();
+		await plant(alice, 'alice', state);
+		await says(alice, /^The call ended while you were away/);
+		assert.deepEqual(await alice.stored(), []);
+		await stack.noMedia();
+		// And the page can call again.
+		await alice.registered();
+		await alice.dial('echo');
+		await alice.up();
+		await hangUp(alice);
+	});
+
+	test(`${library}: a state with one bit turned`, async () => {
+		const alice = await inCall(library);
+		const state = JSON.parse(await record(alice));
+		const middle = state.state.length >> 1;
+		state.state = state.state.slice(0, middle) + (state.state[middle] === 'A' ? 'B' : 'A') + state.state.slice(middle + 1);
+		thief = await browser.another();
+		const other = await stack.signedIn(thief, library);
+		await plant(other, 'alice', JSON.stringify(state));
+		await says(other, REFUSED);
+		await hangUp(alice);
+	});
+}
