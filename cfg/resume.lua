@@ -12,6 +12,8 @@
 -- resume.caller() before record_route(); resume.callee() in the branch callback
 -- towards a client, resume.reply(answer) in ksr_reply_route().
 
+-- resume.push = true is RESUME_PUSH of resume.cfg.
+
 local resume = {}
 
 local function get(name)
@@ -100,6 +102,7 @@ end
 -- The 2xx of a resume during which Kamailio died: answer() takes it to rtpengine.
 function resume.reply(answer)
 	remove("Call-State")
+	if resume.push then KSR.call_resume.resume_push() end
 	if KSR.tm.t_check_trans() > 0 or get("$rm") ~= "INVITE" or get("$rs") < 200 or get("$rs") > 299
 			or KSR.textops.has_body_type("application/sdp") < 0 then
 		return

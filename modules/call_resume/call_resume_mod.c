@@ -90,6 +90,11 @@ static int w_resume_seal_session(
 	return ki_resume_seal_session(msg, &s, &d, &k);
 }
 
+static int w_resume_push(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_push(msg);
+}
+
 static int w_resume_open(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_open(msg);
@@ -156,6 +161,9 @@ static cmd_export_t cmds[] = {
 	{"resume_seal", (cmd_function)w_resume_seal_session, 3,
 		fixup_spve_all, fixup_free_spve_all,
 		REQUEST_ROUTE | BRANCH_ROUTE | FAILURE_ROUTE},
+	/* REQUEST_ROUTE: so that a route block of a reply_route can call it. */
+	{"resume_push", (cmd_function)w_resume_push, 0, 0, 0,
+		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_open", (cmd_function)w_resume_open, 0, 0, 0, REQUEST_ROUTE},
 	{"resume_dialog", (cmd_function)w_resume_dialog, 0, 0, 0, REQUEST_ROUTE},
 	{"resume_revoke", (cmd_function)w_resume_revoke2, 2,
@@ -212,6 +220,9 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_seal_session"), SR_KEMIP_INT,
 		ki_resume_seal_session, { KEMI_STR, KEMI_STR, KEMI_STR,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_push"), SR_KEMIP_INT,
+		ki_resume_push, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_open"), SR_KEMIP_INT,
 		ki_resume_open, { KEMI_NONE, KEMI_NONE, KEMI_NONE,

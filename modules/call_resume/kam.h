@@ -102,6 +102,7 @@ typedef enum kam_stat
 	KAM_TURN_ISSUED,
 	KAM_STATES_SEALED,
 	KAM_SEALS_FAILED,
+	KAM_STATES_PUSHED,
 	KAM_STATES_OPENED,
 	KAM_STATES_MALFORMED,
 	KAM_STATES_TOO_BIG,
@@ -189,6 +190,8 @@ int ki_resume_seal_session(struct sip_msg *msg, str *sub, str *sid, str *kid);
 /** Have the client's route set written into the replies of a resume INVITE.
  * @return 0, or -1 and it is logged */
 int kam_watch_resumed(struct sip_msg *msg);
+
+int ki_resume_push(struct sip_msg *msg); /* kam_push.c */
 
 int ki_resume_open(struct sip_msg *msg);
 int ki_resume_dialog(struct sip_msg *msg);

@@ -11,9 +11,11 @@
 #include "../../core/forward.h"
 #include "../../core/mem/mem.h"
 #include "../../core/mem/shm_mem.h"
+#include "../../core/parser/parse_cseq.h"
 #include "../../core/parser/parse_to.h"
 #include "../../core/parser/parse_uri.h"
 #include "../../core/socket_info.h"
+#include "../../core/ut.h"
 #include "../../modules/rr/loose.h"
 
 #include "ref.h"
@@ -250,9 +252,10 @@ static int make_ref(char *text, size_t max, struct sip_msg *msg,
 	const cr_env_t *env = kam_env();
 	const cr_key_t *sealing, *client;
 	cr_ref_t ref = {.sub = sub, .sid = sid};
+	unsigned cseq;
 
-	if(env == NULL || parse_headers(msg, HDR_CALLID_F, 0) < 0
-			|| msg->callid == NULL)
+	if(env == NULL || parse_headers(msg, HDR_CALLID_F | HDR_CSEQ_F, 0) < 0
+			|| msg->callid == NULL || msg->cseq == NULL)
 		return CR_EINTERNAL;
 	sealing = cr_ring_sealing(env->ring, cr_now_s(env));
 	client = cr_ring_by_kid(env->ring, kid, cr_now_s(env));
@@ -262,6 +265,10 @@ static int make_ref(char *text, size_t max, struct sip_msg *msg,
 		return CR_EKEY;
 	memcpy(ref.hint, client->hint, sizeof(ref.hint));
 	ref.start = (uint32_t)cr_now_s(env);
+	if(purpose == CR_PURPOSE_CALLER
+			&& str2int(&get_cseq(msg)->number, &cseq) == 0
+			&& cseq >= CR_CSEQ_HIGH)
+		ref.cseq = cseq;
 	return cr_ref_seal(text, max, env->crypto, sealing, purpose,
 			kam_span(msg->callid->body), &ref);
 }

@@ -24,6 +24,7 @@ static const char *const names[KAM_STAT_N] = {
 		[KAM_TURN_ISSUED] = "turn_issued",
 		[KAM_STATES_SEALED] = "states_sealed",
 		[KAM_SEALS_FAILED] = "seals_failed",
+		[KAM_STATES_PUSHED] = "states_pushed",
 		[KAM_STATES_OPENED] = "states_opened",
 		[KAM_STATES_MALFORMED] = "states_malformed",
 		[KAM_STATES_TOO_BIG] = "states_too_big",

@@ -23,6 +23,8 @@ int cr_ref_seal(char *out, size_t out_max, cr_crypto_t *c, const cr_key_t *key,
 	cr_put_be32(&w, ref->start);
 	cr_put_span8(&w, ref->sub);
 	cr_put_span8(&w, ref->sid);
+	if(ref->cseq > 0)
+		cr_put_be32(&w, ref->cseq);
 	err = cr_writer_end(&w);
 	if(!err)
 		err = cr_box_seal(
@@ -38,6 +40,7 @@ static int get_ref(cr_ref_t *ref, cr_reader_t *r)
 	ref->start = cr_get_be32(r);
 	ref->sub = cr_get_span8(r);
 	ref->sid = cr_get_span8(r);
+	ref->cseq = r->left > 0 ? cr_get_be32(r) : 0;
 	if(cr_reader_end(r))
 		return CR_EMALFORMED;
 	memcpy(ref->hint, hint.s, sizeof(ref->hint));

@@ -163,7 +163,7 @@ static int fill(cr_state_t *st, const cr_sip_t *m, cr_hdr_t local,
 
 /* ---- carrying out an order ------------------------------------------------ */
 
-static int seal_state(const cr_env_t *env, const cr_ref_t *ref, cr_state_t *st)
+int cr_seal_state(const cr_env_t *env, const cr_ref_t *ref, cr_state_t *st)
 {
 	/* Not the key of the reference, which may be as old as the call: so no key
 	 * is needed for longer than what it sealed is good. */
@@ -210,7 +210,7 @@ static int run_order(const cr_env_t *env, const cr_sip_t *m, cr_span_t rest)
 		return err;
 	caller_tag = st->role == CR_CALLER ? st->local_tag : st->remote_tag;
 	err = cr_session_id(st->id, env->crypto, m->call_id, caller_tag);
-	return err == CR_OK ? seal_state(env, &ref, st) : err;
+	return err == CR_OK ? cr_seal_state(env, &ref, st) : err;
 }
 
 /* 1 when the value is an order of ours; rest is what follows its mark. */

@@ -47,6 +47,15 @@ int cr_seal_run_order(
 		cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m) CR_MUST_CHECK;
 
 /**
+ * Seal a state into env->work->jwe. Its start is taken from the reference, its
+ * end from its iat.
+ * @return the length, CR_EKEY (the reference's key is gone) or an error of
+ *         cr_sealed_make()
+ */
+int cr_seal_state(
+		const cr_env_t *env, const cr_ref_t *ref, cr_state_t *st) CR_MUST_CHECK;
+
+/**
  * The call session identifier (32 hex digits as in RFC 7989): from Call-ID and
  * the caller's tag, so that every message of the call gives the same.
  * @return CR_OK or CR_EINTERNAL

@@ -12,6 +12,7 @@
 
 #define CR_HDR_STATE "Call-State"
 #define CR_HDR_KEY "Call-State-Key"
+#define CR_EVENT "call-state" /* of the NOTIFY that brings a state */
 
 /* Call-State = JWE *(SEMI param)
  *   ;update       towards the client: an update of the state it has
@@ -129,6 +130,8 @@ typedef enum cr_purpose
  *	start    be32, when the INVITE passed, seconds since 1970
  *	sub      u8 length | bytes
  *	sid      u8 length | bytes
+ *	cseq     be32, of the client's INVITE; there only when it is not below
+ *	         CR_CSEQ_HIGH, which clients seldom begin with
  *
  * Context in the AAD: the Call-ID.
  */
@@ -159,6 +162,11 @@ typedef enum cr_purpose
 #define CR_CSEQ_JUMP 1000u
 /* Where the client's own CSeq is not known. */
 #define CR_CSEQ_UNKNOWN (1u << 20)
+/* Below it the CSeq of a client that has resumed is taken to be, in N, when its state is
+ * pushed. */
+#define CR_CSEQ_LOW (1u << 18)
+/* A first CSeq from which on the session reference has it. */
+#define CR_CSEQ_HIGH (1u << 19)
 /* One more for each 64 ms since the seal: two resumes from one state differ. */
 #define CR_CSEQ_MS 64
 
