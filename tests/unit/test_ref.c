@@ -70,6 +70,24 @@ static void purposes(void **state)
 			CR_EINTERNAL);
 }
 
+/* A high first CSeq is in it, another takes no room. */
+static void high_cseq(void **state)
+{
+	cr_ref_t ref = sample_ref();
+	size_t without = strlen(seal(CR_PURPOSE_CALLER, &ref));
+
+	(void)state;
+	ref.cseq = 0x7fffffff;
+	assert_int_equal(open(cr_span_str(seal(CR_PURPOSE_CALLER, &ref))), CR_OK);
+	assert_int_equal(got.cseq, 0x7fffffff);
+	assert_text(got.sid.s, (int)got.sid.len, SAMPLE_SID);
+	assert_int_equal(strlen(seal(CR_PURPOSE_CALLER, &ref)),
+			without + CR_B32_LEN(66) - CR_B32_LEN(62));
+	ref.cseq = 0;
+	assert_int_equal(open(cr_span_str(seal(CR_PURPOSE_CALLER, &ref))), CR_OK);
+	assert_int_equal(got.cseq, 0);
+}
+
 static void damage(void **state)
 {
 	json_t *v = vector_load("ref");
@@ -140,6 +158,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(frozen_vector),
 			cmocka_unit_test(purposes),
+			cmocka_unit_test(high_cseq),
 			cmocka_unit_test(damage),
 			cmocka_unit_test(wrong_call_or_key),
 			cmocka_unit_test(sizes),
