@@ -312,8 +312,9 @@ export class CallResume extends EventTarget {
 		if (request === 'NOTIFY') return void this.#pushed(text);
 		if (request === 'BYE' || answered === 'BYE') return this.#ended(callIdOf(text));
 		const record = this.#byCallId(callIdOf(text));
-		if (request === 'ACK' && record?.tag === '') {
-			record.tag = header(text, 'to|t').match(/;tag=([^;\s]+)/)?.[1];
+		if (request === 'ACK' && record && !record.up) {
+			// A state that came by NOTIFY in between has the tag in it.
+			if (record.tag === '') record.tag = header(text, 'to|t').match(/;tag=([^;\s]+)/)?.[1];
 			this.#up(record.callId);
 		}
 		const value = header(text, 'call-state');

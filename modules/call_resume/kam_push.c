@@ -51,7 +51,7 @@ static void put_next_hop(cr_writer_t *w, const struct receive_info *rcv)
 
 /* The subscription is one without a SUBSCRIBE, and of this one NOTIFY: it ends with it, so
  * that neither side has anything to keep, refresh or wait for (RFC 6665 section 4.1.3), and
- * with noresource nobody tries to subscribe. NOTIFY needs a Contact (section 8.4). */
+ * with noresource nobody tries to subscribe. NOTIFY needs a Contact (RFC 3265 section 7.1). */
 static void put_headers(
 		cr_writer_t *w, const struct receive_info *rcv, cr_span_t jwe)
 {

@@ -4,6 +4,7 @@
 
 local here = string.match(debug.getinfo(1).source, "^@(.*)/[^/]*$")
 local resume = dofile(here .. "/../../cfg/resume.lua")
+resume.push = true
 
 -- The value of a #!define, without its quotes.
 local function define(name)

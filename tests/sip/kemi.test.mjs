@@ -64,7 +64,10 @@ test('a called client resumes and hangs up', async () => {
 	const theirs = await bob.call({ service: 'alice' });
 	assert.equal(theirs.final.status, 200);
 	const invite = await one.take('the INVITE', (m) => m.method === 'INVITE');
-	const state = `${invite.get('call-state')};tag=${/;tag=(.*)/.exec(one.dialog(theirs.callId).local)[1]}`;
+	assert.equal(invite.get('call-state').split('.').length, 5);
+	const notify = await one.take('the NOTIFY', (m) => m.method === 'NOTIFY');
+	assert.equal(notify.uri, one.uri);
+	const state = notify.get('call-state');
 	one.close();
 	const back = await (await client()).call({ state });
 	assert.equal(back.final.status, 200);
