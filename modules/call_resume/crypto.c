@@ -3,15 +3,16 @@
  */
 #include "crypto.h"
 
-#include <limits.h>
+#include <errno.h>
 #include <stdlib.h>
+
+#include <sys/random.h>
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/params.h>
-#include <openssl/rand.h>
 
 /* The contexts keep their algorithm between calls. To name it again in an init
  * call would make OpenSSL 3 throw away and rebuild what they hold. */
@@ -85,12 +86,25 @@ void cr_crypto_free(cr_crypto_t *c)
 	free(c);
 }
 
+/* From the kernel, not from RAND_bytes(): Kamailio's module tls gives OpenSSL a
+ * generator whose state is copied by fork(), so that all processes draw the same
+ * numbers, and with them the same sid for different sessions. */
 int cr_random(void *out, size_t len)
 {
-	if(len <= INT_MAX && RAND_bytes(out, (int)len) == 1)
-		return CR_OK;
-	cr_wipe(out, len);
-	return CR_EINTERNAL;
+	size_t have = 0;
+
+	while(have < len) {
+		ssize_t n = getrandom((char *)out + have, len - have, 0);
+
+		if(n < 0 && errno == EINTR)
+			continue;
+		if(n <= 0) {
+			cr_wipe(out, len);
+			return CR_EINTERNAL;
+		}
+		have += (size_t)n;
+	}
+	return CR_OK;
 }
 
 void cr_wipe(void *p, size_t len)
