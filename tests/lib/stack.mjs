@@ -9,6 +9,7 @@ import path from 'node:path';
 import { Kamailio, ROOT, makeCertificate, writeKeyRing } from './kamailio.mjs';
 import { Nginx } from './nginx.mjs';
 import { Portal } from './portal.mjs';
+import { Redis } from './redis.mjs';
 import { Rtpengine } from './rtpengine.mjs';
 import { Sipp } from './sipp.mjs';
 import { freePort } from './ports.mjs';
@@ -39,9 +40,10 @@ export class Stack {
 	 * @param resume   with the module (tokens then pass over UDP as well)
 	 * @param web      with nginx and the portal: stack.web (nginx), stack.portal; true, or what
 	 *                 Nginx.start() takes. Tokens then pass over nginx and not in the clear.
+	 * @param store    with Redis and the network store: stack.redis; only with web
 	 * @param defines  for kamailio.cfg, see Kamailio.start()
 	 */
-	static async start(name, { resume = true, tls = false, web = false, defines = {}, dir, kamailio = {}, rtpengine = {} } = {}) {
+	static async start(name, { resume = true, tls = false, web = false, store = false, defines = {}, dir, kamailio = {}, rtpengine = {} } = {}) {
 		const self = new this();
 		self.dir = dir ?? runFolder(name);
 		self.parties = [];
@@ -68,6 +70,10 @@ export class Stack {
 				self.portal = Portal.create(self.dir);
 				self.certificate = makeCertificate(self.dir, [kamailio.ip ?? '127.0.0.1']);
 				Object.assign(set, self.portal.defines, { RESUME_ALLOW_INSECURE: 0 });
+			}
+			if (store) {
+				self.redis = await Redis.start(self.dir);
+				Object.assign(set, { WITH_NETWORK_STORE: true, STORE_REDIS: `"${self.redis.server('calls')}"` });
 			}
 			if (tls) {
 				const { cert, key } = self.certificate = makeCertificate(self.dir);
@@ -158,6 +164,7 @@ export class Stack {
 		await this.hangUp();
 		await this.web?.stop();
 		await this.kamailio?.stop();
+		await this.redis?.stop();
 		await this.rtpengine?.stop();
 	}
 }

@@ -92,6 +92,11 @@ refuses('a duplicate kid', { ring: `k1 ${key()}\nk2 ${key()}\nk1 ${key()}\n` }, 
 refuses('17 keys', { ring: Array.from({ length: 17 }, (_, i) => `k${i} ${key()}\n`).join('') }, /line 17: more than 16 keys/);
 refuses('only retired keys', { ring: `k1 ${key()} 2020-01-01T00:00:00Z\n` }, /no usable key \(1 retired\)/);
 refuses('a lifetime of nothing', { ring: `k1 ${key()}\n`, defines: { RESUME_MAP_LIFETIME: 0 } }, /map_lifetime.* positive/);
+refuses('a proxy that is no address', { ring: `k1 ${key()}\n`, defines: { RESUME_TRUSTED_PROXY: '"127.0.0.1, localhost"' } },
+	/trusted_proxy: \[localhost\] is no address/);
+refuses('nine proxies', {
+	ring: `k1 ${key()}\n`, defines: { RESUME_TRUSTED_PROXY: `"${Array.from({ length: 9 }, (_, i) => `192.0.2.${i}`).join(' ')}"` },
+}, /trusted_proxy: more than 8 addresses/);
 for (const missing of ['tm', 'rr', 'sl']) {
 	refuses(`without the module ${missing}`,
 		{ ring: `k1 ${key()}\n`, cfg: { modules: ['tm', 'rr', 'sl'].filter((m) => m !== missing) } },
