@@ -16,7 +16,7 @@
 /** How long a page tries to get its call back, in milliseconds. */
 const PATIENCE = 30_000;
 /** How long ICE may be disconnected before its call is resumed, in milliseconds. */
-const ICE_PATIENCE = 4_000;
+const ICE_PATIENCE = 1_500;
 /** How often a call says that its page is alive, in milliseconds. */
 const HEARTBEAT = 1_000;
 

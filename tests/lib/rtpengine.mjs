@@ -49,23 +49,35 @@ export class Rtpengine {
 		self.ip = ip;
 		self.ng = await freePort(ip);
 		self.cli = await freePort(ip);
-		self.proc = new Proc(name, dir, 'rtpengine', [
+		self.dir = dir;
+		self.name = name;
+		self.args = [
 			'--config-file=none', '--table=-1', `--interface=${ip}`,
 			`--listen-ng=${ip}:${self.ng}`, `--listen-cli=${ip}:${self.cli}`,
 			'--port-min=30000', '--port-max=39998', '--foreground', '--log-stderr', '--log-level=5',
 			'--dtls-passive', '--num-threads=2', '--delete-delay=0', `--timeout=${timeout_s}`,
 			...args,
-		]);
+		];
+		await self.boot();
+		return self;
+	}
+
+	/** Start it again with the same ports, after kill() or stop(). */
+	async boot() {
+		this.proc = new Proc(this.name, this.dir, 'rtpengine', this.args);
 		try {
 			await until('rtpengine', async () => {
-				self.proc.assertAlive();
-				return (await self.ask({ command: 'ping' }, 200)).result === 'pong';
+				this.proc.assertAlive();
+				return (await this.ask({ command: 'ping' }, 200)).result === 'pong';
 			});
 		} catch (e) {
-			await self.stop();
+			await this.stop();
 			throw e;
 		}
-		return self;
+	}
+
+	kill() {
+		return this.proc.kill('SIGKILL');
 	}
 
 	/** One ng command; resolves with the answer's dictionary. */
