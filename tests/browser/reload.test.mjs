@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A page with a call is reloaded, and has its call again.
 
-import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 
 import { Browser } from '../lib/browser.mjs';
+import { WebCall } from '../lib/webcall.mjs';
 import { WebStack } from '../lib/webstack.mjs';
 
 let stack;
@@ -18,25 +18,22 @@ after(async () => {
 	await browser?.close();
 	await stack?.stop();
 });
-afterEach(() => stack.dropMedia());
+afterEach(async () => {
+	await browser.closeTabs();
+	await stack.dropMedia();
+});
 
 for (const library of ['jssip', 'sipjs']) {
-	test(`${library}: three reloads of one call`, async () => {
-		const page = await stack.signedIn(browser, library);
-		await page.dial('echo');
-		await page.up();
-		await page.hears();
-		const callId = await stack.onlyCall();
-		for (let i = 0; i < 3; i++) {
-			await page.page.reload();
-			await page.up();
-			await page.hears();
-			assert.match(await page.line(), /^Resumed, away for \d+ ms/);
-		}
-		assert.equal(await stack.onlyCall(), callId);
-		await page.click('hangup');
-		await stack.noMedia();
-		assert.deepEqual(await page.stored(), []);
-		await page.close();
-	});
+	for (const [role, reloads, by] of [
+		['caller', 3, 'far'], ['caller', 1, 'page'], ['callee', 3, 'page'], ['callee', 1, 'far'],
+	]) {
+		test(`${library}, ${role}: ${reloads} reloads, then ${by === 'far' ? 'the far end' : 'the page'} hangs up`, async () => {
+			const call = await WebCall.up(stack, browser, { library, role });
+			for (let lives = 1; lives <= reloads; lives++) {
+				await call.tab.page.reload();
+				await call.back({ lives });
+			}
+			await call.endsBy(by);
+		});
+	}
 }

@@ -66,6 +66,13 @@ export class Browser {
 		return tab;
 	}
 
+	/** Close all tabs. The new blank one keeps a browser with a profile alive. */
+	async closeTabs() {
+		const tabs = this.context.pages();
+		await this.context.newPage();
+		await Promise.all(tabs.map((tab) => tab.close()));
+	}
+
 	async close() {
 		await this.context.close();
 		await this.browser?.close();

@@ -5,6 +5,7 @@
 
 import { Rtp } from './rtp.mjs';
 import { Dialog, Endpoint, DOMAIN, message, random, replyTo } from './sip.mjs';
+import { until } from './wait.mjs';
 
 const MIRROR = { sendrecv: 'sendrecv', sendonly: 'recvonly', recvonly: 'sendonly', inactive: 'inactive' };
 
@@ -32,13 +33,15 @@ class Call {
 		const lines = ['v=0', `o=- 7 ${this.version++} IN IP4 ${this.phone.ip}`, 's=-', `c=IN IP4 ${this.phone.ip}`, 't=0 0'];
 		for (const { kind, port, type, name, direction } of this.media) {
 			const refused = answer && (port === 0 || !['audio', ...this.phone.video ? ['video'] : []].includes(kind));
-			if (!refused) this.rtp[kind] ??= await Rtp.open({ ip: this.phone.ip, echo: true });
+			if (!refused) this.rtp[kind] ??= await Rtp.open({ ip: this.phone.ip, echo: () => this.echoes });
 			lines.push(`m=${kind} ${refused ? 0 : this.rtp[kind].port} RTP/AVP ${type}`);
 			if (name) lines.push(`a=rtpmap:${type} ${name}`);
 			// An offer of ours that holds is answered from then on as well.
 			const ours = this.direction;
 			lines.push(`a=${answer ? this.#both(MIRROR[direction], ours) : ours}`);
 		}
+		// Nothing goes back to who holds us, or whom we hold.
+		this.echoes = lines.includes('a=sendrecv');
 		return `${lines.join('\r\n')}\r\n`;
 	}
 
@@ -54,8 +57,46 @@ class Call {
 		if (method === 'INVITE') {
 			this.dialog.ack();
 			if (reply.status < 300) this.dialog.target = reply.contact ?? this.dialog.target;
+			this.echoes &&= mediaOf(reply.body).some((m) => m.direction === 'sendrecv');
 		}
 		return reply;
+	}
+
+	get id() {
+		return this.dialog.callId;
+	}
+
+	/** How many INVITEs it got after the first, each once. */
+	get reinvites() {
+		return new Set(this.requests.filter((m) => m.method === 'INVITE').map((m) => m.cseq)).size;
+	}
+
+	/** The BYE of the other side. */
+	get bye() {
+		return this.requests.find((m) => m.method === 'BYE');
+	}
+
+	/** Wait until packets come, and for audio a sound in them. */
+	hears(kind = 'audio') {
+		const rtp = this.rtp[kind];
+		const { received, loud } = rtp;
+		return until(`the far end to get ${kind}`, () => rtp.received - received > 20 && (kind !== 'audio' || rtp.loud > loud));
+	}
+
+	/** Wait until packets have come for more than a second without a sound in them. */
+	hearsSilence() {
+		const { audio } = this.rtp;
+		let { received, loud } = audio;
+		return until('the far end to get silence', () => {
+			if (audio.loud > loud) ({ received, loud } = audio);
+			return audio.received - received > 60;
+		});
+	}
+
+	/** Send audio of its own, silence, to where the other side wants it. */
+	plays() {
+		const audio = this.media.find((m) => m.kind === 'audio');
+		this.rtp.audio.send(audio.port);
 	}
 
 	/** A re-INVITE: sendonly is a hold. */

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A party's audio: sends a G.711 packet every 20 ms, or sends back what it gets,
-// and notes when packets came.
+// and notes when packets came, and whether there was a sound in them.
 
 import dgram from 'node:dgram';
 
 const PACKET_MS = 20;
 const SAMPLES = 160;
 
+/** Whether an A-law packet (RFC 3551 section 4.5.14) is more than silence. */
+function isLoud(packet) {
+	return (packet[1] & 0x7f) === 8 && packet.subarray(12).some((sample) => ((sample ^ 0x55) & 0x7f) > 0x30);
+}
+
 export class Rtp {
-	/** @param echo  send every packet back to where it came from */
+	/** @param echo  send every packet back to where it came from: true, or whether it shall just now */
 	static async open({ ip = '127.0.0.1', port = 0, echo = false } = {}) {
 		const self = new Rtp();
 		self.socket = dgram.createSocket('udp4');
 		self.sent = 0;
 		self.received = 0;
+		self.loud = 0;			 // of these with a sound
 		self.first = undefined;	 // when the first packet came, in ms of performance.now()
 		self.last = undefined;
 		self.gaps = [];			 // [{from, to}] pauses of more than 60 ms
@@ -26,7 +32,8 @@ export class Rtp {
 			}
 			self.last = now;
 			self.received++;
-			if (echo) {
+			if (isLoud(m)) self.loud++;
+			if (echo === true || echo && echo()) {
 				self.sent++;
 				self.socket.send(m, from.port, from.address);
 			}
