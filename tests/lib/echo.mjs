@@ -190,6 +190,7 @@ export class Echo extends Endpoint {
 			callId: final.callId, local: final.get('from'), remote: final.get('to'), target: final.contact,
 			routes: final.recordRoutes.reverse(), cseq: 1,
 		});
+		call.media = mediaOf(final.body);
 		this.calls.push(call);
 		call.dialog.ack();
 		return call;
