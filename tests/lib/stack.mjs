@@ -5,7 +5,9 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { randomBytes } from 'node:crypto';
 
+import { Coturn } from './coturn.mjs';
 import { Kamailio, ROOT, makeCertificate, writeKeyRing } from './kamailio.mjs';
 import { Nginx } from './nginx.mjs';
 import { Portal } from './portal.mjs';
@@ -40,10 +42,12 @@ export class Stack {
 	 * @param resume   with the module (tokens then pass over UDP as well)
 	 * @param web      with nginx and the portal: stack.web (nginx), stack.portal; true, or what
 	 *                 Nginx.start() takes. Tokens then pass over nginx and not in the clear.
+	 * @param turn     with coturn, whose credentials the portal gives: stack.turn; only with web; true,
+	 *                 or what Coturn.start() takes
 	 * @param store    with Redis and the network store: stack.redis; only with web
 	 * @param defines  for kamailio.cfg, see Kamailio.start()
 	 */
-	static async start(name, { resume = true, tls = false, web = false, store = false, defines = {}, dir, kamailio = {}, rtpengine = {} } = {}) {
+	static async start(name, { resume = true, tls = false, web = false, turn = false, store = false, defines = {}, dir, kamailio = {}, rtpengine = {} } = {}) {
 		const self = new this();
 		self.dir = dir ?? runFolder(name);
 		self.parties = [];
@@ -69,14 +73,25 @@ export class Stack {
 			if (web) {
 				self.portal = Portal.create(self.dir);
 				self.certificate = makeCertificate(self.dir, [kamailio.ip ?? '127.0.0.1']);
-				Object.assign(set, self.portal.defines, { RESUME_ALLOW_INSECURE: 0 });
+				Object.assign(set, self.portal.defines, {
+					RESUME_ALLOW_INSECURE: 0, RESUME_TRUSTED_PROXY: `"${kamailio.ip ?? '127.0.0.1'}"`,
+				});
+			}
+			if (turn) {
+				const secret = randomBytes(32).toString('hex');
+				const file = path.join(self.dir, 'turn.secret');
+				fs.writeFileSync(file, `${secret}\n`, { mode: 0o600 });
+				self.turn = await Coturn.start(self.dir, { ip: kamailio.ip, secret, ...turn });
+				Object.assign(set, {
+					RESUME_TURN_SECRET_FILE: `"${file}"`, PORTAL_TURN_URIS: `"${self.turn.url('udp')},${self.turn.url('tcp')}"`,
+				});
 			}
 			if (store) {
 				self.redis = await Redis.start(self.dir);
 				Object.assign(set, { WITH_NETWORK_STORE: true, STORE_REDIS: `"${self.redis.server('calls')}"` });
 			}
 			if (tls) {
-				const { cert, key } = self.certificate = makeCertificate(self.dir);
+				const { cert, key } = self.certificate ??= makeCertificate(self.dir);
 				Object.assign(set, {
 					WITH_TLS: true, TLS_CERTIFICATE: `"${cert}"`, TLS_PRIVATE_KEY: `"${key}"`,
 				});
@@ -165,6 +180,7 @@ export class Stack {
 		await this.web?.stop();
 		await this.kamailio?.stop();
 		await this.redis?.stop();
+		await this.turn?.stop();
 		await this.rtpengine?.stop();
 	}
 }

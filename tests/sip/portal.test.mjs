@@ -8,42 +8,39 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import tls from 'node:tls';
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 
 import { Browser, fetchJson } from '../lib/portal.mjs';
 import { Client, FarEnd } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
+import { TurnClient } from '../lib/turn.mjs';
 import { until } from '../lib/wait.mjs';
 
 // With characters that JSON, SQL, Kamailio's script and a shell could trip over.
 const PASSWORD = 'p\u00e4"ss\' or 1=1;-- \\ $var(x) \u{1f511} {}\t%s';
 const WRONG = 'guessed-by-somebody';
 const SESSIONS_MAX = 4;
-const TURN = ['turn:turn.example.org:3478?transport=udp', 'turn:turn.example.org:3478?transport=tcp'];
 
-let dir, stack, url, ca, turnSecret;
+let dir, root, stack, url, ca;
 let open = [];
 const keep = (x) => (open.push(x), x);
 
 before(async () => {
 	dir = runFolder('portal');
-	const root = `${dir}.web`;
+	root = `${dir}.web`;
 	fs.rmSync(root, { recursive: true, force: true });
 	fs.mkdirSync(path.join(root, 'bundle'), { recursive: true });
 	fs.writeFileSync(path.join(root, 'index.html'), '<!doctype html><title>page</title>');
 	fs.writeFileSync(path.join(root, 'app.mjs'), 'export {};');
 	fs.writeFileSync(path.join(root, 'bundle/all.mjs'), 'export {};');
-	turnSecret = randomBytes(32).toString('hex');
-	fs.writeFileSync(`${root}/turn.secret`, `${turnSecret}\n`, { mode: 0o600 });
 	stack = await Stack.start('portal', {
-		dir, tls: true, store: true,
+		dir, tls: true, store: true, turn: true,
 		// All tests come from one address, and quickly.
 		web: { root, bundle: path.join(root, 'bundle'), values: Object.fromEntries(['session', 'calls'].map((zone) =>
 			[`${zone.toUpperCase()}_RATE`, `$binary_remote_addr zone=call_resume_${zone}:1m rate=900r/s`])) },
 		defines: {
 			WITH_REVOCATION: true,
-			RESUME_TURN_SECRET_FILE: `"${root}/turn.secret"`, PORTAL_TURN_URIS: `"${TURN.join(', ')}"`,
 			PORTAL_SESSIONS_MAX: SESSIONS_MAX, PORTAL_SWEEP: '"name=portal;interval=1;mode=1;"',
 			PORTAL_ADDRESS_FAILURES_MAX: 40,
 		},
@@ -57,7 +54,7 @@ afterEach(async () => {
 });
 after(async () => {
 	await stack?.stop();
-	if (dir) fs.rmSync(`${dir}.web`, { recursive: true, force: true });
+	if (root) fs.rmSync(root, { recursive: true, force: true });
 });
 
 const claims = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
@@ -105,9 +102,12 @@ describe('signing in', () => {
 		const { ice_servers: [ice, ...rest], user } = await signedIn();
 		assert.deepEqual(rest, []);
 		assert.deepEqual(Object.keys(ice), ['urls', 'username', 'credential']);
-		assert.deepEqual(ice.urls, TURN);
+		assert.deepEqual(ice.urls, ['udp', 'tcp'].map((t) => `turn:127.0.0.1:${stack.turn.port}?transport=${t}`));
 		assert.match(ice.username, new RegExp(`^\\d+:${user}$`));
-		assert.equal(ice.credential, createHmac('sha1', turnSecret).update(ice.username).digest('base64'));
+		for (const [password, good] of [[ice.credential, true], ['x', false]]) {
+			const relay = keep(await TurnClient.open({ to: stack.turn, user: ice.username, pass: password }));
+			assert.equal((await relay.allocate()).status, good ? 200 : 401);
+		}
 	});
 
 	test('takes any spelling of the user and of the JSON', async () => {
@@ -376,6 +376,11 @@ describe('nginx', () => {
 			assert.equal(status, 200, script);
 			assert.equal(headers['content-type'], 'text/javascript');
 		}
+		for (const hidden of ['/package.json', '/node_modules/x/y.js', '/.git/config', '/bundle/.x']) {
+			fs.mkdirSync(path.dirname(root + hidden), { recursive: true });
+			fs.writeFileSync(root + hidden, 'x');
+			assert.equal((await fetchJson(url + hidden, { ca })).status, 404, hidden);
+		}
 		const none = await fetchJson(`${url}/none`, { ca });
 		assert.equal(none.status, 404);
 		assert.match(none.headers['content-security-policy'], /default-src 'none'/, 'on errors too');
@@ -613,7 +618,7 @@ describe('the network store', () => {
 describe('as it comes', () => {
 	let plain;
 	before(async () => {
-		plain = await Stack.start('portal-plain', { web: { root: `${dir}.web` } });
+		plain = await Stack.start('portal-plain', { web: { root } });
 	});
 	after(() => plain?.stop());
 
