@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The softphone, used as people do: clicked on, typed into, reloaded in the middle of calls.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+
+import { Browser } from '../lib/browser.mjs';
+import { replyTo } from '../lib/sip.mjs';
+import { until } from '../lib/wait.mjs';
+import { WebStack } from '../lib/webstack.mjs';
+
+let stack;
+let browser;
+let elsewhere; // a browser of somebody else
+const open = [];
+const foreign = [];
+
+before(async () => {
+	stack = await WebStack.start('browser-softphone', {
+		web: { values: { SESSION_RATE: '$binary_remote_addr zone=call_resume_session:1m rate=500r/s' } },
+	});
+	// Nobody has this number.
+	stack.echo.answer = (m) => !m.start.startsWith('INVITE sip:999@') || (m.answer(replyTo(m, 404, 'Not Found')), false);
+	browser = await Browser.start();
+});
+after(async () => {
+	await browser?.close();
+	await stack?.stop();
+});
+afterEach(async () => {
+	const phones = open.splice(0);
+	await Promise.all(phones.map((phone) => phone.page.close()));
+	await elsewhere?.close();
+	elsewhere = undefined;
+	await stack.dropMedia();
+	assert.deepEqual(foreign.splice(0), [], 'requests to other origins');
+	const wrong = phones.flatMap((phone) => phone.tab.console).filter((line) => /^error: (?!Failed to load resource)|Refused|Content Security/.test(line));
+	assert.deepEqual(wrong, [], 'errors in the console');
+});
+
+/** The page in a tab. */
+class Phone {
+	static async open(where = browser) {
+		const self = new Phone();
+		self.tab = await where.open('about:blank');
+		self.page = self.tab.page;
+		self.page.setDefaultTimeout(15000);
+		self.page.on('request', (r) => {
+			if (!r.url().startsWith(`${stack.web.url}/`)) foreign.push(r.url());
+		});
+		open.push(self);
+		await self.page.goto(stack.web.url);
+		return self;
+	}
+
+	static async signedIn(user = 'alice', where = browser) {
+		const self = await Phone.open(where);
+		await self.signIn(user, stack.passwords[user]);
+		await self.registered();
+		return self;
+	}
+
+	async signIn(user, password) {
+		// A tab of the same browser is signed in already.
+		await this.page.locator('#sign-in:visible, #status[data-is=on]').waitFor();
+		if (!await this.page.locator('#sign-in').isVisible()) return;
+		await this.page.fill('#user', user);
+		await this.page.fill('#password', password);
+		await this.page.click('#sign-in button');
+	}
+
+	registered() {
+		return this.page.locator('#status[data-is=on]').waitFor();
+	}
+
+	/** The card of a call. */
+	call(name, state) {
+		return this.page.locator(`.call${state ? `[data-state=${state}]` : ''}`, { has: this.page.locator('.name', { hasText: name }) });
+	}
+
+	async up(name) {
+		await this.call(name, 'up').waitFor().catch((e) => { throw new Error(`${e.message}\n${this.tab.console.join('\n')}`); });
+	}
+
+	async dial(number) {
+		await this.page.fill('#number', number);
+		await this.page.click('#call');
+	}
+
+	async dialled(number) {
+		await this.dial(number);
+		await this.up(number);
+	}
+
+	async click(name, what) {
+		await this.call(name).locator(`[data-do=${what}]`).click();
+	}
+
+	async seconds(name) {
+		const text = await this.call(name).locator('.timer').textContent();
+		const [, m, s] = text.match(/(\d+):(\d\d)$/);
+		return Number(m) * 60 + Number(s);
+	}
+
+	async reload() {
+		await this.page.reload();
+	}
+
+	text(name) {
+		return this.call(name).locator('.text').textContent();
+	}
+
+	says(name, what) {
+		return until(`${name} to say ${what}`, async () => what.test(await this.text(name)));
+	}
+
+	async gone() {
+		await until('no call in the page', async () => await this.page.locator('.call').count() === 0);
+	}
+}
+
+test('a wrong password is refused, the right one opens the phone, and the name stays over a reload', async () => {
+	elsewhere = await browser.another();
+	const phone = await Phone.open(elsewhere);
+	await phone.signIn('alice', 'not this one');
+	await until('the refusal', async () => (await phone.page.locator('#sign-in-error').textContent()) === 'Wrong user or password.');
+	await phone.page.fill('#password', stack.passwords.alice);
+	await phone.page.click('#sign-in button');
+	await phone.registered();
+	assert.equal(await phone.page.locator('#status').innerText(), 'alice');
+	await phone.reload();
+	await phone.registered();
+	assert.equal(await phone.page.locator('#sign-in').isVisible(), false);
+});
+
+test('a call is back after a reload: name, timer and far end, and how long audio was away', async () => {
+	const phone = await Phone.signedIn();
+	await phone.dialled('echo');
+	await phone.tab.hears();
+	const callId = await stack.onlyCall();
+	await until('three seconds of call', async () => await phone.seconds('echo') >= 3);
+	// What is seen of the page, from its first paint on.
+	await phone.page.addInitScript(() => {
+		window.seen = new Set();
+		const look = () => {
+			const view = document.documentElement?.dataset.view;
+			const visible = (id) => document.getElementById(id)?.checkVisibility();
+			if (view && view !== 'none') window.seen.add(visible('sign-in') ? 'sign-in' : document.querySelector('.call')?.dataset.state ?? 'no call');
+			requestAnimationFrame(look);
+		};
+		look();
+	});
+	await phone.reload();
+	await phone.up('echo');
+	assert.ok(await phone.seconds('echo') >= 3, 'the timer goes on');
+	await phone.tab.hears();
+	const line = phone.call('echo').locator('.line');
+	await until('the line', async () => /^You are back\. Audio was away for \d+\.\d\ss\.$/.test(await line.textContent()));
+	assert.deepEqual(await phone.page.evaluate(() => [...window.seen]), ['resuming', 'up']);
+	assert.equal(await stack.onlyCall(), callId);
+	await phone.click('echo', 'hangup');
+	await phone.gone();
+	await stack.noMedia();
+	await phone.reload();
+	await phone.registered();
+	assert.equal(await phone.page.locator('.call').count(), 0);
+});
+
+test('mute and hold stay over a reload, and can be undone', async () => {
+	const phone = await Phone.signedIn();
+	await phone.dialled('echo');
+	await phone.click('echo', 'mute');
+	await phone.click('echo', 'hold');
+	await phone.says('echo', /^On hold · Muted$/);
+	await until('the far end to know', () => stack.echo.last.requests.some((m) => /^a=(sendonly|inactive)/m.test(m.body)));
+	await phone.reload();
+	await phone.up('echo');
+	await phone.says('echo', /^On hold · Muted$/);
+	await phone.click('echo', 'hold');
+	await phone.says('echo', /^Muted$/);
+	await phone.click('echo', 'mute');
+	await phone.says('echo', /^$/);
+	await phone.tab.hears();
+	await phone.click('echo', 'hangup');
+	await phone.gone();
+});
+
+test('two calls: the second holds the first, they are swapped, and a reload brings both back', async () => {
+	const phone = await Phone.signedIn();
+	await phone.dialled('100');
+	await phone.dialled('200');
+	await phone.says('100', /^On hold$/);
+	await phone.click('100', 'hold');
+	await phone.says('200', /^On hold$/);
+	await phone.says('100', /^$/);
+	await phone.reload();
+	await phone.up('100');
+	await phone.up('200');
+	await phone.says('200', /^On hold$/);
+	await phone.says('100', /^$/);
+	assert.equal((await stack.rtpengine.calls()).length, 2);
+	await phone.click('100', 'hangup');
+	await until('one call', async () => await phone.page.locator('.call').count() === 1);
+	await phone.click('200', 'hold');
+	await phone.says('200', /^$/);
+	await phone.tab.hears();
+	await phone.click('200', 'hangup');
+	await phone.gone();
+	await stack.noMedia();
+});
+
+test('another browser calls, is answered, and both are reloaded', async () => {
+	elsewhere = await browser.another();
+	const alice = await Phone.signedIn('alice');
+	const bob = await Phone.signedIn('bob', elsewhere);
+	await alice.dial('bob');
+	await bob.call('alice', 'incoming').waitFor();
+	assert.match(await bob.page.title(), /^Incoming call: alice/);
+	await bob.click('alice', 'answer');
+	await bob.up('alice');
+	await alice.up('bob');
+	await alice.tab.hears();
+	await bob.reload();
+	await bob.up('alice');
+	await alice.tab.hears();
+	await bob.tab.hears();
+	await alice.reload();
+	await alice.up('bob');
+	await alice.tab.hears();
+	await bob.tab.hears();
+	await bob.click('alice', 'hangup');
+	await bob.gone();
+	await alice.call('bob', 'over').waitFor();
+	assert.equal(await alice.text('bob'), 'The call has ended.');
+	await stack.noMedia();
+});
+
+test('a wrong number, a call that was declined, and one that ended meanwhile are told apart', async () => {
+	const phone = await Phone.signedIn();
+	await phone.dial('999');
+	await phone.call('999', 'over').waitFor();
+	assert.equal(await phone.text('999'), 'There is nobody with this name or number.');
+	await phone.click('999', 'close');
+	await phone.gone();
+
+	await phone.dialled('echo');
+	await phone.page.goto('about:blank');
+	assert.equal((await stack.echo.last.hangUp()).status, 200);
+	await phone.page.goto(stack.web.url);
+	await phone.call('echo', 'over').waitFor();
+	assert.equal(await phone.text('echo'), 'The call ended while you were away.');
+	await phone.click('echo', 'close');
+	await phone.gone();
+});

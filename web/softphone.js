@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The softphone: sign in, register, and keep the calls. What makes them survive a reload
+// is call-resume.js; what is here shows it.
+
+import JsSIP from '/bundle/jssip.js';
+import { resumeJsSIP } from './call-resume.js';
+import { session as webSession, signIn, signOut } from './portal.js';
+import { Call, user as userOf } from './softphone/call.js';
+import { keys } from './softphone/card.js';
+import { firstAudio } from './softphone/media.js';
+import { sound } from './softphone/tones.js';
+
+const $ = (id) => document.getElementById(id);
+const root = document.documentElement;
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const CALLS_MAX = 2;
+const RECENT_MAX = 6;
+
+// ---- what is said ---------------------------------------------------------
+
+function say(text, where = 'say') {
+	$(where).textContent = text;
+}
+
+function status(is, text) {
+	$('status').dataset.is = is;
+	$('status-text').textContent = text;
+}
+
+const view = (name) => { root.dataset.view = name; };
+
+// ---- signing in -----------------------------------------------------------
+
+/** The web session, asked for until there is an answer. */
+async function ask() {
+	for (let attempt = 0; ; attempt++) {
+		try {
+			return await webSession();
+		} catch {
+			status('lost', 'Reconnecting…');
+			await sleep(Math.min(4000, 500 * 2 ** attempt));
+		}
+	}
+}
+
+function form() {
+	const waiting = document.querySelectorAll('#calls .call').length;
+	if (waiting) $('sign-in-why').textContent = 'to come back to your call.';
+	view('sign-in');
+	status('out', 'Signed out');
+	$('user').focus();
+	return new Promise((resolve) => {
+		$('sign-in').onsubmit = async (event) => {
+			event.preventDefault();
+			const button = $('sign-in').querySelector('button');
+			button.disabled = true;
+			say('', 'sign-in-error');
+			try {
+				const portal = await signIn($('user').value.trim().toLowerCase(), $('password').value);
+				if (portal) return resolve(portal);
+				say('Wrong user or password.', 'sign-in-error');
+				$('password').select();
+			} catch (e) {
+				say(e instanceof TypeError ? 'The service cannot be reached.' : `${e.message}.`, 'sign-in-error');
+			} finally {
+				button.disabled = false;
+			}
+			return undefined;
+		};
+	});
+}
+
+async function enter() {
+	status('connecting', 'Connecting…');
+	const portal = await ask() ?? await form();
+	$('password').value = '';
+	try {
+		localStorage.setItem('softphone user', userOf(portal.user));
+	} catch { /* the next reload asks again */ }
+	view('phone');
+	return portal;
+}
+
+// ---- the phone ------------------------------------------------------------
+
+const portal = await enter();
+const me = userOf(portal.user);
+const pcConfig = { iceServers: portal.ice_servers };
+const ua = new JsSIP.UA({
+	sockets: [new JsSIP.WebSocketInterface(portal.websocket)],
+	uri: portal.user,
+	authorization_jwt: `Bearer ${portal.token}`,
+	connection_recovery_min_interval: 1,
+	connection_recovery_max_interval: 4,
+	// A session timer would end a call whose page is away for longer than its 90 seconds.
+	session_timers: false,
+});
+
+/** Options for ua.call() and session.answer(). */
+const options = (video) => ({
+	mediaConstraints: { audio: true, video },
+	pcConfig,
+	// The gateway learns further candidates from the checks that come from them.
+	eventHandlers: { icecandidate: (e) => e.ready() },
+});
+
+/** Take what a fresh web session brings. */
+function use(fresh) {
+	ua.set('authorization_jwt', `Bearer ${fresh.token}`);
+	pcConfig.iceServers = fresh.ice_servers;
+	return fresh.token;
+}
+
+/** A new token in good time, for as long as the web session lasts. */
+async function keepToken({ expires }) {
+	await sleep(Math.max(1000, (expires * 1000 - Date.now()) * 0.8));
+	const fresh = await ask();
+	if (!fresh) return status('lost', 'Sign in again after this call');
+	use(fresh);
+	return keepToken(fresh);
+}
+
+const calls = resumeJsSIP(ua, {
+	call: { ...options(true), eventHandlers: {} },
+	token: async () => {
+		const fresh = await webSession();
+		if (!fresh) throw new Error('the web session is over');
+		return use(fresh);
+	},
+});
+
+const all = new Set();
+const live = () => [...all].filter((call) => call.live);
+
+const phone = {
+	calls,
+	options,
+	changed(call) {
+		if (call.state === 'over') finished(call);
+		layOut();
+	},
+	/** Talk to this one. */
+	async focus(call) {
+		phone.holdOthers(call);
+		await call.hold(false);
+	},
+	holdOthers(call) {
+		for (const other of live()) if (other !== call && other.state === 'up') other.hold(true);
+	},
+	again(call) {
+		phone.close(call);
+		dial(call.number, false);
+	},
+	close(call) {
+		call.card.remove();
+		all.delete(call);
+		layOut();
+	},
+};
+
+/** Which card is large, what sounds, and what the title says. */
+function layOut() {
+	const now = live();
+	const by = (...states) => now.find((c) => states.includes(c.state) && !c.held);
+	const main = by('incoming') ?? by('answering', 'calling', 'ringing', 'up', 'resuming') ?? now[0];
+	for (const call of all) {
+		call.compact = call.state === 'waiting' || call.live && call !== main;
+		call.card.show(call);
+	}
+	root.toggleAttribute('data-busy', now.length > 0);
+	$('add-call').hidden = now.length >= CALLS_MAX || now.some((c) => !['up', 'waiting'].includes(c.state));
+	if (!now.length) openDialer(false);
+	const up = now.some((c) => ['up', 'answering'].includes(c.state));
+	sound(now.some((c) => c.state === 'incoming') ? (up ? 'knock' : 'ring')
+		: now.some((c) => c.state === 'ringing') ? 'ringback' : undefined);
+	document.title = main ? `${main.state === 'incoming' ? 'Incoming call: ' : ''}${main.name} · Softphone` : 'Softphone';
+}
+
+async function finished(call) {
+	const { was, ours, missed, text, name } = call;
+	say(ours ? 'Call ended' : `${name}: ${text}`);
+	if (!call.kept) keepRecent(call, missed);
+	// What the user has done needs no word; other ends stay to be read, failures until closed.
+	if (ours) phone.close(call);
+	else if (was === 'up') {
+		await sleep(6000);
+		if (all.has(call)) phone.close(call);
+	}
+}
+
+function dial(number, video) {
+	const target = number.trim();
+	say('', 'dial-error');
+	if (!target) return $('number').focus();
+	if (live().length >= CALLS_MAX) return say('Two calls at once are all this phone can do.', 'dial-error');
+	for (const old of all) if (old.state === 'over') phone.close(old);
+	let session;
+	try {
+		session = ua.call(target.replaceAll(/[\s()]/g, ''), options(video));
+	} catch {
+		return say('That is neither a name nor a number.', 'dial-error');
+	}
+	const call = new Call(phone, { state: 'calling', data: { name: target, number: target } });
+	all.add(call);
+	call.begin(session);
+	phone.holdOthers(call);
+	layOut();
+	$('number').value = '';
+	openDialer(false);
+	say(`Calling ${target}`);
+	return undefined;
+}
+
+// ---- calls that come in, and back -----------------------------------------
+
+const heard = new WeakMap(); // session: when it was first heard
+
+ua.on('newRTCSession', ({ originator, session, request }) => {
+	// One that we place is in dial(). One that the library places brings a call back.
+	if (originator === 'local') {
+		if (session.remote_identity.uri.user === 'call-resume') heard.set(session, firstAudio(session.connection, 20_000));
+		return;
+	}
+	if (live().length >= CALLS_MAX) return session.terminate({ status_code: 486 });
+	const { remote_identity: who } = session;
+	const call = new Call(phone, {
+		state: 'incoming', incoming: true, offersVideo: /^m=video [1-9]/m.test(request.body ?? ''),
+		data: { name: who.display_name || who.uri.user, number: who.uri.user },
+	});
+	all.add(call);
+	call.begin(session);
+	layOut();
+	say(`Incoming call from ${call.name}`, 'alarm');
+});
+
+const byId = (id) => [...all].find((call) => call.id === id);
+
+/** The call of that name in the storage. */
+function kept(id, data, state) {
+	const call = byId(id) ?? new Call(phone, { id, state, data });
+	all.add(call);
+	call.kept = true;
+	return call;
+}
+
+calls.addEventListener('resuming', ({ detail: { id, data } }) => {
+	const call = [...all].find((c) => c.state === 'up' && data && c.number === data.number && c.start === data.start)
+		?? kept(id, data, 'resuming');
+	// Of a page that was alive all the time: its session goes on until there is a new one.
+	Object.assign(call, { id, before: call.session, session: undefined });
+	call.set({ state: 'resuming', text: undefined });
+	say('Coming back to your call');
+});
+calls.addEventListener('resumed', ({ detail }) => {
+	say('You are back in the call');
+	kept(detail.id, detail.data, 'resuming').back(detail.session, detail, heard.get(detail.session));
+});
+calls.addEventListener('failed', ({ detail: { id, data, error } }) => {
+	const call = kept(id, data, 'resuming');
+	if (error.reason === 'canceled') return phone.close(call);
+	if (call.before && !call.before.isEnded()) {
+		return call.set({ session: call.before, state: 'up', line: `The connection is not good: ${error.message}` });
+	}
+	return call.set({
+		state: 'over', was: 'resuming', text: error.message, retry: ['no-network', 'no-media', 'failed'].includes(error.reason),
+	});
+});
+calls.addEventListener('waiting', ({ detail: { id, data } }) => kept(id, data, 'waiting').set({ state: 'waiting' }));
+// The other tab has hung up.
+addEventListener('storage', ({ key, newValue }) => {
+	const call = newValue === null && byId(key?.split(' ').pop());
+	if (call?.state === 'waiting') phone.close(call);
+});
+
+// ---- the connection -------------------------------------------------------
+
+ua.on('registered', () => status('on', me));
+ua.on('connecting', () => status('lost', root.dataset.met ? 'Reconnecting…' : 'Connecting…'));
+ua.on('disconnected', () => status('lost', 'Reconnecting…'));
+ua.on('registrationFailed', ({ response }) => {
+	if (response?.status_code !== 401) status('lost', 'Not connected');
+});
+ua.on('connected', () => { root.dataset.met = ''; });
+addEventListener('offline', () => status('lost', 'No network: reconnecting…'));
+addEventListener('online', () => { if (ua.isRegistered() && ua.isConnected()) status('on', me); });
+
+// ---- dialling -------------------------------------------------------------
+
+function openDialer(open) {
+	root.toggleAttribute('data-dialer', open);
+	$('add-call').setAttribute('aria-expanded', open);
+	if (open) $('number').focus();
+}
+
+keys($('keys'), (key) => {
+	$('number').value += key;
+});
+$('erase').onclick = () => {
+	$('number').value = $('number').value.slice(0, -1);
+	$('number').focus();
+};
+$('dial').onsubmit = (event) => {
+	event.preventDefault();
+	dial($('number').value, false);
+};
+$('video-call').onclick = () => dial($('number').value, true);
+$('add-call').onclick = () => openDialer(!root.hasAttribute('data-dialer'));
+
+// ---- recent calls ---------------------------------------------------------
+
+const RECENT = `softphone recent ${me}`;
+
+function recent() {
+	try {
+		return JSON.parse(localStorage.getItem(RECENT)) ?? [];
+	} catch {
+		return [];
+	}
+}
+
+function keepRecent({ name, number, incoming }, missed) {
+	const list = [{ name, number, incoming, missed, at: Date.now() }, ...recent().filter((r) => r.number !== number)];
+	try {
+		localStorage.setItem(RECENT, JSON.stringify(list.slice(0, RECENT_MAX)));
+	} catch { /* they are a comfort only */ }
+	showRecent();
+}
+
+function showRecent() {
+	const list = recent();
+	$('recent').hidden = !list.length;
+	$('recent').querySelector('ul').replaceChildren(...list.map(({ name, number, incoming, missed, at }) => {
+		const li = document.createElement('li');
+		const button = document.createElement('button');
+		button.type = 'button';
+		button.className = missed ? 'missed' : '';
+		const icon = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+		const use = document.createElementNS('http://www.w3.org/2000/svg', 'use');
+		use.setAttribute('href', incoming ? '#i-in' : '#i-out');
+		icon.append(use);
+		icon.setAttribute('aria-hidden', 'true');
+		const who = document.createElement('span');
+		who.textContent = name;
+		const when = document.createElement('time');
+		const date = new Date(at);
+		when.dateTime = date.toISOString();
+		when.textContent = date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+		button.append(icon, who, when);
+		button.setAttribute('aria-label', `Call ${name}, ${missed ? 'missed' : incoming ? 'who called' : 'called'} at ${when.textContent}`);
+		button.onclick = () => dial(number, false);
+		li.append(button);
+		return li;
+	}));
+}
+
+// ---- leaving --------------------------------------------------------------
+
+async function leave() {
+	status('out', 'Signing out…');
+	// BYEs and the end of the registration leave before the session ends.
+	const gone = new Promise((resolve) => { ua.on('disconnected', resolve); });
+	ua.stop();
+	await Promise.race([gone, sleep(3000)]);
+	calls.stop();
+	await signOut().catch(() => {});
+	for (const key of ['softphone user', RECENT]) localStorage.removeItem(key);
+	location.reload();
+}
+
+$('sign-out').onclick = () => (live().length ? $('leave').showModal() : leave());
+$('leave').onclose = () => { if ($('leave').returnValue === 'leave') leave(); };
+
+// ---- and go ---------------------------------------------------------------
+
+setInterval(() => { for (const call of all) call.card.tick(); }, 500);
+setInterval(() => {
+	if (!document.hidden) for (const call of all) call.meter();
+}, 120);
+showRecent();
+layOut();
+ua.start();
+keepToken(portal);

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One call: a session of JsSIP, which another one replaces when the page comes back, and
+// its card.
+
+import { Card } from './card.js';
+import { farTrack, firstAudio, hasVideo, listen, nearTrack } from './media.js';
+import { span, whyNot } from './words.js';
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class Call {
+	#phone;
+	#ending = false;
+
+	/**
+	 * @param phone  what calls share: {calls (CallResume), options(video), changed(call), again(call)}
+	 * @param id     of the call in the storage, when it comes back from there
+	 * @param data   what the page has remembered: {name, number, start}
+	 */
+	constructor(phone, { id, state, data = {}, incoming = false, offersVideo = false }) {
+		this.#phone = phone;
+		Object.assign(this, {
+			id, state, incoming, offersVideo, name: data.name ?? 'Call', number: data.number, start: data.start,
+		});
+		this.card = new Card(id, {
+			answer: () => this.answer(false),
+			video: () => this.answer(true),
+			reject: () => this.hangUp(),
+			hangup: () => this.hangUp(),
+			mute: () => this.toggleMute(),
+			hold: () => (this.held ? phone.focus(this) : this.hold(true)),
+			sound: () => this.card.unblock(),
+			close: () => phone.close(this),
+			again: () => phone.again(this),
+			retry: () => location.reload(),
+			press: (key) => this.press(key),
+		});
+	}
+
+	/** Someone talks, or may in a moment. */
+	get live() {
+		return !['over', 'waiting'].includes(this.state);
+	}
+
+	set(what) {
+		Object.assign(this, what);
+		this.#phone.changed(this);
+	}
+
+	// -- the session
+
+	/** A session that we place, or that came in. */
+	begin(session) {
+		this.session = session;
+		this.#listen(session);
+		session.on('progress', ({ originator }) => {
+			if (originator === 'remote' && this.state === 'calling') this.set({ state: 'ringing' });
+		});
+		session.on('confirmed', () => this.#up());
+	}
+
+	/** The session that has brought the call back. @param detail  of the event */
+	async back(session, { away, held, muted }, heard) {
+		const died = away === undefined ? undefined : Date.now() - away;
+		this.session = session;
+		this.#listen(session);
+		if (this.#ending) return this.hangUp();
+		Object.assign(this, { held, muted, line: undefined, text: undefined });
+		await this.#up();
+		const at = held ? undefined : await heard;
+		if (this.session !== session || this.state !== 'up') return undefined;
+		if (died === undefined) return this.set({ line: 'The connection was lost, and is back.' });
+		return this.set({
+			line: at ? `You are back. Audio was away for ${span(Math.max(0, at - died))}.` : `You are back, after ${span(away)}.`,
+		});
+	}
+
+	#listen(session) {
+		const mine = (act) => (event) => { if (this.session === session) act(event); };
+		session.on('hold', mine(() => this.#holdChanged()));
+		session.on('unhold', mine(() => this.#holdChanged()));
+		session.on('muted', mine(() => this.set({ muted: true })));
+		session.on('unmuted', mine(() => this.set({ muted: session.isMuted().audio })));
+		session.on('ended', mine((event) => this.#over(event)));
+		session.on('failed', mine((event) => this.#over(event)));
+		if (session.connection) this.#connect(session.connection);
+		else session.on('peerconnection', ({ peerconnection }) => this.#connect(peerconnection));
+	}
+
+	#connect(connection) {
+		connection.addEventListener('track', () => this.#media());
+		this.#media();
+	}
+
+	#media() {
+		const { connection } = this.session;
+		const audio = farTrack(connection, 'audio');
+		if (audio && audio !== this.#heard) {
+			this.#heard = audio;
+			this.card.hear(audio);
+		}
+		const video = this.state === 'up' && hasVideo(connection);
+		this.card.see(video ? farTrack(connection, 'video') : undefined, video ? nearTrack(connection, 'video') : undefined);
+	}
+
+	#heard;
+
+	async #up() {
+		const { session } = this;
+		this.start ??= Date.now();
+		this.set({ state: 'up', text: undefined });
+		this.#media();
+		this.#remember();
+		const info = await this.#phone.calls.info(session);
+		if (!info || this.session !== session) return;
+		if (!this.number) Object.assign(this, { name: user(info.peer), number: user(info.peer) });
+		this.set({ start: info.start.getTime() });
+		this.#remember();
+	}
+
+	#remember() {
+		const { name, number, start } = this;
+		this.#phone.calls.remember(this.session, { data: { name, number, start } });
+	}
+
+	#holdChanged() {
+		const { local, remote } = this.session.isOnHold();
+		this.set({ held: local, away: remote, line: undefined });
+		this.#media();
+	}
+
+	#over({ originator, message, cause }) {
+		const was = this.state;
+		const ours = originator === 'local' && (this.#ending || cause === 'Terminated' || cause === 'Canceled');
+		const missed = was === 'incoming' && !ours;
+		const text = missed ? 'Missed call'
+			: was === 'up' ? 'The call has ended.'
+				: whyNot(message?.status_code, cause);
+		this.card.see();
+		this.set({ state: 'over', text, was, missed, ours, held: false, line: undefined });
+	}
+
+	// -- what the user does
+
+	answer(video) {
+		this.#phone.holdOthers(this);
+		this.set({ state: 'answering' });
+		this.session.answer(this.#phone.options(video));
+	}
+
+	hangUp() {
+		this.#ending = true;
+		// On its way back it has no session yet that could be hung up.
+		if (!this.session) return this.set({ text: 'Hanging up…' });
+		if (!this.session.isEnded()) this.session.terminate();
+		return undefined;
+	}
+
+	toggleMute() {
+		if (this.session.isMuted().audio) this.session.unmute({ audio: true });
+		else this.session.mute({ audio: true });
+	}
+
+	/** On hold or off; waits for the library when it is in the middle of an offer. */
+	async hold(on) {
+		const { session } = this;
+		for (let i = 0; i < 50 && this.state === 'up' && this.session === session; i++) {
+			if (session.isOnHold().local === on || (on ? session.hold() : session.unhold())) return;
+			await sleep(100);
+		}
+	}
+
+	/** A key while the call is up: in the audio where the other side takes that (RFC 4733),
+	 * otherwise as INFO. */
+	press(key) {
+		const tones = this.session.connection.getSenders().find((s) => s.track?.kind === 'audio')?.dtmf;
+		this.session.sendDTMF(key, { transportType: tones?.canInsertDTMF ? 'RFC2833' : 'INFO' });
+	}
+
+	async meter() {
+		const { connection } = this.session ?? {};
+		if (this.state !== 'up' || !connection) return;
+		const { near, far } = await listen(connection);
+		this.card.level(near, far);
+	}
+}
+
+/** Who a SIP URI is, for people. */
+export const user = (uri) => decodeURIComponent(uri.match(/^sips?:([^@;]+)@/)?.[1] ?? uri);
+
+export { firstAudio };

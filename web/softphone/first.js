@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Before the first paint, and before the modules are here: what the page will be. With a
+// call in the storage it shows that call at once, and never the dial screen.
+// A classic script, because a module runs only after the page was painted.
+
+(() => {
+	const show = (view) => { document.documentElement.dataset.view = view; };
+	try {
+		const user = localStorage.getItem('softphone user');
+		if (!user) return show('sign-in');
+		// As browserStore() of call-resume.js keeps them.
+		const kept = Object.keys(localStorage).filter((key) => key.startsWith(`call-resume ${user} `));
+		for (const key of kept) {
+			const { data = {}, held } = JSON.parse(localStorage.getItem(key));
+			const card = document.getElementById('card').content.cloneNode(true).firstElementChild;
+			card.dataset.id = key.split(' ').pop();
+			card.dataset.state = 'resuming';
+			if (kept.length > 1 && held) card.dataset.compact = '';
+			card.querySelector('.name').textContent = data.name ?? 'Call';
+			card.querySelector('.avatar').textContent = (data.name ?? '?')[0].toUpperCase();
+			card.querySelector('.text').textContent = 'Coming back to your call…';
+			for (const what of ['mute', 'hold', 'pad']) card.querySelector(`[data-do=${what}]`).disabled = true;
+			document.getElementById('calls').append(card);
+		}
+		if (kept.length) document.documentElement.dataset.busy = '';
+		return show('phone');
+	} catch {
+		return show('sign-in'); // without a storage nobody is remembered
+	}
+})();
