@@ -59,8 +59,6 @@ function resume.dialog()
 	-- Kamailio could not take the new message: there is none to go on with.
 	if rc == 0 then KSR.x.exit() end
 	if rc < 0 then
-		KSR.notice(get("$fu") .. " from " .. get("$si") .. ": not resumed, " .. get("$resume(code)") .. " "
-			.. get("$resume(reason)") .. "\n")
 		KSR.sl.send_reply(get("$resume(code)"), get("$resume(reason)"))
 		KSR.x.exit()
 	end

@@ -5,6 +5,7 @@
  * exports to Kamailio.
  */
 #include "kam.h"
+#include "kam_event.h"
 #include "kam_revoke.h"
 
 #include "../../core/dprint.h"
@@ -126,6 +127,11 @@ static int w_resume_revoke2(struct sip_msg *msg, char *kind, char *value)
 	return w_resume_revoke(msg, kind, value, NULL);
 }
 
+static int w_resume_ended(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_ended(msg);
+}
+
 static int fixup_revoke(void **param, int param_no)
 {
 	return param_no == 3 ? fixup_igp_null(param, 1) : fixup_spve_null(param, 1);
@@ -166,6 +172,8 @@ static cmd_export_t cmds[] = {
 		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_open", (cmd_function)w_resume_open, 0, 0, 0, REQUEST_ROUTE},
 	{"resume_dialog", (cmd_function)w_resume_dialog, 0, 0, 0, REQUEST_ROUTE},
+	{"resume_ended", (cmd_function)w_resume_ended, 0, 0, 0,
+		REQUEST_ROUTE | FAILURE_ROUTE},
 	{"resume_revoke", (cmd_function)w_resume_revoke2, 2,
 		fixup_revoke, 0, ANY_ROUTE},
 	{"resume_revoke", (cmd_function)w_resume_revoke, 3,
@@ -183,6 +191,7 @@ static param_export_t params[] = {
 	{"allow_insecure", PARAM_INT, &kam_config.allow_insecure},
 	{"turn_secret_file", PARAM_STRING, &kam_config.turn_secret_file},
 	{"turn_lifetime", PARAM_INT, &kam_config.turn_lifetime},
+	{"event_callback", PARAM_STRING, &kam_config.event_callback},
 	{"revoked_htable", PARAM_STRING, &kam_config.revoked_htable},
 	{"trusted_proxy", PARAM_STRING | USE_FUNC_PARAM, (void *)kam_proxy_param},
 	{0, 0, 0}
@@ -229,6 +238,9 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_dialog"), SR_KEMIP_INT,
 		ki_resume_dialog, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_ended"), SR_KEMIP_INT,
+		ki_resume_ended, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_revoke"), SR_KEMIP_INT,
 		ki_resume_revoke, { KEMI_STR, KEMI_STR, KEMI_NONE,
@@ -284,7 +296,8 @@ static int mod_init(void)
 		LM_ERR("load the modules tm, rr and sl in front of call_resume\n");
 		return -1;
 	}
-	if(kam_stat_init() < 0 || kam_env_init() < 0 || kam_revoke_init() < 0)
+	if(kam_stat_init() < 0 || kam_env_init() < 0 || kam_revoke_init() < 0
+			|| kam_event_init() < 0)
 		return -1;
 	return kam_edge_init();
 }

@@ -34,6 +34,7 @@ typedef struct kam_config
 	char *turn_secret_file; /* path; NULL: no TURN credentials */
 	int turn_lifetime;      /* s */
 	char *revoked_htable;   /* a table of htable; unset: no revocation */
+	char *event_callback;   /* KEMI function for what are event routes */
 } kam_config_t;
 
 extern kam_config_t kam_config;
@@ -111,6 +112,10 @@ typedef enum kam_stat
 	KAM_STATES_EXPIRED,
 	KAM_DIALOGS_RESUMED,
 	KAM_RESUMES_REFUSED,
+	KAM_RESUMES_ANSWERED,
+	KAM_RESUMES_FAILED,
+	KAM_AWAY_SECONDS,
+	KAM_ENDED_AWAY,
 	KAM_SPLICED_IN,
 	KAM_SPLICED_OUT,
 	KAM_MAPS_MALFORMED,
@@ -125,6 +130,7 @@ typedef enum kam_stat
 
 int kam_stat_init(void);
 void kam_count(kam_stat_t stat);
+void kam_count_many(kam_stat_t stat, int n);
 unsigned long kam_stat_value(kam_stat_t stat);
 const char *kam_stat_name(kam_stat_t stat);
 
@@ -174,6 +180,7 @@ const char *kam_auth_word(int err);
 typedef struct kam_opened
 {
 	int open;           /* state holds something */
+	int known;          /* so it does, or is expired, or was refused after */
 	int code;           /* status code to refuse with, 0: none */
 	const char *reason; /* its reason phrase */
 	cr_state_t state;

@@ -4,6 +4,7 @@
  * $resume(name)
  */
 #include "kam.h"
+#include "kam_event.h"
 
 #include "../../core/dprint.h"
 
@@ -165,6 +166,42 @@ static int get_state(struct sip_msg *msg, pv_param_t *param, pv_value_t *res,
 	}
 }
 
+static const char *event_text(const kam_event_t *e, int which)
+{
+	switch(which) {
+		case PV_SUB:
+			return e->sub;
+		case PV_SID:
+			return e->sid;
+		case PV_REASON:
+			return e->reason;
+		case PV_ID:
+			return e->id;
+		case PV_CALL_ID:
+			return e->call_id;
+		case PV_ROLE:
+			return e->role != NULL ? e->role : "";
+		case PV_LOCAL_URI:
+			return e->local_uri;
+		case PV_REMOTE_URI:
+			return e->remote_uri;
+		default:
+			return "";
+	}
+}
+
+static int get_event(struct sip_msg *msg, pv_param_t *param, pv_value_t *res,
+		const kam_event_t *e, int which)
+{
+	if(which == PV_CODE && e->code != 0)
+		return pv_get_sintval(msg, param, res, e->code);
+	if(which == PV_AWAY && e->away >= 0)
+		return pv_get_sintval(msg, param, res, e->away);
+	if(which == PV_START && e->start != 0)
+		return pv_get_sintval(msg, param, res, (long)e->start);
+	return get_text(msg, param, res, cr_span_str(event_text(e, which)));
+}
+
 int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 {
 	int which = param->pvn.u.isname.name.n;
@@ -172,6 +209,8 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 
 	if(msg == NULL)
 		return -1;
+	if(kam_event() != NULL)
+		return get_event(msg, param, res, kam_event(), which);
 	if(which == PV_SECURE)
 		return pv_get_sintval(msg, param, res, kam_is_secure(msg));
 	if(which == PV_SPLICED)

@@ -4,6 +4,7 @@
  * resume_open() and resume_dialog(): what a client brings back.
  */
 #include "kam.h"
+#include "kam_event.h"
 #include "kam_revoke.h"
 #include "kam_rotate.h"
 
@@ -26,7 +27,7 @@ kam_opened_t *kam_opened(struct sip_msg *msg)
 	static int msg_pid;
 
 	if(!kam_is_request_route() || msg_id != msg->id || msg_pid != msg->pid) {
-		opened.open = opened.code = 0;
+		opened.open = opened.known = opened.code = 0;
 		opened.reason = "";
 		msg_id = msg->id;
 		msg_pid = msg->pid;
@@ -131,8 +132,11 @@ static int open_state(kam_opened_t *o, const cr_env_t *env, struct sip_msg *msg)
 	if(cr_addr_parse(&a, value) != CR_OK)
 		return refuse_malformed(o);
 	jwe = a.uri;
-	if(open_one(o, &o->state, o->mem[0], env, token, jwe) < 0)
+	if(open_one(o, &o->state, o->mem[0], env, token, jwe) < 0) {
+		o->known = o->code == 410;
 		return -1;
+	}
+	o->known = 1;
 	if(o->state.update)
 		return refuse_malformed(o);
 	if(cr_param_find(a.params, CR_STATE_PARAM_UPDATE, &up, NULL)
@@ -154,7 +158,7 @@ int ki_resume_open(struct sip_msg *msg)
 	kam_opened_t *o = kam_opened(msg);
 	const cr_env_t *env = kam_env();
 
-	o->open = 0;
+	o->open = o->known = 0;
 	if(env == NULL)
 		return -1;
 	if(kam_session(msg)->authenticated
@@ -256,7 +260,7 @@ static int has_transaction(void)
 	return t != NULL && t != T_UNDEFINED;
 }
 
-int ki_resume_dialog(struct sip_msg *msg)
+static int resume(struct sip_msg *msg)
 {
 	kam_opened_t *o = kam_opened(msg);
 	int ret;
@@ -275,8 +279,17 @@ int ki_resume_dialog(struct sip_msg *msg)
 		return ret;
 	if(kam_watch_resumed(msg) < 0)
 		return refuse_resume(o, CR_EINTERNAL);
+	if(kam_event_watch(msg) < 0)
+		return refuse_resume(o, CR_EINTERNAL);
 	kam_count(KAM_DIALOGS_RESUMED);
-	LM_INFO("call %s: resumed by %s\n", o->state.id,
-			kam_session(msg)->token.sub);
 	return 1;
+}
+
+int ki_resume_dialog(struct sip_msg *msg)
+{
+	int ret = resume(msg);
+
+	if(ret < 0)
+		kam_event_refused(msg);
+	return ret;
 }

@@ -4,6 +4,7 @@
  * The web session of a request: who sent it (token), and its client key.
  */
 #include "kam.h"
+#include "kam_event.h"
 #include "kam_revoke.h"
 #include "kam_rotate.h"
 
@@ -171,6 +172,7 @@ int ki_resume_auth(struct sip_msg *msg)
 		kam_count_retired(bearer_of(msg));
 	if(s->authenticated)
 		return 1;
+	kam_event_unauthorized(msg, s->error);
 	return s->error - 1;
 }
 

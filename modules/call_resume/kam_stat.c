@@ -33,6 +33,10 @@ static const char *const names[KAM_STAT_N] = {
 		[KAM_STATES_EXPIRED] = "states_expired",
 		[KAM_DIALOGS_RESUMED] = "dialogs_resumed",
 		[KAM_RESUMES_REFUSED] = "resumes_refused",
+		[KAM_RESUMES_ANSWERED] = "resumes_answered",
+		[KAM_RESUMES_FAILED] = "resumes_failed",
+		[KAM_AWAY_SECONDS] = "away_seconds",
+		[KAM_ENDED_AWAY] = "ended_away",
 		[KAM_SPLICED_IN] = "spliced_in",
 		[KAM_SPLICED_OUT] = "spliced_out",
 		[KAM_MAPS_MALFORMED] = "maps_malformed",
@@ -60,6 +64,11 @@ int kam_stat_init(void)
 void kam_count(kam_stat_t stat)
 {
 	update_stat(vars[stat], 1);
+}
+
+void kam_count_many(kam_stat_t stat, int n)
+{
+	update_stat(vars[stat], n);
 }
 
 unsigned long kam_stat_value(kam_stat_t stat)

@@ -47,7 +47,10 @@ local function within_dialog()
 		KSR.x.exit()
 	end
 	resume.within_dialog()
-	if KSR.is_BYE() then KSR.rtpengine.rtpengine_delete0() end
+	if KSR.is_BYE() then
+		KSR.rtpengine.rtpengine_delete0()
+		KSR.tm.t_on_failure("ksr_failure_bye")
+	end
 	relay()
 end
 
@@ -95,12 +98,22 @@ function ksr_request_route()
 	relay()
 end
 
+function ksr_event(name)
+	local get = function(n) return tostring(KSR.pv.get("$resume(" .. n .. ")")) end
+	KSR.notice("EVENT " .. name .. " " .. get("code") .. " " .. get("sub") .. " " .. get("id") .. "\n")
+	return 1
+end
+
 function ksr_branch_to_client()
 	if KSR.is_INVITE() then resume.callee() end
 end
 
 local function answer()
 	KSR.rtpengine.rtpengine_answer(FOR_PHONE)
+end
+
+function ksr_failure_bye()
+	if KSR.call_resume.resume_ended() > 0 then KSR.tm.t_reply(200, "OK") end
 end
 
 function ksr_onreply_manage()

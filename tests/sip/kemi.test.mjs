@@ -8,7 +8,7 @@ import path from 'node:path';
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { ROOT } from '../lib/kamailio.mjs';
 import { Rtp } from '../lib/rtp.mjs';
-import { Client, FarEnd } from '../lib/sip.mjs';
+import { Client, FarEnd, replyTo } from '../lib/sip.mjs';
 
 const LIB = path.join(ROOT, 'tests/lib');
 
@@ -122,4 +122,25 @@ test('resume_revoke() and resume_revoke_ttl()', async () => {
 	assert.ok(await left('gone-2') <= 50);
 	const gone = await client({ token: await stack.kamailio.token(`sip:alice@${DOMAIN}`, 'gone-1') });
 	assert.equal((await gone.register()).status, 401);
+});
+
+test('events: resumed, refused, and ended while the client was away', async () => {
+	const bob = await farEnd();
+	const one = await client();
+	const call = await one.call();
+	const id = /id: (\w{32})/.exec(await stack.kamailio.kamcmd('call_resume.inspect', call.state, `sip:alice@${DOMAIN}`, 's:web-session-1'))[1];
+	one.close();
+	const two = await client();
+	const back = await two.call({ state: call.state });
+	assert.equal(back.final.status, 200);
+	assert.equal((await two.call({ state: `${call.state.slice(0, -3)}abc` })).final.status, 403);
+	two.answer = () => false;
+	two.handle = (m) => m.method === 'BYE' && (two.send(replyTo(m, 481, 'Gone')), true);
+	assert.equal((await bob.dialog(call.callId).request('BYE')).status, 200);
+	const events = [...stack.kamailio.log().matchAll(/EVENT call-resume:(\S+) (\S+) (\S+) (\S+)/g)].map((m) => m.slice(1).join(' '));
+	const sub = `sip:alice@${DOMAIN}`;
+	for (const event of [`resumed 200 ${sub} ${id}`, `ended-while-away <null> ${sub} ${id}`]) {
+		assert.ok(events.some((e) => e.replace('nil', '<null>') === event), `${event} in ${events.join(', ')}`);
+	}
+	assert.ok(events.some((e) => e.startsWith(`refused 403 ${sub}`)), events.join(', '));
 });

@@ -1,0 +1,310 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "kam_event.h"
+
+#include "../../core/dprint.h"
+#include "../../core/fmsg.h"
+#include "../../core/kemi.h"
+#include "../../core/mem/shm_mem.h"
+#include "../../core/route.h"
+
+#include "base.h"
+#include "ref.h"
+#include "seal.h"
+
+typedef enum kind
+{
+	EV_RESUMED,
+	EV_REFUSED,
+	EV_ENDED,
+	EV_N,
+} kind_t;
+
+/* With a dash: Kamailio takes no underscore in front of the colon. */
+static const char *const names[EV_N] = {
+		[EV_RESUMED] = "call-resume:resumed",
+		[EV_REFUSED] = "call-resume:refused",
+		[EV_ENDED] = "call-resume:ended-while-away",
+};
+
+static int routes[EV_N];
+static const kam_event_t *current;
+
+int kam_event_init(void)
+{
+	for(int i = 0; i < EV_N; i++) {
+		routes[i] = route_lookup(&event_rt, (char *)names[i]);
+		if(routes[i] >= 0 && event_rt.rlist[routes[i]] == NULL)
+			routes[i] = -1;
+	}
+	return faked_msg_init() < 0 ? -1 : 0;
+}
+
+const kam_event_t *kam_event(void)
+{
+	return current;
+}
+
+/* ---- running a route -------------------------------------------------------- */
+
+static void run_kemi(struct sip_msg *msg, kind_t kind)
+{
+	sr_kemi_eng_t *engine = sr_kemi_eng_get();
+	str callback = {kam_config.event_callback, 0};
+	str name = {(char *)names[kind], (int)strlen(names[kind])};
+
+	if(callback.s == NULL || callback.s[0] == '\0' || engine == NULL)
+		return;
+	callback.len = (int)strlen(callback.s);
+	if(sr_kemi_route(engine, msg, EVENT_ROUTE, &callback, &name) < 0)
+		LM_ERR("the event callback failed\n");
+}
+
+/* @param msg  the request that it is about, or NULL where there is none that a
+ *             script may touch */
+static void run(kind_t kind, struct sip_msg *msg, const kam_event_t *e)
+{
+	int type = get_route_type();
+
+	if(current != NULL
+			|| (routes[kind] < 0 && kam_config.event_callback == NULL))
+		return;
+	if(msg == NULL)
+		msg = faked_msg_next();
+	current = e;
+	set_route_type(EVENT_ROUTE);
+	if(routes[kind] >= 0)
+		run_top_route(event_rt.rlist[routes[kind]], msg, NULL);
+	else
+		run_kemi(msg, kind);
+	set_route_type(type);
+	current = NULL;
+}
+
+static const char *or_dash(const char *text)
+{
+	return text[0] != '\0' ? text : "-";
+}
+
+static void refused(struct sip_msg *msg, const kam_event_t *e)
+{
+	LM_NOTICE("call %s: resume by %s refused, %d %s%s%s\n", or_dash(e->id),
+			or_dash(e->sub), e->code, e->reason, msg != NULL ? ", from " : "",
+			msg != NULL ? ip_addr2a(&msg->rcv.src_ip) : "");
+	run(EV_REFUSED, msg, e);
+}
+
+static void ended(struct sip_msg *msg, const kam_event_t *e)
+{
+	kam_count(KAM_ENDED_AWAY);
+	LM_INFO("call %s: ended while %s was away\n", or_dash(e->id),
+			or_dash(e->sub));
+	run(EV_ENDED, msg, e);
+}
+
+/* ---- what is known ------------------------------------------------------------- */
+
+/* Cut off rather than refused: it is for people to read. */
+static void copy(char *out, size_t max, cr_span_t text)
+{
+	size_t n = text.len < max ? text.len : max - 1;
+
+	for(size_t i = 0; i < n; i++)
+		out[i] = text.s[i] >= ' ' && text.s[i] != 127 ? text.s[i] : '?';
+	out[n] = '\0';
+}
+
+#define COPY(field, text) copy(e->field, sizeof(e->field), text)
+
+static void fill_session(kam_event_t *e, const kam_session_t *s)
+{
+	memset(e, 0, sizeof(*e));
+	e->away = -1;
+	if(s->token.sid[0] == '\0')
+		return;
+	COPY(sub, cr_span_str(s->token.sub));
+	COPY(sid, cr_span_str(s->token.sid));
+}
+
+static void fill_state(kam_event_t *e, const cr_state_t *st)
+{
+	const cr_env_t *env = kam_env();
+
+	COPY(id, cr_span_str(st->id));
+	COPY(call_id, st->call_id);
+	COPY(local_uri, st->local_uri);
+	COPY(remote_uri, st->remote_uri);
+	e->role = st->role == CR_CALLER ? "caller" : "callee";
+	e->start = st->start;
+	if(env != NULL)
+		e->away = (int)(cr_now_s(env) - st->iat / 1000);
+}
+
+/* ---- refused here ---------------------------------------------------------------- */
+
+void kam_event_refused(struct sip_msg *msg)
+{
+	const kam_opened_t *o = kam_opened(msg);
+	kam_event_t e;
+
+	fill_session(&e, kam_session(msg));
+	if(o->known)
+		fill_state(&e, &o->state);
+	e.code = o->code;
+	copy(e.reason, sizeof(e.reason), cr_span_str(o->reason));
+	refused(msg, &e);
+}
+
+static int is_resume(struct sip_msg *msg)
+{
+	struct hdr_field *h;
+
+	if(msg->first_line.type != SIP_REQUEST
+			|| msg->first_line.u.request.method_value != METHOD_INVITE
+			|| parse_headers(msg, HDR_EOH_F, 0) < 0)
+		return 0;
+	for(h = msg->headers; h != NULL; h = h->next) {
+		if(cr_span_eq_case(kam_span(h->name), CR_SPAN(CR_HDR_STATE)))
+			return 1;
+	}
+	return 0;
+}
+
+void kam_event_unauthorized(struct sip_msg *msg, int err)
+{
+	kam_event_t e;
+
+	if(!is_resume(msg))
+		return;
+	memset(&e, 0, sizeof(e));
+	e.away = -1;
+	e.code = err == KAM_EINSECURE ? 403 : 401;
+	snprintf(e.reason, sizeof(e.reason), "token %s", kam_auth_word(err));
+	/* The line about the token is the script's. */
+	run(EV_REFUSED, msg, &e);
+}
+
+/* ---- what the far end says --------------------------------------------------------- */
+
+static void on_final(struct cell *t, int type, struct tmcb_params *ps)
+{
+	kam_event_t e = *(const kam_event_t *)*ps->param;
+
+	(void)t;
+	(void)type;
+	if(ps->code < 200)
+		return;
+	e.code = ps->code;
+	if(ps->rpl != NULL && ps->rpl != FAKED_REPLY)
+		copy(e.reason, sizeof(e.reason),
+				kam_span(ps->rpl->first_line.u.reply.reason));
+	if(ps->code >= 300) {
+		kam_count(KAM_RESUMES_FAILED);
+		refused(NULL, &e);
+		if(ps->code == 481)
+			ended(NULL, &e);
+		return;
+	}
+	kam_count(KAM_RESUMES_ANSWERED);
+	kam_count_many(KAM_AWAY_SECONDS, e.away);
+	LM_INFO("call %s: resumed by %s, away for %d s\n", e.id, e.sub, e.away);
+	run(EV_RESUMED, NULL, &e);
+}
+
+static void release(void *e)
+{
+	shm_free(e);
+}
+
+int kam_event_watch(struct sip_msg *msg)
+{
+	kam_event_t *e = shm_malloc(sizeof(*e));
+
+	if(e == NULL) {
+		SHM_MEM_ERROR;
+		return -1;
+	}
+	fill_session(e, kam_session(msg));
+	fill_state(e, &kam_opened(msg)->state);
+	if(kam_tm.register_tmcb(msg, 0, TMCB_RESPONSE_OUT, on_final, e, release)
+			<= 0) {
+		LM_ERR("cannot watch the replies of a transaction\n");
+		shm_free(e);
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- ended without the client -------------------------------------------------------- */
+
+/* The session reference in our own Route, which the far end's request brings.
+ * @return 1 when there is one that opens */
+static int open_route_ref(
+		cr_ref_t *ref, cr_purpose_t *purpose, const cr_sip_t *m)
+{
+	const cr_env_t *env = kam_env();
+	cr_value_iter_t it = {0};
+	cr_span_t value, text;
+	cr_addr_t a;
+
+	while(env != NULL && cr_sip_next(m, CR_ROUTE, &it, &value)) {
+		if(cr_addr_parse(&a, value) != CR_OK)
+			continue;
+		*purpose = CR_PURPOSE_CALLER;
+		if(!cr_param_find(a.uri, CR_REF_PARAM_CALLER, &text, NULL)) {
+			*purpose = CR_PURPOSE_CALLEE;
+			if(!cr_param_find(a.uri, CR_REF_PARAM_CALLEE, &text, NULL))
+				continue;
+		}
+		if(cr_ref_open(ref, env->work->box, env->crypto, env->ring,
+				   cr_now_s(env), *purpose, m->call_id, text)
+				== CR_OK)
+			return 1;
+	}
+	return 0;
+}
+
+static cr_span_t uri_in(cr_span_t field)
+{
+	cr_addr_t a;
+
+	return cr_addr_parse(&a, field) == CR_OK ? a.uri : cr_span_sub(field, 0, 0);
+}
+
+static int fill_request(kam_event_t *e, const cr_sip_t *m)
+{
+	cr_span_t from = cr_sip_field(m, CR_FROM)->value;
+	cr_span_t to = cr_sip_field(m, CR_TO)->value;
+	const cr_env_t *env = kam_env();
+	cr_purpose_t purpose;
+	cr_ref_t ref;
+
+	memset(e, 0, sizeof(*e));
+	e->away = -1;
+	if(env == NULL || !open_route_ref(&ref, &purpose, m))
+		return -1;
+	COPY(sub, ref.sub);
+	COPY(sid, ref.sid);
+	COPY(call_id, m->call_id);
+	COPY(local_uri, uri_in(to));
+	COPY(remote_uri, uri_in(from));
+	e->start = ref.start;
+	e->role = purpose == CR_PURPOSE_CALLER ? "caller" : "callee";
+	return cr_session_id(e->id, env->crypto, m->call_id,
+			cr_tag_of(purpose == CR_PURPOSE_CALLER ? to : from));
+}
+
+/* For the request of a far end that ends a call whose client is not there. */
+int ki_resume_ended(struct sip_msg *msg)
+{
+	static cr_sip_t m;
+	kam_event_t e;
+
+	if(msg->first_line.type != SIP_REQUEST
+			|| cr_sip_parse(&m, (cr_span_t){msg->buf, msg->len}) != CR_OK
+			|| fill_request(&e, &m) != CR_OK)
+		return -1;
+	ended(msg, &e);
+	return 1;
+}

@@ -1,0 +1,49 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What became of a call that lost its client: counted, one line in the log, and
+ * an event route, for CDRs, alarms and limits.
+ */
+#ifndef CR_KAM_EVENT_H
+#define CR_KAM_EVENT_H
+
+#include "kam.h"
+
+#define KAM_EVENT_TEXT_MAX 255
+
+/* What $resume() says in an event route. */
+typedef struct kam_event
+{
+	int code; /* of the reply, 0: none */
+	char reason[64];
+	char sub[CR_SUB_MAX + 1]; /* empty: not known, as all strings here */
+	char sid[CR_SID_MAX + 1];
+	char id[CR_SESSION_ID_LEN + 1];
+	char call_id[KAM_EVENT_TEXT_MAX + 1];
+	char local_uri[KAM_EVENT_TEXT_MAX + 1];
+	char remote_uri[KAM_EVENT_TEXT_MAX + 1];
+	const char *role;
+	int64_t start; /* 0: not known */
+	int away;      /* s, -1: not known */
+} kam_event_t;
+
+/** Look up the routes. @return 0, or -1 and it is logged */
+int kam_event_init(void);
+
+/** The event whose route runs now, or NULL. */
+const kam_event_t *kam_event(void);
+
+/** resume_dialog() refused the request. */
+void kam_event_refused(struct sip_msg *msg);
+
+/** resume_auth() refused it, with one of its errors. Nothing happens when it
+ * is no resume. */
+void kam_event_unauthorized(struct sip_msg *msg, int err);
+
+/** resume_dialog() was true: see what the far end says to it.
+ * @return 0, or -1 and it is logged */
+int kam_event_watch(struct sip_msg *msg);
+
+int ki_resume_ended(struct sip_msg *msg);
+
+#endif
