@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A page is called and reloaded, with a gateway that pushes states: what comes in the NOTIFY is
+// enough for both libraries, though SIP.js itself answers it with 481.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+
+import { Browser } from '../lib/browser.mjs';
+import { until } from '../lib/wait.mjs';
+import { WebStack } from '../lib/webstack.mjs';
+
+let stack;
+let browser;
+
+before(async () => {
+	stack = await WebStack.start('browser-push', { defines: { RESUME_PUSH: true } });
+	browser = await Browser.start();
+});
+after(async () => {
+	await browser?.close();
+	await stack?.stop();
+});
+afterEach(() => stack.dropMedia());
+
+const stats = async (name) => Number(new RegExp(`${name}: (\\d+)`).exec(await stack.kamailio.kamcmd('call_resume.stats'))[1]);
+
+for (const library of ['jssip', 'sipjs']) {
+	test(`${library}: a called page is reloaded after its answer, and after a re-INVITE`, async () => {
+		const pushed = await stats('states_pushed');
+		const resumed = await stats('dialogs_resumed');
+		const page = await stack.signedIn(browser, library);
+		const calling = stack.echo.call('alice');
+		await page.click('answer');
+		const call = await calling;
+		await page.up();
+		await page.hears();
+		assert.equal(await stats('states_pushed'), pushed + 1);
+		const callId = await stack.onlyCall();
+
+		await page.page.reload();
+		await page.up();
+		await page.hears();
+		assert.equal((await call.reinvite()).status, 200);
+		await until('a state after the re-INVITE', async () => await stats('states_pushed') === pushed + 2);
+		await page.page.reload();
+		await page.up();
+		await page.hears();
+		assert.equal(await stats('dialogs_resumed'), resumed + 2);
+		assert.equal(await stack.onlyCall(), callId);
+		assert.equal(await stats('seals_failed'), 0);
+		await page.click('hangup');
+		await stack.noMedia();
+		assert.deepEqual(await page.stored(), []);
+		await page.close();
+	});
+}
