@@ -21,7 +21,8 @@ MODULE  := build/call_resume.so
 SOURCES := $(wildcard modules/call_resume/*.[ch]) modules/call_resume/Makefile
 # Installed in folders as here, so that the links between them hold.
 DOCS    := $(wildcard README.md COPYING docs/*.md docs/*.json modules/call_resume/README.md \
-	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml)
+	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml \
+	examples/portal/*.md examples/portal/*.mjs examples/portal/*.json)
 
 .PHONY: build help deps packages test unit sip js browser fuzz demo run bench bench-browser install clean keyring
 .NOTPARALLEL:

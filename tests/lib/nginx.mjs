@@ -25,12 +25,13 @@ function adapt(text, values) {
 export class Nginx {
 	/**
 	 * @param kamailio     ip:port of the portal and the WebSockets
+	 * @param portal       ip:port of another portal
 	 * @param certificate  {cert, key}
 	 * @param root         what is served, and bundle, below /bundle/
 	 * @param values       for other marked lines of cfg/nginx.conf
 	 */
 	static async start(dir, {
-		ip = '127.0.0.1', port, kamailio, certificate, root = path.join(ROOT, 'web'), bundle = path.join(ROOT, 'build/bundle'),
+		ip = '127.0.0.1', port, kamailio, portal = kamailio, certificate, root = path.join(ROOT, 'web'), bundle = path.join(ROOT, 'build/bundle'),
 		values = {}, name = 'nginx',
 	}) {
 		const self = new Nginx();
@@ -41,6 +42,7 @@ export class Nginx {
 		const site = path.join(dir, `${name}.site.conf`);
 		fs.writeFileSync(site, adapt(fs.readFileSync(path.join(ROOT, 'cfg/nginx.conf'), 'utf8'), {
 			KAMAILIO: kamailio,
+			PORTAL: portal,
 			LISTEN_HTTP: `${ip}:${self.http}`,
 			LISTEN_HTTPS: `${ip}:${self.port} ssl http2`,
 			CERTIFICATE: certificate.cert,

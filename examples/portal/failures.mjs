@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Sign-ins that fail, counted for a while.
+
+const now_s = () => Date.now() / 1000;
+
+export class Failures {
+	constructor({ max = 5, window_s = 300 } = {}) {
+		Object.assign(this, { max, window_s, counts: new Map() });
+	}
+
+	/** Count an attempt before it is looked at. @return seconds to wait, 0: go on */
+	attempt(name) {
+		for (const [key, { end }] of this.counts) if (end <= now_s()) this.counts.delete(key);
+		const count = this.counts.get(name) ?? { n: 0, end: now_s() + this.window_s };
+		this.counts.set(name, count);
+		return ++count.n > this.max ? Math.ceil(count.end - now_s()) : 0;
+	}
+
+	/** It did not fail: all is forgotten, or this attempt only. */
+	forgive(name, { all = true } = {}) {
+		const count = this.counts.get(name);
+		if (all) this.counts.delete(name);
+		else if (count) count.n--;
+	}
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The portal of examples/portal, in place of Kamailio's: it signs tokens with its own key, of
+// which Kamailio has the public half.
+
+import { after, afterEach, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto';
+
+import { Browser } from '../lib/portal.mjs';
+import { Client } from '../lib/sip.mjs';
+import { ROOT } from '../lib/kamailio.mjs';
+import { DOMAIN, Stack, runFolder } from '../lib/stack.mjs';
+import { freePort } from '../lib/ports.mjs';
+import { Proc } from '../lib/proc.mjs';
+import { until } from '../lib/wait.mjs';
+
+const EXAMPLE = path.join(ROOT, 'examples/portal');
+const PASSWORD = 'correct horse \u00e4 "\\';
+const ISSUER = 'https://portal.example.org';
+const TURN = ['turn:turn.example.org?transport=udp', 'turn:turn.example.org?transport=tcp'];
+const secret = randomBytes(16).toString('hex');
+
+let dir, port, stack, portal, url, ca;
+let open = [];
+
+const file = (name) => path.join(dir, name);
+
+function newKey() {
+	const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+	fs.writeFileSync(file('portal.key'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+	return publicKey.export({ type: 'spki', format: 'pem' });
+}
+
+async function startPortal() {
+	portal = new Proc('portal', dir, process.execPath, [path.join(EXAMPLE, 'portal.mjs')], {
+		env: {
+			PORTAL_PORT: String(port), PORTAL_KEY: file('portal.key'), PORTAL_ISSUER: ISSUER, PORTAL_AUDIENCE: 'calls', PORTAL_DOMAIN: DOMAIN,
+			PORTAL_USERS: file('users.json'), PORTAL_SESSIONS: file('sessions.json'),
+			PORTAL_TURN_SECRET: file('turn.secret'), PORTAL_TURN_URIS: TURN.join(','),
+		},
+	});
+	await until('the portal', () => {
+		portal.assertAlive();
+		return fetch(`http://127.0.0.1:${port}/session`);
+	});
+}
+
+const addUser = (user, password) => execFileSync(process.execPath, [path.join(EXAMPLE, 'add-user.mjs'), file('users.json'), user], { input: `${password}\n` });
+
+before(async () => {
+	dir = `${runFolder('portal-node')}.portal`;
+	fs.rmSync(dir, { recursive: true, force: true });
+	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+	fs.writeFileSync(file('portal.pem'), newKey());
+	fs.writeFileSync(file('turn.secret'), `${secret}\n`);
+	addUser('alice', PASSWORD);
+	port = await freePort();
+	await startPortal();
+	stack = await Stack.start('portal-node', {
+		web: {
+			portal: `127.0.0.1:${port}`,
+			values: { SESSION_RATE: '$binary_remote_addr zone=call_resume_session:1m rate=900r/s' },
+		},
+		defines: { WITH_PORTAL: false, RESUME_ISSUER: `"iss=${ISSUER};keys=${file('portal.pem')};aud=calls"` },
+	});
+	({ web: { url }, certificate: { cert: ca } } = stack);
+});
+afterEach(() => open.splice(0).forEach((x) => x.close()));
+after(async () => {
+	await stack?.stop();
+	await portal?.stop();
+	if (dir) fs.rmSync(dir, { recursive: true, force: true });
+});
+
+const browser = () => new Browser(url, { ca });
+
+async function signedIn(b = browser()) {
+	const { status, json, text } = await b.signIn('alice', PASSWORD);
+	assert.equal(status, 200, text);
+	return Object.assign(b, json);
+}
+
+async function register(token) {
+	const client = await Client.open({
+		transport: 'wss', token, to: { ip: stack.web.ip, port: stack.web.port, host: new URL(url).host, path: '/ws' },
+	});
+	open.push(client);
+	return client.register();
+}
+
+test('who signs in there registers here, with a token that Kamailio could not have made', async () => {
+	const b = await signedIn();
+	assert.equal(JSON.parse(Buffer.from(b.token.split('.')[0], 'base64url')).alg, 'EdDSA');
+	const ok = await register(b.token);
+	assert.equal(ok.status, 200);
+	const [key] = /key=[\w-]{43}/.exec(ok.get('call-state-key'));
+
+	const { json } = await b.renew();
+	assert.notEqual(json.token, b.token);
+	assert.equal(json.sid, b.sid);
+	assert.ok((await register(json.token)).get('call-state-key').includes(key), 'the same session, the same client key');
+	assert.ok(!(await register((await signedIn()).token)).get('call-state-key').includes(key), 'another session, another one');
+});
+
+test('a token of another key, or changed, is refused', async () => {
+	const { token } = await signedIn();
+	const [head, body, signature] = token.split('.');
+	const claims = JSON.parse(Buffer.from(body, 'base64url'));
+	const bob = Buffer.from(JSON.stringify({ ...claims, sub: `sip:bob@${DOMAIN}` })).toString('base64url');
+	assert.equal((await register(`${head}.${bob}.${signature}`)).status, 401);
+	await portal.stop();
+	newKey();
+	await startPortal();
+	assert.equal((await register((await signedIn()).token)).status, 401);
+	assert.equal((await register(token)).status, 200);
+});
+
+test('the answer is that of the portal in Kamailio', async () => {
+	const b = browser();
+	const { headers, json } = await b.signIn('ALICE', PASSWORD);
+	assert.deepEqual(Object.keys(json), ['token', 'expires', 'user', 'sid', 'websocket', 'ice_servers']);
+	assert.equal(json.user, `sip:alice@${DOMAIN}`);
+	assert.equal(json.websocket, `wss://localhost:${stack.web.port}/ws`);
+	const [ice] = json.ice_servers;
+	assert.deepEqual(ice, {
+		urls: TURN, username: `${json.expires}:${json.user}`, credential: createHmac('sha1', secret).update(ice.username).digest('base64'),
+	});
+	assert.match(headers['set-cookie'][0], /^call_resume=[\w-]{43}; HttpOnly; Secure; SameSite=Strict; Path=\/session; Max-Age=604800$/);
+	assert.equal(headers['cache-control'], 'no-store');
+	assert.ok(!fs.readFileSync(file('sessions.json'), 'utf8').includes(b.cookie), 'the hash of the cookie only');
+	assert.equal(fs.statSync(file('sessions.json')).mode & 0o777, 0o600);
+	assert.equal(fs.statSync(file('users.json')).mode & 0o777, 0o600);
+});
+
+test('the session outlives the portal, and ends with signing out or another password', async () => {
+	const b = await signedIn();
+	const { cookie, sid } = b;
+	await portal.stop();
+	await startPortal();
+	assert.equal((await b.renew()).json.sid, sid);
+	await signedIn(b);
+	assert.equal(b.sid, sid, 'who signs in again in the same browser stays in the session');
+	assert.equal((await Object.assign(browser(), { cookie }).renew()).status, 401, 'under another cookie');
+
+	const out = await b.signOut();
+	assert.equal(out.status, 204);
+	assert.match(out.headers['set-cookie'][0], /^call_resume=; .*Max-Age=0$/);
+	assert.deepEqual((await b.renew()).json, { error: 'Sign in' });
+
+	addUser('carol', 'first password');
+	const carol = browser();
+	assert.equal((await carol.signIn('carol', 'first password')).status, 200);
+	addUser('carol', 'second password');
+	assert.equal((await carol.renew()).status, 401);
+});
+
+test('what is wrong is refused, and guessing is slowed down', async () => {
+	const b = browser();
+	const credentials = { user: 'alice', password: PASSWORD };
+	for (const [method, options, status] of [
+		['GET', {}, 405], ['POST', {}, 401], ['POST', { body: '{' }, 400], ['POST', { body: { ...credentials, more: 1 } }, 400],
+		['POST', { body: { user: '__proto__', password: PASSWORD } }, 401], ['POST', { body: { user: ['alice'], password: PASSWORD } }, 400],
+		['POST', { body: credentials, headers: { 'content-type': 'text/plain' } }, 415],
+		['POST', { body: credentials, headers: { origin: 'https://evil.example' } }, 403],
+		['POST', { body: { user: 'alice', password: 'x'.repeat(3000) } }, 413],
+	]) {
+		const answer = await b.session(method, options);
+		assert.equal(answer.status, status, answer.text);
+		assert.deepEqual(Object.keys(answer.json), ['error']);
+	}
+	const from = { localAddress: '127.0.4.1' };
+	const answers = [];
+	for (const user of ['alice', 'nobody']) {
+		for (let i = 0; i < 6; i++) answers.push(await b.signIn(user, `guess ${i}`, from));
+	}
+	assert.deepEqual(answers.map((a) => a.status), [401, 401, 401, 401, 401, 429, 401, 401, 401, 401, 401, 429]);
+	assert.ok(Number(answers[5].headers['retry-after']) > 200);
+	assert.equal((await b.signIn('alice', PASSWORD, from)).status, 429);
+	await signedIn();
+	assert.doesNotMatch(portal.output(), /guess|correct/);
+});
