@@ -11,6 +11,7 @@ PREFIX  ?= /usr
 DESTDIR ?=
 MODULES_DIR ?= $(firstword $(patsubst %/,%,$(dir $(wildcard /usr/lib/*/kamailio/modules/tm.so))) \
 	$(PREFIX)/lib/kamailio/modules)
+SBIN_DIR ?= $(PREFIX)/sbin
 DOC_DIR ?= $(PREFIX)/share/doc/kamailio-call-resume
 KEYRING ?= build/keyring
 
@@ -81,6 +82,7 @@ install: build ## module, example configuration and documentation, below DESTDIR
 	install -d '$(DESTDIR)$(MODULES_DIR)' '$(DESTDIR)$(DOC_DIR)/examples'
 	install -m 644 $(MODULE) '$(DESTDIR)$(MODULES_DIR)/call_resume.so'
 	install -m 644 cfg/* '$(DESTDIR)$(DOC_DIR)/examples'
+	install -D -m 755 tools/check '$(DESTDIR)$(SBIN_DIR)/call_resume-check'
 	for f in $(DOCS); do \
 		install -D -m 644 $$f '$(DESTDIR)$(DOC_DIR)'/$$f || exit 1; \
 	done

@@ -78,15 +78,18 @@ test('make install DESTDIR puts module, examples and documentation where they be
 	for (const f of fs.readdirSync(path.join(ROOT, 'cfg'))) {
 		assert.ok(relative.includes(`/usr/share/doc/kamailio-call-resume/examples/${f}`), f);
 	}
-	assert.ok(relative.every((f) => f === so || f.startsWith('/usr/share/doc/kamailio-call-resume/')), relative.join(' '));
-	for (const f of files) assert.equal(fs.statSync(f).mode & 0o777, 0o644, f);
+	const check = '/usr/sbin/call_resume-check';
+	assert.ok(relative.includes(check), check);
+	assert.ok(relative.every((f) => f === so || f === check || f.startsWith('/usr/share/doc/kamailio-call-resume/')), relative.join(' '));
+	for (const f of files) assert.equal(fs.statSync(f).mode & 0o777, f.endsWith(check) ? 0o755 : 0o644, f);
 });
 
 test('make install can be told other places', () => {
 	const dest = path.join(tmp, 'other');
-	run('make', ['-s', 'install', `DESTDIR=${dest}`, 'MODULES_DIR=/opt/kamailio/modules', 'DOC_DIR=/opt/doc']);
+	run('make', ['-s', 'install', `DESTDIR=${dest}`, 'MODULES_DIR=/opt/kamailio/modules', 'DOC_DIR=/opt/doc', 'SBIN_DIR=/opt/sbin']);
 	assert.ok(fs.existsSync(path.join(dest, 'opt/kamailio/modules/call_resume.so')));
 	assert.ok(fs.existsSync(path.join(dest, 'opt/doc/examples/resume.cfg')));
+	fs.accessSync(path.join(dest, 'opt/sbin/call_resume-check'), fs.constants.X_OK);
 	assert.ok(!fs.existsSync(path.join(dest, 'usr')));
 });
 

@@ -122,7 +122,10 @@ describe('inspect', () => {
 		await new Promise((resolve) => setTimeout(resolve, 2000));
 		const text = await inspect(brief);
 		assert.equal(field(text, 'verdict'), 'expired');
-		assert.equal(field(text, 'sub'), undefined);
+		// Genuine, so that it may be told whose it was.
+		assert.equal(field(text, 'sub'), SUB);
+		assert.equal(field(text, 'kid'), 'k1');
+		assert.equal(field(await inspect(flip(token)), 'sub'), undefined);
 		assert.notEqual(field(await inspect(token.slice(0, -5)), 'verdict'), 'accepted');
 	});
 	test('inspect: a state, with sub and sid', async () => {
@@ -253,43 +256,79 @@ describe('key ring', () => {
 	});
 });
 
-test('with debug=4 and everything in the log: no token, client key, state or ring key', async () => {
+test('every command says what it is for, to kamcmd and in JSON-RPC', async () => {
+	const commands = (await kamcmd('system.listMethods')).match(/call_resume\.\w+/g).sort();
+	assert.deepEqual(commands, ['check', 'inspect', 'issue', 'keys', 'reload', 'revoke', 'revoked', 'rotate', 'stats'].map((c) => `call_resume.${c}`));
+	for (const command of commands) assert.match(await kamcmd('help', command), /^[A-Z].{30,}\.\s*$/s, command);
+	assert.equal((await json('check')).result.state, 'ok');
+	assert.match((await json('revoke', 'sid', 'x')).error.message, /Revocation is off/);
+	assert.match((await json('revoked')).error.message, /Revocation is off/);
+	const ring = fs.readFileSync(stack.keyRing);
+	assert.equal((await json('rotate', 50)).result[0].use, 'seals and opens');
+	fs.writeFileSync(stack.keyRing, ring);
+	await kamcmd('call_resume.reload');
+});
+
+test('with debug=9 and everything in the log: no token, key, state, TURN secret or part of one', async () => {
 	// What Kamailio itself logs at that level is the message as it came and as it
 	// goes; so look at our own lines, and at everything for what no message holds.
-	const loud = await Stack.start('rpc-debug', { defines: { DEBUG_LEVEL: 4 } });
-	const peer = await FarEnd.open({ ip: TRUNK_IP, port: loud.trunkPort });
+	const turn = path.join(stack.dir, 'turn.secret');
+	const turnSecret = randomBytes(24).toString('base64url');
+	fs.writeFileSync(turn, `${turnSecret}\n`, { mode: 0o600 });
+	const loud = await Stack.start('rpc-debug', {
+		defines: { DEBUG_LEVEL: 9, WITH_REVOCATION: true, RESUME_TURN_SECRET_FILE: `"${turn}"`, RESUME_CLOCK_SKEW: 0, FR_TIMER: 1000 },
+	});
+	const peer = await FarEnd.open({ ip: TRUNK_IP, port: loud.trunkPort, to: { ip: loud.kamailio.ip, port: loud.kamailio.port } });
 	const to = { ip: loud.kamailio.ip, port: loud.kamailio.port };
+	const secrets = new Map();
+	const keep = (what, ...parts) => parts.forEach((p, i) => secrets.set(`${what} ${i}`, p));
 	try {
 		const token = await loud.kamailio.token(SUB, SID);
+		keep('token', token.split('.')[1], token.split('.')[2]);
 		const one = await Client.open({ token, to });
-		const key = /key=([\w-]{43})/.exec((await one.register()).get('call-state-key'))[1];
+		const signedIn = await one.register();
+		for (const v of signedIn.all('call-state-key')) keep('client key', /key=([\w-]{43})/.exec(v)[1]);
 		const call = await one.call();
 		await peer.take('the ACK', (m) => m.method === 'ACK');
 		one.close();
+		await loud.kamailio.kamcmd('call_resume.rotate');
 		const two = await Client.open({ token, to });
+		for (const v of (await two.register()).all('call-state-key')) keep('client key, later', /key=([\w-]{43})/.exec(v)[1]);
 		const back = await two.call({ state: call.state });
 		await back.request('OPTIONS');
 		assert.equal((await two.call({ state: flip(call.state) })).final.status, 403);
+		assert.equal((await two.call({ state: 'abc' })).final.status, 400);
+		keep('state', call.state.split('.')[3], call.state.split('.')[4], back.state.split('.')[3]);
+		two.token = flip(token);
+		assert.equal((await two.register()).status, 401);
+		const brief = await loud.kamailio.token(SUB, SID, 1);
+		keep('short token', brief.split('.')[2]);
 		await loud.kamailio.kamcmd('call_resume.inspect', call.state, SUB, SID);
+		await loud.kamailio.kamcmd('call_resume.inspect', token);
+		await loud.kamailio.kamcmd('call_resume.check');
 		await loud.kamailio.kamcmd('call_resume.reload');
+		two.token = token;
 		assert.equal((await back.request('BYE')).status, 200);
+		await loud.kamailio.kamcmd('call_resume.revoke', 'sid', SID);
+		assert.equal((await two.register()).status, 401);
 		two.close();
 
 		const log = loud.kamailio.log();
-		const ours = log.split('\n').filter((l) => /(call_resume|<script>)/.test(l)).join('\n');
-		assert.match(ours, /resumed by/);
-		const ring = /\S+ ([\w-]{43})/.exec(fs.readFileSync(loud.keyRing, 'utf8'))[1];
-		const raw = Buffer.from(ring, 'base64url');
-		for (const form of [ring, raw.toString('hex'), raw.toString('base64'), raw.toString('latin1')]) {
-			assert.ok(!log.includes(form), 'the ring key, nowhere');
+		const ours = log.split('\n').filter((l) => /(call_resume|<script>|htable)/.test(l)).join('\n');
+		for (const line of [/resumed by/, /resume by .* refused/, /token refused/, /key ring rotated/, /key ring read again/, /revoked: sid/]) assert.match(ours, line);
+		for (const [, ring] of fs.readFileSync(loud.keyRing, 'utf8').matchAll(/\S+ ([\w-]{43})/g)) {
+			const raw = Buffer.from(ring, 'base64url');
+			for (const form of [ring, raw.toString('hex'), raw.toString('base64'), raw.toString('latin1'), turnSecret]) {
+				assert.ok(!log.includes(form), 'a ring key or the TURN secret, nowhere');
+			}
 		}
-		for (const [what, secret] of [
-			['token', token.split('.')[2]], ['client key', key],
-			['state', call.state.split('.')[3].slice(0, 40)], ['next state', back.state.split('.')[3].slice(0, 40)],
-		]) {
-			assert.ok(!ours.includes(secret), `${what} in a line of ours`);
+		for (const [what, secret] of secrets) {
+			for (let i = 0; i + 16 <= secret.length; i += 4) {
+				const part = secret.slice(i, i + 16);
+				assert.ok(!ours.includes(part), `${what} in a line of ours: ${ours.split('\n').find((l) => l.includes(part))}`);
+				assert.ok(!log.replace(/.*DEBUG.*/g, '').includes(part), `${what} above DEBUG`);
+			}
 		}
-		assert.doesNotMatch(loud.kamailio.log().replace(/.*DEBUG.*/g, ''), new RegExp(`${key}|${token.split('.')[2]}`));
 	} finally {
 		peer.close();
 		await loud.stop();

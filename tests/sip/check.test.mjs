@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// tools/check and call_resume.check: what is missing on a gateway.
+
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { randomBytes } from 'node:crypto';
+
+import { Stack } from '../lib/stack.mjs';
+import { ROOT } from '../lib/kamailio.mjs';
+import { until } from '../lib/wait.mjs';
+
+let stack;
+before(async () => {
+	stack = await Stack.start('check', { defines: { RESUME_ALLOW_INSECURE: 0, WITH_REVOCATION: true } });
+});
+after(() => stack?.stop());
+
+/** Run tools/check; {code, text}. */
+function check({ cfg = 'cfg/kamailio.cfg', socket = `unixs:./${stack.kamailio.name}.ctl` } = {}) {
+	const defines = Object.entries(stack.kamailio.defines).filter(([, v]) => v !== undefined && v !== false)
+		.flatMap(([k, v]) => ['-A', v === true ? k : `${k}=${v}`]).filter((v) => !/\s/.test(v));
+	const run = spawnSync(path.join(ROOT, 'tools/check'), ['-f', path.resolve(ROOT, cfg), '-s', socket, ...defines],
+		{ cwd: stack.dir, encoding: 'utf8', timeout: 30000 });
+	return { code: run.status, text: run.stdout + run.stderr };
+}
+
+test('all is well', () => {
+	const { code, text } = check();
+	assert.doesNotMatch(text, /^NO/m);
+	assert.equal(code, 0, text);
+	for (const line of [
+		/^ok .*no errors/m, /^ok .*Kamailio runs/m, /^ok .*call_resume is loaded/m, /^ok .*key ring .*keyring: private/m, /^ok .*key k1 seals/m,
+		/^ok .*token: made and opened again/m, /^ok .*state: made/m, /^ok .*map: made/m, /^ok .*secure transports only/m,
+		/^ok .*revocation is on/m, /^ok .*no core dumps/m, /^ok .*rotate can write/m, /^ok .*no seal has failed/m,
+	]) assert.match(text, line);
+	assert.ok(!text.includes(fs.readFileSync(stack.keyRing, 'utf8').split(' ')[1].trim()), 'no key');
+});
+
+test('a key ring that others can read, one with a bad line, and none', () => {
+	const good = fs.readFileSync(stack.keyRing);
+	for (const [spoil, why] of [
+		[() => fs.chmodSync(stack.keyRing, 0o640), /NO .*mode 0640.*chmod 600/],
+		[() => fs.writeFileSync(stack.keyRing, 'k1 x\n'), /NO .*line 1/],
+		[() => fs.rmSync(stack.keyRing), /NO .*cannot open/],
+	]) {
+		spoil();
+		const { code, text } = check();
+		assert.equal(code, 1);
+		assert.match(text, why);
+		assert.match(text, /ok .*state: made/, 'the keys that were read go on');
+		fs.rmSync(stack.keyRing, { force: true });
+		fs.writeFileSync(stack.keyRing, good, { mode: 0o600 });
+	}
+});
+
+test('every key is retired', async () => {
+	const at = new Date(Date.now() + 2000).toISOString().replace(/\.\d+/, '');
+	const good = fs.readFileSync(stack.keyRing);
+	fs.writeFileSync(stack.keyRing, `k1 ${randomBytes(32).toString('base64url')} ${at}\n`, { mode: 0o600 });
+	await stack.kamailio.kamcmd('call_resume.reload');
+	await until('the end of the key', async () => (await stack.kamailio.kamcmd('call_resume.keys')).includes('retired'));
+	const { code, text } = check();
+	assert.equal(code, 1);
+	assert.match(text, /NO .*every key is retired/);
+	assert.match(text, /NO .*token: unknown or retired key/);
+	fs.writeFileSync(stack.keyRing, good, { mode: 0o600 });
+	await stack.kamailio.kamcmd('call_resume.reload');
+});
+
+test('a configuration with an error; a Kamailio that is not there', () => {
+	const bad = path.join(stack.dir, 'bad.cfg');
+	fs.writeFileSync(bad, 'loadmodule "nothing_of_that_name.so"\n');
+	const one = check({ cfg: bad });
+	assert.equal(one.code, 1);
+	assert.match(one.text, /NO .*has errors:\n .*nothing_of_that_name/);
+	const two = check({ socket: 'unixs:./nobody.ctl' });
+	assert.equal(two.code, 1);
+	assert.match(two.text, /NO .*no Kamailio answers at unixs:\.\/nobody\.ctl/);
+});
+
+test('tokens in the clear are allowed', async () => {
+	const insecure = await Stack.start('check-insecure', {});
+	const was = stack;
+	stack = insecure;
+	try {
+		const { code, text } = check();
+		assert.equal(code, 1);
+		assert.match(text, /NO .*allow_insecure is set/);
+		assert.match(text, /note .*revocation is off/);
+	} finally {
+		stack = was;
+		await insecure.stop();
+	}
+});
