@@ -7,6 +7,7 @@
 #include "kam.h"
 #include "kam_event.h"
 #include "kam_revoke.h"
+#include "challenge.h"
 
 #include "../../core/dprint.h"
 #include "../../core/kemi.h"
@@ -19,6 +20,8 @@ kam_config_t kam_config = {
 		.state_lifetime = 86400,
 		.map_lifetime = 86400,
 		.clock_skew = 60,
+		.authz_server = "",
+		.scope = "",
 		.turn_lifetime = 43200,
 };
 struct tm_binds kam_tm;
@@ -43,6 +46,18 @@ static int w_resume_issue(struct sip_msg *msg, char *sub, char *sid)
 static int w_resume_auth(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_auth(msg);
+}
+
+static int w_resume_session(struct sip_msg *msg, char *sub, char *sid)
+{
+	str s, d;
+
+	if(get_str_fparam(&s, msg, (fparam_t *)sub) < 0
+			|| get_str_fparam(&d, msg, (fparam_t *)sid) < 0) {
+		LM_ERR("resume_session(): cannot evaluate its arguments\n");
+		return -1;
+	}
+	return ki_resume_session(msg, &s, &d);
 }
 
 static int w_resume_challenge(struct sip_msg *msg, char *realm, char *p2)
@@ -158,6 +173,8 @@ static cmd_export_t cmds[] = {
 	{"resume_issue", (cmd_function)w_resume_issue, 2,
 		fixup_spve_spve, fixup_free_spve_spve, ANY_ROUTE},
 	{"resume_auth", (cmd_function)w_resume_auth, 0, 0, 0, REQUEST_ROUTE},
+	{"resume_session", (cmd_function)w_resume_session, 2,
+		fixup_spve_spve, fixup_free_spve_spve, REQUEST_ROUTE},
 	{"resume_challenge", (cmd_function)w_resume_challenge, 1,
 		fixup_spve_null, fixup_free_spve_null, REQUEST_ROUTE},
 	{"resume_key", (cmd_function)w_resume_key, 0, 0, 0, REQUEST_ROUTE},
@@ -188,6 +205,8 @@ static param_export_t params[] = {
 	{"state_lifetime", PARAM_INT, &kam_config.state_lifetime},
 	{"map_lifetime", PARAM_INT, &kam_config.map_lifetime},
 	{"clock_skew", PARAM_INT, &kam_config.clock_skew},
+	{"authz_server", PARAM_STRING, &kam_config.authz_server},
+	{"scope", PARAM_STRING, &kam_config.scope},
 	{"allow_insecure", PARAM_INT, &kam_config.allow_insecure},
 	{"turn_secret_file", PARAM_STRING, &kam_config.turn_secret_file},
 	{"turn_lifetime", PARAM_INT, &kam_config.turn_lifetime},
@@ -214,6 +233,9 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_auth"), SR_KEMIP_INT,
 		ki_resume_auth, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_session"), SR_KEMIP_INT,
+		ki_resume_session, { KEMI_STR, KEMI_STR, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_challenge"), SR_KEMIP_INT,
 		ki_resume_challenge, { KEMI_STR, KEMI_NONE, KEMI_NONE,
@@ -256,6 +278,22 @@ static sr_kemi_t kemi_exports[] = {
 
 #define LIFETIME_MAX (366 * 86400)
 
+static int check_challenge(void)
+{
+	cr_span_t server = cr_span_str(kam_config.authz_server);
+	cr_span_t scope = cr_span_str(kam_config.scope);
+
+	if(server.len > 0 && !cr_challenge_is_server(server)) {
+		LM_ERR("authz_server has to be an https URI\n");
+		return -1;
+	}
+	if(scope.len > 0 && !cr_challenge_is_scope(scope)) {
+		LM_ERR("scope has to be words with one blank between two\n");
+		return -1;
+	}
+	return 0;
+}
+
 static int check_config(void)
 {
 	if(kam_config.key_ring == NULL || kam_config.key_ring[0] == '\0') {
@@ -289,7 +327,7 @@ static int check_config(void)
 
 static int mod_init(void)
 {
-	if(check_config() < 0)
+	if(check_config() < 0 || check_challenge() < 0)
 		return -1;
 	if(load_tm_api(&kam_tm) < 0 || load_rr_api(&kam_rr) < 0
 			|| sl_load_api(&kam_sl) < 0) {

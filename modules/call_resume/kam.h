@@ -31,6 +31,8 @@ typedef struct kam_config
 	int map_lifetime;       /* s */
 	int clock_skew;         /* s */
 	int allow_insecure;     /* 1: tokens and keys on any transport */
+	char *authz_server;     /* of the challenge; empty: none */
+	char *scope;            /* likewise */
 	char *turn_secret_file; /* path; NULL: no TURN credentials */
 	int turn_lifetime;      /* s */
 	char *revoked_htable;   /* a table of htable; unset: no revocation */
@@ -139,7 +141,7 @@ const char *kam_stat_name(kam_stat_t stat);
 /* What is known about the message at hand. */
 typedef struct kam_session
 {
-	int authenticated; /* resume_auth() accepted it */
+	int authenticated; /* by resume_auth() or resume_session() */
 	int error;         /* else why not, cr_err_t or KAM_EINSECURE */
 	cr_token_t token;
 	char issued[CR_TOKEN_MAX + 1]; /* by resume_issue() */
@@ -167,6 +169,7 @@ kam_session_t *kam_session(struct sip_msg *msg);
 int ki_resume_issue(struct sip_msg *msg, str *sub);
 int ki_resume_issue_sid(struct sip_msg *msg, str *sub, str *sid);
 int ki_resume_auth(struct sip_msg *msg);
+int ki_resume_session(struct sip_msg *msg, str *sub, str *sid);
 int ki_resume_challenge(struct sip_msg *msg, str *realm);
 int ki_resume_key(struct sip_msg *msg);
 int ki_resume_turn(struct sip_msg *msg, str *sub);

@@ -166,7 +166,8 @@ int ki_resume_open(struct sip_msg *msg)
 		return refuse(
 				o, KAM_TOKENS_REVOKED, 403, "Web session has been revoked");
 	if(!kam_session(msg)->authenticated) {
-		LM_ERR("opening a state needs a resume_auth() that was true\n");
+		LM_ERR("opening a state needs a resume_auth() or resume_session() that "
+			   "was true\n");
 		o->code = 500;
 		o->reason = "Server Internal Error";
 		return -1;

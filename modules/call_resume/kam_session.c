@@ -13,6 +13,7 @@
 #include "../../core/route.h"
 
 #include "base.h"
+#include "challenge.h"
 #include "text.h"
 
 #define BEARER "Bearer "
@@ -176,44 +177,49 @@ int ki_resume_auth(struct sip_msg *msg)
 	return s->error - 1;
 }
 
-/* ---- challenge -------------------------------------------------------------- */
-
-/* error and error_description of RFC 6750 section 3; RFC 8898 section 2.1
- * leaves both out where no credentials were given. */
-static void put_error(cr_writer_t *w, int err)
+/* Whatever the message's token said, the script has its reasons. */
+int ki_resume_session(struct sip_msg *msg, str *sub, str *sid)
 {
-	if(err == CR_OK || err == CR_EMISSING)
-		return;
-	cr_put_str(w, ", error=\"invalid_token\", error_description=\"");
-	cr_put_str(w, kam_auth_word(err));
-	cr_put_str(w, "\"");
+	kam_session_t *s = kam_session(msg);
+	const cr_env_t *env = kam_env();
+
+	s->error = CR_EINTERNAL;
+	if(env != NULL)
+		s->error = cr_token_stand_in(&s->token, env->ring, kam_span(*sub),
+				kam_span(*sid), cr_now_s(env), kam_config.token_lifetime);
+	if(s->error == CR_OK && kam_is_revoked(&s->token))
+		s->error = KAM_EREVOKED;
+	s->authenticated = s->error == CR_OK;
+	if(s->authenticated)
+		return 1;
+	if(s->error == KAM_EREVOKED)
+		kam_count(KAM_TOKENS_REVOKED);
+	return s->error - 1;
 }
+
+/* ---- challenge -------------------------------------------------------------- */
 
 int ki_resume_challenge(struct sip_msg *msg, str *realm)
 {
-	char mem[512];
-	cr_writer_t w = cr_writer(mem, sizeof(mem));
+	char mem[CR_CHALLENGE_MAX];
 	str unauthorized = str_init("Unauthorized");
 	str insecure = str_init("Secure Transport Required");
-	int err = kam_session(msg)->error;
+	int len, err = kam_session(msg)->error;
+	const char *why
+			= err == CR_OK || err == CR_EMISSING ? "" : kam_auth_word(err);
+	const cr_challenge_t c
+			= {kam_span(*realm), cr_span_str(kam_config.authz_server),
+					cr_span_str(kam_config.scope), cr_span_str(why)};
 
 	if(err == KAM_EINSECURE)
 		return kam_sl.freply(msg, 403, &insecure) < 0 ? -1 : 1;
-	if(!cr_text_is_plain(kam_span(*realm), 255)) {
-		LM_ERR("a realm must not have quotes, blanks or control characters"
-			   " in it\n");
+	len = cr_challenge_write(mem, sizeof(mem), &c);
+	if(len < 0) {
+		LM_ERR("a realm has 1 to %d visible characters without quotes\n",
+				CR_CHALLENGE_TEXT_MAX);
 		return -1;
 	}
-	cr_put_str(&w, "WWW-Authenticate: Bearer realm=\"");
-	cr_put_span(&w, kam_span(*realm));
-	cr_put_str(&w, "\"");
-	put_error(&w, err);
-	cr_put_str(&w, "\r\n");
-	if(cr_writer_end(&w) != CR_OK) {
-		LM_ERR("the realm is too long\n");
-		return -1;
-	}
-	if(add_lump_rpl(msg, mem, (int)w.len, LUMP_RPL_HDR) == NULL)
+	if(add_lump_rpl(msg, mem, len, LUMP_RPL_HDR) == NULL)
 		return -1;
 	return kam_sl.freply(msg, 401, &unauthorized) < 0 ? -1 : 1;
 }
@@ -277,7 +283,8 @@ int ki_resume_key(struct sip_msg *msg)
 	int ret = -1;
 
 	if(env == NULL || !s->authenticated) {
-		LM_ERR("resume_key() needs a resume_auth() that was true\n");
+		LM_ERR("resume_key() needs a resume_auth() or resume_session() that "
+			   "was true\n");
 		return -1;
 	}
 	if(!kam_is_secure(msg)) {

@@ -47,6 +47,15 @@ int cr_token_issue(char *out, size_t out_max, cr_token_t *token, cr_crypto_t *c,
 		const cr_ring_t *ring, int64_t now, int64_t ttl_s) CR_MUST_CHECK;
 
 /**
+ * What a token of that session would say, for a client that has proved in
+ * another way who it is.
+ * @param out  written on success only; without jti
+ * @return CR_OK, CR_EMALFORMED (sub, sid or ttl_s), CR_EKEY (no usable key)
+ */
+int cr_token_stand_in(cr_token_t *out, const cr_ring_t *ring, cr_span_t sub,
+		cr_span_t sid, int64_t now, int64_t ttl_s) CR_MUST_CHECK;
+
+/**
  * Verify a token of ours. The signature is checked before the claims are looked
  * at.
  * @param out     written on success only

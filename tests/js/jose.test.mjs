@@ -5,13 +5,18 @@
 // ones (JWE, JWS) against the npm package jose, in both directions. The C code
 // runs as build/unit/tool_open: make -C tests/unit first.
 
-import test from 'node:test';
+import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CompactEncrypt, compactDecrypt, jwtVerify, SignJWT } from 'jose';
+import {
+  calculateJwkThumbprint, CompactEncrypt, compactDecrypt, compactVerify, exportJWK, exportPKCS8, exportSPKI, generateKeyPair,
+  importJWK, importSPKI, jwtVerify, SignJWT, UnsecuredJWT,
+} from 'jose';
 
 const vector = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url)));
 const tool = process.env.TOOL_OPEN ?? fileURLToPath(new URL('../../build/unit/tool_open', import.meta.url));
@@ -157,6 +162,88 @@ test('the C code refuses tokens made by jose', async () => {
     .setProtectedHeader({ alg: 'HS512', kid: 'k1' })
     .sign(Buffer.alloc(64));
   assert.equal(await denial(hs512), 'unsupported version or algorithm');
+});
+
+// ---- token of an issuer: EdDSA, ES256 -----------------------------------------
+
+const issuer = vector('issuer');
+const folder = mkdtempSync(join(tmpdir(), 'call-resume-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** The parameter for an issuer whose keys are in a file with that text. */
+function keysIn(name, text) {
+  const file = join(folder, name);
+  writeFileSync(file, text, { mode: 0o644 });
+  return `iss=${issuer.iss};keys=${file};aud=${issuer.aud}`;
+}
+
+const acceptIssuer = (param, jwt) => open('issuer', k1.master, jwt, String(now), param).trim();
+const refuseIssuer = (param, jwt) => refusal('issuer', k1.master, jwt, String(now), param);
+
+const signAs = (alg, key, { claims = {}, header = {} } = {}) =>
+  new SignJWT({ sub: 'sip:jörg@example.com', sid: 's-9', iss: issuer.iss, aud: issuer.aud, exp: now + 60, ...claims })
+    .setProtectedHeader({ alg, ...header })
+    .sign(key);
+
+test('jose verifies the frozen tokens of an issuer, and makes the same thumbprints', async () => {
+  for (const v of [issuer.ed25519, issuer.p256]) {
+    const key = await importJWK(JSON.parse(v.jwk), v.alg);
+    const options = { issuer: issuer.iss, audience: issuer.aud, currentDate: new Date(issuer.now * 1000) };
+    const { payload, protectedHeader } = await jwtVerify(v.jwt, key, { ...options, algorithms: [v.alg] });
+    assert.deepEqual(payload, JSON.parse(v.claims));
+    assert.deepEqual(protectedHeader, JSON.parse(v.header));
+    assert.equal(await calculateJwkThumbprint(JSON.parse(v.jwk)), v.thumbprint);
+    await compactVerify(v.jws, await importSPKI(v.pem, v.alg));
+  }
+});
+
+test('the C code verifies tokens that jose has signed, with PEM keys and with a JWK set', async () => {
+  const want = `sip:jörg@example.com s-9 ${now + 60} ${issuer.iss}`;
+  const set = [];
+  const made = [];
+  for (const alg of ['EdDSA', 'Ed25519', 'ES256']) {
+    const pair = await generateKeyPair(alg, { extractable: true });
+    const param = keysIn(`${alg}.pem`, await exportSPKI(pair.publicKey));
+    assert.equal(acceptIssuer(param, await signAs(alg, pair.privateKey)), want);
+    assert.equal(acceptIssuer(param, await signAs(alg, pair.privateKey, { header: { kid: 'any', typ: 'at+jwt' } })), want);
+    const jwk = await exportJWK(pair.publicKey);
+    const kid = await calculateJwkThumbprint(jwk);
+    set.push({ ...jwk, kid, use: 'sig', alg });
+    made.push(await signAs(alg, pair.privateKey, { header: { kid }, claims: { aud: ['x', issuer.aud] } }));
+  }
+  const rsa = await exportJWK((await generateKeyPair('RS256', { extractable: true })).publicKey);
+  const param = keysIn('set.json', JSON.stringify({ keys: [{ ...rsa, kid: 'rsa' }, ...set] }));
+  for (const jwt of made) assert.equal(acceptIssuer(param, jwt), want);
+});
+
+test('the C code refuses tokens that jose has signed for something else, or with something else', async () => {
+  const mine = await generateKeyPair('EdDSA');
+  const theirs = await generateKeyPair('EdDSA');
+  const es256 = await generateKeyPair('ES256');
+  const param = keysIn('mine.pem', await exportSPKI(mine.publicKey));
+  const refuse = async (what, why) => assert.equal(refuseIssuer(param, await what), why);
+  await refuse(signAs('EdDSA', theirs.privateKey), 'does not verify');
+  await refuse(signAs('ES256', es256.privateKey), 'unsupported version or algorithm');
+  await refuse(signAs('EdDSA', mine.privateKey, { claims: { iss: 'x' } }), 'unknown issuer');
+  await refuse(signAs('EdDSA', mine.privateKey, { claims: { aud: 'x' } }), 'for another audience');
+  await refuse(signAs('EdDSA', mine.privateKey, { claims: { sid: undefined } }), 'without sid');
+  await refuse(signAs('EdDSA', mine.privateKey, { claims: { exp: now } }), 'expired');
+  await refuse(signAs('EdDSA', mine.privateKey, { claims: { nbf: now + 1 } }), 'not valid yet');
+  await refuse(signAs('EdDSA', mine.privateKey, { claims: { iat: now + 1 } }), 'not valid yet');
+  await refuse(new UnsecuredJWT({ iss: issuer.iss, aud: issuer.aud, sub: 'a', sid: 's', exp: now + 60 }).encode(),
+    'unsupported version or algorithm');
+  const hmac = signAs('HS256', Buffer.from(await exportSPKI(mine.publicKey)));
+  await refuse(hmac, 'unknown or retired key');
+});
+
+test('the C code refuses private keys that jose exports', async () => {
+  for (const alg of ['EdDSA', 'ES256']) {
+    const { privateKey } = await generateKeyPair(alg, { extractable: true });
+    const jwt = await signAs(alg, privateKey);
+    assert.match(refuseIssuer(keysIn('private.pem', await exportPKCS8(privateKey)), jwt), /it holds a private key/);
+    const jwk = JSON.stringify({ keys: [await exportJWK(privateKey)] });
+    assert.match(refuseIssuer(keysIn('private.json', jwk), jwt), /key 1 is a private or secret key/);
+  }
 });
 
 // ---- box, map, session reference -----------------------------------------------

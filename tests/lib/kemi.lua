@@ -56,6 +56,12 @@ end
 
 -- What no route of a gateway calls, for the tests.
 local function operate()
+	local session = KSR.hdr.get("X-Session")
+	if session ~= nil then
+		local rc = KSR.call_resume.resume_session(KSR.pv.get("$fu"), session)
+		KSR.sl.send_reply(rc > 0 and 299 or 499, rc .. " " .. (KSR.pv.get("$resume(sid)") or "none"))
+		KSR.x.exit()
+	end
 	local sid = KSR.hdr.get("X-Revoke")
 	if sid == nil then return end
 	local done = KSR.hdr.get("X-Brief") == nil and KSR.call_resume.resume_revoke("sid", sid)

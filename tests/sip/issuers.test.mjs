@@ -6,10 +6,12 @@ import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { createHmac, createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
 
 import { Kamailio, ROOT, writeKeyRing } from '../lib/kamailio.mjs';
-import { Client, DOMAIN } from '../lib/sip.mjs';
+import { Client, DOMAIN, FarEnd } from '../lib/sip.mjs';
+import { Stack, TRUNK_IP } from '../lib/stack.mjs';
 
 const CFG = `#!KAMAILIO
 children=3
@@ -28,6 +30,8 @@ modparam("ctl", "binrpc", CTL_SOCKET)
 modparam("call_resume", "key_ring", KEY_RING)
 modparam("call_resume", "allow_insecure", 1)
 modparam("call_resume", "clock_skew", 5)
+modparam("call_resume", "authz_server", AUTHZ_SERVER)
+modparam("call_resume", "scope", "sip calls")
 modparam("call_resume", "issuer", PORTAL)
 modparam("call_resume", "issuer", PARTNER)
 request_route {
@@ -45,6 +49,7 @@ request_route {
 const SUB = `sip:alice@${DOMAIN}`;
 const PORTAL = 'https://portal.example.org';
 const PARTNER = 'partner';
+const AUTHZ_SERVER = 'https://portal.example.org/session';
 const b64 = (value) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 const now = () => Math.floor(Date.now() / 1000);
 
@@ -81,6 +86,7 @@ before(async () => {
 		cfg: path.join(dir, 'issuers.cfg'),
 		defines: {
 			KEY_RING: `"${writeKeyRing(path.join(dir, 'keyring'))}"`,
+			AUTHZ_SERVER: `"${AUTHZ_SERVER}"`,
 			PORTAL: `"iss=${PORTAL};keys=${path.join(dir, 'portal.pem')};aud=gw"`,
 			PARTNER: `"iss=${PARTNER};keys=${path.join(dir, 'partner.json')}"`,
 		},
@@ -128,6 +134,13 @@ test('EdDSA with a PEM key: the session, and a client key of the ring', async ()
 test('ES256 with a JWK set, by kid', async () => {
 	assert.deepEqual(await accepted(token(p1, { iss: PARTNER })), [SUB, 's-1', 'k1', PARTNER]);
 	await accepted(token(p2, { iss: PARTNER }));
+});
+
+test('the challenge is that of RFC 8898', async () => {
+	const where = `Bearer realm="${DOMAIN}", scope="sip calls", authz_server="${AUTHZ_SERVER}"`;
+	assert.equal((await register(undefined)).get('www-authenticate'), where);
+	assert.equal((await register(ofPortal({ exp: now() - 60 }))).get('www-authenticate'),
+		`${where}, error="invalid_token", error_description="expired"`);
 });
 
 describe('refused', () => {
@@ -198,18 +211,86 @@ test('a reload takes the new keys in every process, or leaves all the old ones a
 
 describe('Kamailio does not start, and says why', () => {
 	const cases = {
-		'without iss': ['keys=/k', /wants \"iss=NAME;keys=FILE\"/],
-		'with an unknown word': ['iss=a;keys=/k;url=x', /knows iss=, keys= and aud=, not \[url\]/],
-		'without the file': ['iss=a;keys=/nowhere.pem', /cannot open \/nowhere\.pem/],
+		'an issuer without iss': [{ PORTAL: '"keys=/k"' }, /wants "iss=NAME;keys=FILE"/],
+		'an issuer with an unknown word': [{ PORTAL: '"iss=a;keys=/k;url=x"' }, /knows iss=, keys= and aud=, not \[url\]/],
+		'an issuer without its file': [{ PORTAL: '"iss=a;keys=/nowhere.pem"' }, /cannot open \/nowhere\.pem/],
+		'an authz_server in the clear': [{ AUTHZ_SERVER: '"http://portal.example.org"' }, /authz_server has to be an https URI/],
 	};
-	for (const [name, [param, say]] of Object.entries(cases)) {
+	for (const [name, [defines, say]] of Object.entries(cases)) {
 		test(name, async () => {
 			const at = path.join(dir, name.replaceAll(' ', '-'));
 			fs.mkdirSync(at, { recursive: true });
 			await assert.rejects(Kamailio.start(at, {
-				cfg: path.join(dir, 'issuers.cfg'),
-				defines: { KEY_RING: `"${path.join(dir, 'keyring')}"`, PORTAL: `"${param}"`, PARTNER: '"iss=p;keys=/k"' },
+				cfg: path.join(dir, 'issuers.cfg'), defines: { ...kamailio.defines, ...defines },
 			}), say);
 		});
 	}
+});
+
+// ---- kamailio.cfg, as docs/configuration.md has it ---------------------------------
+
+describe("a portal's public key in three steps", () => {
+	const text = fs.readFileSync(path.join(ROOT, 'docs/configuration.md'), 'utf8');
+	const chapter = text.split("\n## A portal's public key\n")[1].split('\n## ')[0];
+	const commands = [...chapter.matchAll(/^ +(openssl .*)$/gm)].map((m) => m[1]);
+	const [, define] = /#!define RESUME_ISSUER (".*")/.exec(chapter);
+	let stack, far, key, at;
+	const clients = [];
+
+	before(async () => {
+		fs.mkdirSync(path.join(ROOT, 'build/run'), { recursive: true });
+		at = fs.mkdtempSync(path.join(ROOT, 'build/run/portal-key-'));
+		assert.equal(commands.length, 2);
+		for (const line of commands) execFileSync('sh', ['-ec', line], { cwd: at, stdio: 'pipe' });
+		stack = await Stack.start('issuers-portal', { defines: { RESUME_ISSUER: define.replace('/etc/kamailio', at) } });
+		key = { alg: 'EdDSA', privateKey: createPrivateKey(fs.readFileSync(path.join(at, 'portal-private.pem'))) };
+		far = await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: { ip: stack.kamailio.ip, port: stack.kamailio.port } });
+	});
+	after(async () => {
+		for (const c of clients) c.close();
+		far?.close();
+		await stack?.stop();
+		if (at) fs.rmSync(at, { recursive: true, force: true });
+	});
+
+	const page = async (claims) => {
+		const c = await Client.open({
+			to: { ip: stack.kamailio.ip, port: stack.kamailio.port },
+			token: token(key, { iss: /iss=([^;]+)/.exec(define)[1], aud: /aud=([^;"]+)/.exec(define)[1], ...claims }),
+		});
+		clients.push(c);
+		return c;
+	};
+	const keyOf = (reply) => reply.all('call-state-key').map((v) => Object.fromEntries(v.split(';').map((p) => p.split(/=(.*)/))));
+
+	test('a page registers, calls, is reloaded across a rotation of the key ring, and resumes with a new token', async () => {
+		const one = await page();
+		const registered = await one.register();
+		assert.equal(registered.status, 200);
+		const [first] = keyOf(registered);
+		const call = await one.call();
+		assert.equal(call.final.status, 200);
+		one.close();
+
+		await stack.kamailio.kamcmd('call_resume.rotate');
+		const two = await page({ jti: 'renewed' });
+		const keys = keyOf(await two.register());
+		assert.equal(keys.length, 2);
+		assert.notEqual(keys[0].kid, first.kid, 'the key that seals now comes first');
+		assert.equal(keys.find((k) => k.kid === first.kid).key, first.key, 'what was stored can still be read');
+		const kid = JSON.parse(Buffer.from(call.state.split('.')[0], 'base64url')).kid;
+		assert.equal(kid, first.kid);
+		const back = await two.call({ state: call.state });
+		assert.equal(back.final.status, 200, back.final.start);
+		assert.equal((await back.request('BYE')).status, 200);
+		await stack.noMedia();
+	});
+
+	test('another web session of the same user does not resume the call', async () => {
+		const one = await page();
+		const call = await one.call();
+		const other = await page({ sid: 's-2' });
+		assert.equal((await other.call({ state: call.state })).final.status, 403);
+		assert.equal((await call.request('BYE')).status, 200);
+	});
 });

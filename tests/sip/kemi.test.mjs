@@ -144,3 +144,11 @@ test('events: resumed, refused, and ended while the client was away', async () =
 	}
 	assert.ok(events.some((e) => e.startsWith(`refused 403 ${sub}`)), events.join(', '));
 });
+
+test('resume_session()', async () => {
+	const phone = await client({ token: undefined });
+	const say = async (sid) => (await phone.outside('OPTIONS', `sip:${DOMAIN}`, { headers: [`X-Session: ${sid}`] })).start;
+	assert.equal(await say('desk-phone.1'), 'SIP/2.0 299 1 desk-phone.1');
+	assert.equal(await say('<urn:uuid:1>'), 'SIP/2.0 499 -3 none');
+	assert.equal(await say('x'.repeat(65)), 'SIP/2.0 499 -3 none');
+});

@@ -153,6 +153,42 @@ static void issue_refuses(void **state)
 			CR_EKEY);
 }
 
+static int stand_in(const char *sub, const char *sid, int64_t ttl_s)
+{
+	return cr_token_stand_in(
+			&got, &ring, cr_span_str(sub), cr_span_str(sid), NOW, ttl_s);
+}
+
+static void stand_ins(void **state)
+{
+	char name[CR_SUB_MAX + 2] = "";
+	const cr_ring_t none = {0};
+
+	(void)state;
+	assert_int_equal(stand_in("sip:a@b", "s-1", 60), CR_OK);
+	assert_string_equal(got.sub, "sip:a@b");
+	assert_string_equal(got.sid, "s-1");
+	assert_string_equal(got.kid, "k1");
+	assert_string_equal(got.jti, "");
+	assert_int_equal(got.iat, NOW);
+	assert_int_equal(got.exp, NOW + 60);
+	memset(&got, 0x77, sizeof(got));
+	assert_int_equal(stand_in("", "s", 60), CR_EMALFORMED);
+	assert_int_equal(stand_in("a", "", 60), CR_EMALFORMED);
+	assert_int_equal(stand_in("a\r\nb", "s", 60), CR_EMALFORMED);
+	assert_int_equal(stand_in("<a>", "s", 60), CR_EMALFORMED);
+	assert_int_equal(stand_in("a", "<urn:uuid:1>", 60), CR_EMALFORMED);
+	assert_int_equal(stand_in("a", "s", 0), CR_EMALFORMED);
+	memset(name, 'x', CR_SUB_MAX + 1);
+	assert_int_equal(stand_in(name, "s", 60), CR_EMALFORMED);
+	assert_int_equal(
+			stand_in("a", &name[CR_SUB_MAX - CR_SID_MAX], 60), CR_EMALFORMED);
+	assert_int_equal(got.sub[0], 0x77);
+	assert_int_equal(
+			cr_token_stand_in(&got, &none, CR_SPAN("a"), CR_SPAN("s"), NOW, 60),
+			CR_EKEY);
+}
+
 /* The zero behind the token needs its place, too. */
 static void issue_exact_room(void **state)
 {
@@ -420,6 +456,7 @@ int main(void)
 			cmocka_unit_test(new_session_each_time),
 			cmocka_unit_test(renewal_keeps_the_client_key),
 			cmocka_unit_test(issue_refuses),
+			cmocka_unit_test(stand_ins),
 			cmocka_unit_test(issue_exact_room),
 			cmocka_unit_test(damage),
 			cmocka_unit_test(flipped_mac_is_forged),

@@ -5,6 +5,8 @@
  *
  *	tool_open jwe    KEY TEXT                       KEY is a client key
  *	tool_open token  KEY TEXT NOW                   KEY is the master key k1
+ *	tool_open issuer KEY TEXT NOW PARAM             likewise; PARAM as in the
+ *	                                                module parameter "issuer"
  *	tool_open box    KEY TEXT PURPOSE CONTEXT...    likewise
  *	tool_open client KEY SUB SID                    likewise; prints its hex
  *	tool_open state  KEY TEXT SUB SID NOW           likewise; prints the JSON
@@ -48,6 +50,31 @@ static int open_token(char **argv)
 	if(err)
 		return print(NULL, err);
 	printf("%s %s %lld\n", t.sub, t.sid, (long long)t.exp);
+	return 0;
+}
+
+static int open_issuer(char **argv)
+{
+	static cr_trust_t trust;
+	const cr_env_t env = {.crypto = crypto,
+			.ring = &ring,
+			.trust = &trust,
+			.now_ms = strtoll(argv[1], NULL, 10) * 1000};
+	char why[CR_WHY_MAX];
+	cr_token_t t;
+	int err = cr_issuers_add(&trust.set, why, cr_span_str(argv[2]));
+
+	if(!err)
+		err = cr_issuers_load(&trust.set, why, crypto);
+	if(err) {
+		fprintf(stderr, "%s\n", why);
+		return 1;
+	}
+	err = cr_token_accept(&t, &env, cr_span_str(argv[0]), 0);
+	cr_trust_clear(&trust);
+	if(err)
+		return print(NULL, err);
+	printf("%s %s %lld %s\n", t.sub, t.sid, (long long)t.exp, t.iss);
 	return 0;
 }
 
@@ -116,6 +143,8 @@ static int run(int argc, char **argv, const uint8_t *key)
 		return 2;
 	if(argc == 5 && strcmp(argv[1], "token") == 0)
 		return open_token(&argv[3]);
+	if(argc == 6 && strcmp(argv[1], "issuer") == 0)
+		return open_issuer(&argv[3]);
 	if(argc >= 5 && strcmp(argv[1], "box") == 0)
 		return open_box(&argv[3], argc - 5);
 	if(argc == 5 && strcmp(argv[1], "client") == 0)

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Phones with a password: digest authentication makes the web session
+// (cfg/digest.cfg). On UDP, where a token would not be taken.
+
+import { after, before, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { createHash } from 'node:crypto';
+
+import { Portal } from '../lib/portal.mjs';
+import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
+import { Client, FarEnd, random } from '../lib/sip.mjs';
+
+const md5 = (text) => createHash('md5').update(text).digest('hex');
+const INSTANCE = '<urn:uuid:00000000-0000-1000-8000-aabbccddeeff>';
+
+/** RFC 2617 section 3.2.2: the answer to a challenge. */
+function credentials(name, challenge, { user, password, method, uri }) {
+	const field = (name) => new RegExp(`\\b${name}="?([^",]*)`).exec(challenge)[1];
+	const [realm, nonce, cnonce] = [field('realm'), field('nonce'), random()];
+	const response = md5([md5(`${user}:${realm}:${password}`), nonce, '00000001', cnonce, 'auth', md5(`${method}:${uri}`)].join(':'));
+	return `${name}: Digest username="${user}", realm="${realm}", nonce="${nonce}", uri="${uri}", `
+		+ `qop=auth, nc=00000001, cnonce="${cnonce}", response="${response}", algorithm=MD5`;
+}
+
+/** A client that answers a challenge, and names itself in its Contact. */
+class Phone extends Client {
+	static async open({ password, account, instance = INSTANCE, ...options }) {
+		const self = await super.open({ to: { ip: stack.kamailio.ip, port: stack.kamailio.port }, ...options });
+		phones.push(self);
+		return Object.assign(self, { password, account: account ?? self.user, instance });
+	}
+
+	send(text, to) {
+		super.send(this.instance ? text.replace(/^(Contact: <[^>]*>)/m, `$1;reg-id=1;+sip.instance="${this.instance}"`) : text, to);
+	}
+
+	async outside(method, uri, options = {}) {
+		const first = await super.outside(method, uri, options);
+		if (first.status !== 401 && first.status !== 407) return first;
+		const [header, name] = first.status === 401
+			? ['www-authenticate', 'Authorization'] : ['proxy-authenticate', 'Proxy-Authorization'];
+		this.challenge = first.get(header);
+		if (method === 'INVITE') this.acknowledge(uri, first);
+		const { callId, tag, cseq } = this.last;
+		return super.outside(method, uri, {
+			...options, callId, tag, cseq: cseq + 1,
+			headers: [...options.headers ?? [], credentials(name, this.challenge,
+				{ user: this.account, password: this.password, method, uri })],
+		});
+	}
+
+	acknowledge(uri, reply) {
+		this.send(`ACK ${uri} SIP/2.0\r\nVia: ${reply.get('via')}\r\nMax-Forwards: 70\r\nFrom: ${reply.get('from')}\r\n`
+			+ `To: ${reply.get('to')}\r\nCall-ID: ${reply.callId}\r\nCSeq: ${reply.cseq} ACK\r\nContent-Length: 0\r\n\r\n`);
+	}
+}
+
+let stack, portal, far, password;
+const phones = [];
+before(async () => {
+	const dir = runFolder('digest');
+	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+	const users = fs.mkdtempSync(`${dir}-users-`);
+	portal = Portal.create(users);
+	password = portal.add(`alice@${DOMAIN}`);
+	portal.add(`carol@${DOMAIN}`, 'carol has one too');
+	stack = await Stack.start('digest', {
+		dir, tls: true,
+		defines: { WITH_DIGEST: true, WITH_REVOCATION: true, DIGEST_DB: `"sqlite:///${portal.file}"`, RESUME_ALLOW_INSECURE: 0 },
+	});
+	far = await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: { ip: stack.kamailio.ip, port: stack.kamailio.port } });
+});
+after(async () => {
+	for (const p of phones) p.close();
+	far?.close();
+	await stack?.stop();
+	if (portal) fs.rmSync(portal.file.replace(/\/[^/]*$/, ''), { recursive: true, force: true });
+});
+
+const open = (options) => Phone.open({ password, ...options });
+
+/** A call of alice, who is lost then: what is left of her. */
+async function lostCall(options) {
+	const phone = await open(options);
+	const dialog = await phone.call();
+	assert.equal(dialog.final.status, 200);
+	assert.ok(dialog.state, 'a Call-State in the 200');
+	phone.close();
+	return dialog;
+}
+
+/** What is open at the far end is over for the next test. */
+async function end(dialog) {
+	assert.equal((await dialog.request('BYE')).status, 200);
+	await stack.noMedia();
+}
+
+test('REGISTER: a challenge, then the binding; no client key where everybody could read it', async () => {
+	const phone = await open();
+	const reply = await phone.register();
+	assert.equal(reply.status, 200);
+	assert.match(phone.challenge, new RegExp(`^Digest realm="${DOMAIN}"`));
+	assert.equal(reply.get('call-state-key'), undefined);
+});
+
+test('REGISTER over TLS brings the client key of the session', async () => {
+	const to = { ip: stack.kamailio.ip, port: stack.kamailio.tls };
+	const keys = [];
+	for (const instance of [INSTANCE, INSTANCE, '<urn:uuid:another>']) {
+		const phone = await open({ transport: 'tls', to, instance });
+		const reply = await phone.register();
+		assert.equal(reply.status, 200);
+		keys.push(/key=([\w-]{43})/.exec(reply.get('call-state-key'))[1]);
+		phone.close();
+	}
+	assert.equal(keys[0], keys[1]);
+	assert.notEqual(keys[0], keys[2]);
+});
+
+test('a call is lost with the phone and resumes: requests of both sides arrive', async () => {
+	const lost = await lostCall();
+	const phone = await open();
+	const back = await phone.call({ state: lost.state });
+	assert.equal(back.final.status, 200, back.final.start);
+	const { callId } = far.requests.findLast((m) => m.method === 'INVITE');
+	assert.equal(callId, lost.callId);
+	for (const m of far.requests) assert.doesNotMatch(m.text, /digest/i, 'credentials are not for the far end');
+	assert.equal((await back.request('INFO')).status, 200);
+	const bye = far.dialog(lost.callId).request('BYE');
+	const got = await phone.take('BYE', (m) => m.method === 'BYE');
+	assert.equal(got.callId, back.callId);
+	got.answer(`SIP/2.0 200 OK\r\n${['via', 'from', 'to', 'call-id', 'cseq'].flatMap((n) => got.all(n).map((v) => `${n}: ${v}`)).join('\r\n')}\r\nContent-Length: 0\r\n\r\n`);
+	assert.equal((await bye).status, 200);
+	await stack.noMedia();
+});
+
+test('a call to the phone resumes', async () => {
+	const phone = await FarEndPhone.open({});
+	phones.push(phone);
+	assert.equal((await phone.register()).status, 200);
+	const call = await far.call({ service: 'alice' });
+	assert.equal(call.final.status, 200, call.final.start);
+	const invite = phone.requests.find((m) => m.method === 'INVITE');
+	const state = invite.get('call-state');
+	assert.ok(state, 'a Call-State in the INVITE');
+	const { tag } = /;tag=(?<tag>[^;>]+)/.exec(phone.dialog(invite.callId).local).groups;
+	phone.close();
+	const again = await open();
+	const back = await again.call({ state: `${state};tag=${tag}` });
+	assert.equal(back.final.status, 200, back.final.start);
+	await end(back);
+});
+
+test('a phone that names itself nowhere is one session for the user', async () => {
+	const lost = await lostCall({ instance: '' });
+	const back = await (await open({ instance: '' })).call({ state: lost.state });
+	assert.equal(back.final.status, 200);
+	await end(back);
+});
+
+describe('refused', () => {
+	const refused = async (status, options, call = {}) => {
+		const phone = await open(options);
+		const { final } = await phone.call(call);
+		assert.equal(final.status, status, final.start);
+		phone.close();
+		return phone;
+	};
+
+	test('a wrong password, and a user that there is not, with the same challenge', async () => {
+		const one = await refused(407, { password: 'wrong' });
+		const two = await refused(407, { user: 'nobody' });
+		const shape = (text) => text.replace(/"[^"]*"/g, '""');
+		assert.equal(shape(one.challenge), shape(two.challenge));
+	});
+
+	test("somebody else's From", () => refused(407, { user: 'carol', account: 'alice' }));
+
+	test("another instance's, another user's and a damaged state; the call stays up", async () => {
+		const lost = await lostCall();
+		const { state } = lost;
+		await refused(403, { instance: '<urn:uuid:another>' }, { state });
+		await refused(403, { instance: '' }, { state });
+		await refused(403, { user: 'carol', password: 'carol has one too' }, { state });
+		await refused(403, {}, { state: `${state.slice(0, -9)}${state.at(-9) === 'A' ? 'B' : 'A'}${state.slice(-8)}` });
+		const back = await (await open()).call({ state });
+		assert.equal(back.final.status, 200);
+		await end(back);
+	});
+
+	test('a REGISTER for somebody else', async () => {
+		const phone = await open();
+		const reply = await phone.outside('REGISTER', `sip:${DOMAIN}`, { to: `sip:carol@${DOMAIN}` });
+		assert.equal(reply.status, 401);
+	});
+
+	test('a token, on UDP', async () => {
+		const client = await Client.open({
+			to: { ip: stack.kamailio.ip, port: stack.kamailio.port }, token: await stack.kamailio.token(`sip:alice@${DOMAIN}`),
+		});
+		phones.push(client);
+		const reply = await client.register();
+		assert.equal(reply.status, 403);
+		assert.match(reply.start, /Secure Transport Required/);
+	});
+
+	test('a password, on a WebSocket', async () => {
+		const phone = await open({ transport: 'ws', to: { ip: stack.kamailio.ip, port: stack.kamailio.ws } });
+		const branch = `z9hG4bK${random()}`;
+		phone.send(`REGISTER sip:${DOMAIN} SIP/2.0\r\nVia: SIP/2.0/WS ${phone.host};branch=${branch}\r\nMax-Forwards: 70\r\n`
+			+ `From: <sip:alice@${DOMAIN}>;tag=1\r\nTo: <sip:alice@${DOMAIN}>\r\nCall-ID: ${random()}\r\nCSeq: 1 REGISTER\r\n`
+			+ `Contact: <sip:alice@${phone.host};transport=ws>\r\nContent-Length: 0\r\n\r\n`);
+		const reply = await phone.take('an answer', (m) => m.status >= 200);
+		assert.equal(reply.status, 401);
+		assert.match(reply.get('www-authenticate'), /^Bearer /);
+	});
+
+	test('a session that has been revoked', async () => {
+		const sid = createHash('sha256').update(INSTANCE).digest('hex');
+		await stack.kamailio.kamcmd('call_resume.revoke', 'sid', sid);
+		const phone = await open();
+		assert.equal((await phone.register()).status, 403);
+		assert.match(stack.kamailio.log(), /no session, revoked/);
+		assert.equal((await (await open({ instance: '<urn:uuid:another>' })).register()).status, 200);
+	});
+});
+
+/** A phone that takes calls. */
+class FarEndPhone extends FarEnd {
+	static async open(options) {
+		const self = await super.open({ user: 'alice', to: { ip: stack.kamailio.ip, port: stack.kamailio.port }, ...options });
+		return Object.assign(self, { password, account: 'alice', instance: INSTANCE });
+	}
+}
+for (const name of ['send', 'outside', 'acknowledge']) {
+	Object.defineProperty(FarEndPhone.prototype, name, Object.getOwnPropertyDescriptor(Phone.prototype, name));
+}
