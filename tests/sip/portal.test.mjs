@@ -42,7 +42,7 @@ before(async () => {
 		defines: {
 			WITH_REVOCATION: true,
 			PORTAL_SESSIONS_MAX: SESSIONS_MAX, PORTAL_SWEEP: '"name=portal;interval=1;mode=1;"',
-			PORTAL_ADDRESS_FAILURES_MAX: 40,
+			PORTAL_ADDRESS_FAILURES_MAX: 40, WITH_SLOW_DOWN: true, SLOW_DOWN_AFTER: 3,
 		},
 	});
 	({ web: { url }, certificate: { cert: ca } } = stack);
@@ -484,6 +484,18 @@ describe('the WebSocket behind nginx', () => {
 		await assert.rejects(page(token, { origin: 'file://' }), /HTTP\/1\.1 403/);
 		await assert.rejects(page(token, { path: '/other' }), /HTTP\/1\.1 404/);
 		await assert.rejects(page(token, { path: '/session' }), /HTTP\/1\.1 405/);
+	});
+
+	test('who forges states waits, and nobody else who comes through nginx', async () => {
+		const { token } = await signedIn();
+		const forge = async (ip, state) => {
+			const client = keep(await Client.open({ transport: 'wss', token, ip, to: to() }));
+			return (await client.call({ state })).final.status;
+		};
+		const tried = [];
+		for (let i = 0; i < 5; i++) tried.push(await forge('127.0.3.3', 'forged'));
+		assert.deepEqual(tried, [400, 400, 400, 503, 503]);
+		assert.equal(await forge('127.0.3.4', 'forged'), 400);
 	});
 
 	test('plain WebSocket and SIP from elsewhere stay insecure', async () => {
