@@ -35,6 +35,7 @@ typedef enum kam_pv
 	PV_CSEQ,
 	PV_START,
 	PV_AWAY,
+	PV_SEALED,
 	PV_N,
 } kam_pv_t;
 
@@ -64,6 +65,7 @@ static const char *const names[PV_N] = {
 		[PV_CSEQ] = "cseq",
 		[PV_START] = "start",
 		[PV_AWAY] = "away",
+		[PV_SEALED] = "sealed",
 };
 
 int kam_pv_parse_name(pv_spec_t *sp, str *in)
@@ -134,6 +136,8 @@ static int get_number(struct sip_msg *msg, pv_param_t *param, pv_value_t *res,
 
 	if(which == PV_CSEQ)
 		return pv_get_sintval(msg, param, res, (long)st->cseq);
+	if(which == PV_SEALED)
+		return pv_get_sintval(msg, param, res, (long)(st->iat / 1000));
 	if(which == PV_START || env == NULL)
 		return pv_get_sintval(msg, param, res, (long)st->start);
 	return pv_get_sintval(
