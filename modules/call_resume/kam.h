@@ -157,6 +157,18 @@ typedef struct kam_session
 /** 1 in request_route, where the message is the one that was received. */
 int kam_is_request_route(void);
 
+/* Which message something is known about. */
+typedef struct kam_message
+{
+	unsigned id;
+	int pid;
+	const char *buf;
+} kam_message_t;
+
+/** 1 when msg is not the one that last is, or this is no request_route: what was known
+ * about that one is to be forgotten. last is msg then. */
+int kam_is_other_message(kam_message_t *last, const struct sip_msg *msg);
+
 /** 1 when nobody can have read the message on its way to us. */
 int kam_is_secure(const struct sip_msg *msg);
 

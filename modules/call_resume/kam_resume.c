@@ -23,14 +23,11 @@
 kam_opened_t *kam_opened(struct sip_msg *msg)
 {
 	static kam_opened_t opened;
-	static unsigned msg_id;
-	static int msg_pid;
+	static kam_message_t last;
 
-	if(!kam_is_request_route() || msg_id != msg->id || msg_pid != msg->pid) {
+	if(kam_is_other_message(&last, msg)) {
 		opened.open = opened.known = opened.code = 0;
 		opened.reason = "";
-		msg_id = msg->id;
-		msg_pid = msg->pid;
 	}
 	return &opened;
 }

@@ -25,17 +25,24 @@ int kam_is_request_route(void)
 	return (get_route_type() & (REQUEST_ROUTE | EVENT_ROUTE)) != 0;
 }
 
+/* The messages that Kamailio makes up for event routes are counted apart, so that one may
+ * have the id of a real one; its buffer is another. */
+int kam_is_other_message(kam_message_t *last, const struct sip_msg *msg)
+{
+	if(kam_is_request_route() && last->id == msg->id && last->pid == msg->pid
+			&& last->buf == msg->buf)
+		return 0;
+	*last = (kam_message_t){msg->id, msg->pid, msg->buf};
+	return 1;
+}
+
 kam_session_t *kam_session(struct sip_msg *msg)
 {
 	static kam_session_t session;
-	static unsigned msg_id;
-	static int msg_pid;
+	static kam_message_t last;
 
-	if(!kam_is_request_route() || msg_id != msg->id || msg_pid != msg->pid) {
+	if(kam_is_other_message(&last, msg))
 		memset(&session, 0, sizeof(session));
-		msg_id = msg->id;
-		msg_pid = msg->pid;
-	}
 	return &session;
 }
 
