@@ -58,6 +58,7 @@ end
 local function operate()
 	local session = KSR.hdr.get("X-Session")
 	if session ~= nil then
+		if KSR.hdr.get("Authorization") ~= nil then KSR.call_resume.resume_auth() end
 		local rc = KSR.call_resume.resume_session(KSR.pv.get("$fu"), session)
 		KSR.sl.send_reply(rc > 0 and 299 or 499, rc .. " " .. (KSR.pv.get("$resume(sid)") or "none"))
 		KSR.x.exit()

@@ -146,9 +146,13 @@ test('events: resumed, refused, and ended while the client was away', async () =
 });
 
 test('resume_session()', async () => {
-	const phone = await client({ token: undefined });
+	let phone = await client({ token: undefined });
 	const say = async (sid) => (await phone.outside('OPTIONS', `sip:${DOMAIN}`, { headers: [`X-Session: ${sid}`] })).start;
 	assert.equal(await say('desk-phone.1'), 'SIP/2.0 299 1 desk-phone.1');
 	assert.equal(await say('<urn:uuid:1>'), 'SIP/2.0 499 -3 none');
 	assert.equal(await say('x'.repeat(65)), 'SIP/2.0 499 -3 none');
+	// What a token has said before is not left over.
+	phone = await client();
+	assert.equal(await say('desk-phone.1'), 'SIP/2.0 299 1 desk-phone.1');
+	assert.equal(await say('<urn:uuid:1>'), 'SIP/2.0 499 -3 none');
 });

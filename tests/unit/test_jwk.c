@@ -191,6 +191,9 @@ static void room(void **state)
 #define PEM(name, body)                                                        \
 	"-----BEGIN " name "-----\n" body "-----END " name "-----\n"
 #define ED_SPKI "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
+/* One byte too many. */
+#define ED_SPKI_AND_MORE                                                       \
+	"MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURoA\n"
 /* RFC 8410 section 10.3, and X25519 in the place of Ed25519. */
 #define ED_PKCS8                                                               \
 	"MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n"
@@ -214,6 +217,7 @@ static void pem(void **state)
 	refuse(PEM("PUBLIC KEY", X25519_SPKI), CR_EUNSUPPORTED, "neither");
 	refuse(PEM("PUBLIC KEY", ED_PKCS8), CR_EMALFORMED, "is none");
 	refuse(PEM("PUBLIC KEY", "AAAA\n"), CR_EMALFORMED, "is none");
+	refuse(PEM("PUBLIC KEY", ED_SPKI_AND_MORE), CR_EMALFORMED, "is none");
 	refuse(PEM("PUBLIC KEY", ED_SPKI) "-----BEGIN PUBLIC KEY-----\nMCow",
 			CR_EMALFORMED, "damaged");
 	refuse(PEM("PUBLIC KEY", "!!!!\n"), CR_EMALFORMED, "damaged");
@@ -230,9 +234,13 @@ static void curves(void **state)
 			"MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE7IWrbWT/ucxA8Vw4gfZBRyc9U0LvYBCE\n"
 			"meWMSnq8mdi8ftvApOxf0KWUi9NAxibA8CIqxl5kQZb26S1ecpPXPBdciZWOvSB/\n"
 			"i3kdyQ5Z0CKF+RWj+AxXig/9v1iLR4gD\n");
+	static const char secp256k1[] = PEM("PUBLIC KEY",
+			"MFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAEzspeGaaoz/ahl6tG1iG2l+zJ8K0EetFI\n"
+			"WQBX/VAK0KoqRemZZZEwILBTAzm6kGkeRRhaazjh+hLCmZSvCJN3KA==\n");
 
 	(void)state;
 	refuse(p384, CR_EUNSUPPORTED, "neither of Ed25519 nor of P-256");
+	refuse(secp256k1, CR_EUNSUPPORTED, "neither of Ed25519 nor of P-256");
 }
 
 /* A private or a half file is never taken for a key. */
