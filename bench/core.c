@@ -164,6 +164,47 @@ static int token_verify(void)
 	return cr_token_verify(&t, crypto, &ring, span(&token), NOW, 60) == CR_OK;
 }
 
+/* The tokens and keys of tests/vectors/issuer.json. */
+static const char eddsa[]
+		= "eyJhbGciOiJFZERTQSIsImtpZCI6ImVkMjU1MTktMSIsInR5cCI6IkpXVCJ9.eyJ"
+		  "pc3MiOiJodHRwczovL3BvcnRhbC5leGFtcGxlLm9yZyIsImF1ZCI6ImNhbGwtZ2F"
+		  "0ZXdheSIsInN1YiI6InNpcDphbGljZUBleGFtcGxlLmNvbSIsInNpZCI6InMtMSI"
+		  "sImlhdCI6MTc1MDAwMDAwMCwiZXhwIjoxNzUwMDAzNjAwLCJqdGkiOiJhMSJ9.BP"
+		  "QnpbT31kdAUriEY6sKh2QZKCbuWbH7edJR9pzKEp9vIJZR6SkDtQcoLQV2ozFplE"
+		  "c6BE44tjm5cbOH8bhkCw";
+static const char es256[]
+		= "eyJhbGciOiJFUzI1NiIsImtpZCI6InAyNTYtMSIsInR5cCI6IkpXVCJ9.eyJpc3M"
+		  "iOiJodHRwczovL3BvcnRhbC5leGFtcGxlLm9yZyIsImF1ZCI6ImNhbGwtZ2F0ZXd"
+		  "heSIsInN1YiI6InNpcDphbGljZUBleGFtcGxlLmNvbSIsInNpZCI6InMtMSIsIml"
+		  "hdCI6MTc1MDAwMDAwMCwiZXhwIjoxNzUwMDAzNjAwLCJqdGkiOiJhMSJ9.4YZ3vl"
+		  "QTFcQY6Aibp3sHg6b8FCHIK8RhCfcJAbgd0P9qQjs5yEqW3x3Rs5YuC4btVU3jbZ"
+		  "KEYQN7TGUVZPco0Q";
+static const char public_keys[]
+		= "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":"
+		  "\"11qYAYKxCrfVS_7TyWQHO"
+		  "g7hcvPapiMlrwIaaPcHURo\",\"kid\":\"ed25519-1\"},{\"kty\":\"EC\","
+		  "\"crv\":\"P-"
+		  "256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\",\"y\":"
+		  "\"x_FE"
+		  "zRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\",\"kid\":\"p256-1\"}]}";
+
+static int issuer_token(const char *jwt)
+{
+	static cr_token_t t;
+
+	return cr_token_accept(&t, &env, cr_span_str(jwt), 60) == CR_OK;
+}
+
+static int eddsa_token(void)
+{
+	return issuer_token(eddsa);
+}
+
+static int es256_token(void)
+{
+	return issuer_token(es256);
+}
+
 static int make_client_key(void)
 {
 	return cr_client_key(mem, crypto, &ring.keys[0], CR_SPAN(SUB), CR_SPAN(SID))
@@ -363,6 +404,23 @@ static void set_up_keys(void)
 					CR_SPAN(SID)));
 }
 
+static void set_up_issuer(void)
+{
+	static cr_trust_t trust;
+	cr_issuers_t *set = &trust.set;
+	char why[CR_WHY_MAX];
+
+	check("issuer",
+			cr_issuers_add(set, why,
+					CR_SPAN("iss=https://portal.example.org;keys=/k;"
+							"aud=call-gateway")));
+	set->n_keys = cr_jwk_parse(set->keys, CR_ISSUER_KEYS_MAX, why, crypto,
+			cr_span_str(public_keys));
+	check("keys", set->n_keys);
+	set->list[0].n = set->n_keys;
+	env.trust = &trust;
+}
+
 /* A caller's state, one more proxy in the path. */
 static void set_up_state(void)
 {
@@ -551,6 +609,8 @@ static const struct
 		{"cr_sealed_make", sealed_make},
 		{"cr_sealed_open", sealed_open},
 		{"cr_token_verify", token_verify},
+		{"cr_token_accept, EdDSA of an issuer", eddsa_token},
+		{"cr_token_accept, ES256 of an issuer", es256_token},
 		{"cr_ref_seal", ref_seal},
 		{"cr_ref_open", ref_open},
 		{"cr_map_seal", map_seal},
@@ -568,6 +628,7 @@ int main(int argc, char **argv)
 	double budget_ns = (argc > 1 ? atof(argv[1]) : 100) * 1e6;
 
 	set_up_keys();
+	set_up_issuer();
 	set_up_state();
 	set_up_answer();
 	set_up_resume();
