@@ -654,9 +654,11 @@ class JsSIPPhone {
 					if (how.muted) session.mute({ audio: true });
 					page.sending?.(e);
 				},
-				confirmed: (e) => {
+				confirmed: async (e) => {
 					page.confirmed?.(e);
-					// The library shall know of the hold, and be able to end it.
+					// The library shall know of the hold, and be able to end it; and the page
+					// hears of it when it has heard that the call is up.
+					await null;
 					for (const t of how.held ? transceivers : []) t.direction = 'sendrecv';
 					if (how.held) session.hold();
 					resolve(session);

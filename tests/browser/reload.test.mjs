@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A page with a call is reloaded, and has its call again.
 
-import { after, afterEach, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
 
 import { Browser } from '../lib/browser.mjs';
+import { until } from '../lib/wait.mjs';
 import { WebCall } from '../lib/webcall.mjs';
 import { WebStack } from '../lib/webstack.mjs';
 
 let stack;
+let chromium;
 let browser;
 
 before(async () => {
 	stack = await WebStack.start('browser-reload');
-	browser = await Browser.start();
+	chromium = await Browser.start();
 });
 after(async () => {
-	await browser?.close();
+	await chromium?.close();
 	await stack?.stop();
 });
+beforeEach(async () => {
+	browser = await chromium.another();
+});
 afterEach(async () => {
-	await browser.closeTabs();
+	await browser.close();
 	await stack.dropMedia();
 });
 
@@ -36,4 +42,72 @@ for (const library of ['jssip', 'sipjs']) {
 			await call.endsBy(by);
 		});
 	}
+}
+
+/** How a call is silenced: what is done, what the page shows then, and how it is undone. */
+const silenced = {
+	'muted by the page': {
+		how: (call) => call.tab.click('mute'), shows: 'up', undo: (call) => call.tab.click('mute'),
+		after: (call) => call.far.hearsSilence(),
+	},
+	'held by the page': {
+		how: (call) => call.tab.click('hold'), shows: 'held', undo: (call) => call.tab.click('hold'),
+		after: (call) => call.far.hearsSilence(),
+	},
+	'held by the far end': {
+		how: (call) => call.far.reinvite('sendonly'), undo: (call) => call.far.reinvite('sendrecv'),
+		after: async (call) => { call.far.plays(); await call.tab.onlyHears(); },
+	},
+};
+
+for (const library of ['jssip', 'sipjs']) {
+	for (const [what, { how, shows, undo, after: quiet }] of Object.entries(silenced)) {
+		for (const [role, by] of [['caller', 'far'], ['callee', 'page']]) {
+			test(`${library}, ${role}: reloaded while ${what}`, async () => {
+				const call = await WebCall.up(stack, browser, { library, role });
+				await how(call);
+				await quiet(call);
+				const { loud } = call.far.rtp.audio;
+				await call.tab.page.reload();
+				await call.tab.up(1, shows);
+				await quiet(call);
+				assert.equal(call.far.rtp.audio.loud, loud, 'not a sound of the page since');
+				await undo(call);
+				await call.tab.up();
+				await call.talks();
+				await call.endsBy(by);
+			});
+		}
+	}
+
+	for (const [role, by] of [['caller', 'page'], ['callee', 'far']]) {
+		test(`${library}, ${role}: audio and video, reloaded`, async () => {
+			const kinds = ['audio', 'video'];
+			const call = await WebCall.up(stack, browser, { library, role, query: '?video', kinds });
+			await call.tab.page.reload();
+			await call.back({ kinds });
+			await call.endsBy(by);
+		});
+	}
+
+	test(`${library}: two calls, one of them held, reloaded`, async () => {
+		const held = await WebCall.up(stack, browser, { library });
+		const { tab } = held;
+		await tab.click('hold');
+		await held.far.hearsSilence();
+		const call = await WebCall.up(stack, browser, { library, role: 'callee', tab });
+		await tab.page.reload();
+		const states = await until('both calls', async () => {
+			const now = await tab.states();
+			return now.includes('up') && now.includes('held') && now;
+		});
+		await Promise.all([call.far.hears(), stack.audio(call.far.id), held.far.hearsSilence()]);
+		await tab.click('hold', states.indexOf('held'));
+		await tab.up(2);
+		for (const each of [call, held]) await Promise.all([each.far.hears(), stack.audio(each.far.id)]);
+		for (const nth of [1, 2]) await tab.hears({ nth });
+		assert.equal(await call.far.hangUp().then((m) => m.status), 200);
+		await tab.up(1);
+		await held.endsBy('page');
+	});
 }

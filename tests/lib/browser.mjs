@@ -66,13 +66,6 @@ export class Browser {
 		return tab;
 	}
 
-	/** Close all tabs. The new blank one keeps a browser with a profile alive. */
-	async closeTabs() {
-		const tabs = this.context.pages();
-		await this.context.newPage();
-		await Promise.all(tabs.map((tab) => tab.close()));
-	}
-
 	async close() {
 		await this.context.close();
 		await this.browser?.close();
@@ -118,11 +111,14 @@ export class Tab {
 		return this.page.locator('#calls li span').allTextContents();
 	}
 
+	/** Wait until the page shows so many calls, all in that state; null: in any. */
 	up(calls = 1, state = 'up') {
 		return until(`${calls} calls ${state}`, async () => {
 			const all = await this.states();
-			return all.length === calls && all.every((s) => s === state);
-		}, { timeout_ms: 20000 }).catch((e) => { throw new Error(`${e.message}\n${this.console.join('\n')}`); });
+			return all.length === calls && all.every((s) => !state || s === state);
+		}, { timeout_ms: 10000 }).catch(async (e) => {
+			throw new Error(`${e.message}: ${await this.states()}, "${await this.line()}"\n${this.console.join('\n')}`);
+		});
 	}
 
 	/** The calls in the page's storage. */
@@ -138,12 +134,12 @@ export class Tab {
 		return this.page.locator('#line').textContent();
 	}
 
-	/** What went through the newest connection: packets both ways, level heard. */
-	media(kind = 'audio') {
-		return this.page.evaluate(async (wanted) => {
+	/** What went through the newest connection, or the n-th newest: packets both ways, level heard. */
+	media(kind = 'audio', nth = 1) {
+		return this.page.evaluate(async ([wanted, n]) => {
 			const live = window.connections.filter((c) => c.connectionState !== 'closed');
-			const now = { inbound: 0, outbound: 0, level: 0, frames: 0, ice: live.at(-1)?.iceConnectionState, count: live.length };
-			for (const connection of live.slice(-1)) {
+			const now = { inbound: 0, outbound: 0, level: 0, frames: 0, ice: live.at(-n)?.iceConnectionState, count: live.length };
+			for (const connection of live.slice(-n).slice(0, 1)) {
 				for (const r of (await connection.getStats()).values()) {
 					if (r.kind !== wanted) continue;
 					if (r.type === 'inbound-rtp') {
@@ -155,20 +151,30 @@ export class Tab {
 				}
 			}
 			return now;
-		}, kind);
+		}, [kind, nth]);
+	}
+
+	/** Wait until audio comes for most of a second and none is sent. */
+	async onlyHears() {
+		let quiet = await this.media();
+		await until('audio to the page only', async () => {
+			const now = await this.media();
+			if (now.outbound > quiet.outbound) quiet = now;
+			return now.inbound - quiet.inbound > 40;
+		}, { every_ms: 50 });
 	}
 
 	/** Wait until media flows both ways and a beep was heard. */
-	async hears({ kind = 'audio', timeout_ms = 10000 } = {}) {
-		const before = await this.media(kind);
+	async hears({ kind = 'audio', nth, timeout_ms = 10000 } = {}) {
+		const before = await this.media(kind, nth);
 		let level = 0;
 		return until(`${kind} both ways in the page`, async () => {
-			const now = await this.media(kind);
+			const now = await this.media(kind, nth);
 			level = Math.max(level, now.level);
 			return now.inbound - before.inbound > 20 && now.outbound - before.outbound > 20
 				&& (kind === 'audio' ? level > 0.05 : now.frames > before.frames) && { ...now, level };
 		}, { timeout_ms, every_ms: 50 }).catch(async (e) => {
-			throw new Error(`${e.message}: ${JSON.stringify(await this.media(kind))}\n${this.console.join('\n')}`);
+			throw new Error(`${e.message}: ${JSON.stringify(await this.media(kind, nth))}\n${this.console.join('\n')}`);
 		});
 	}
 }

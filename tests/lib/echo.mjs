@@ -8,6 +8,7 @@ import { Dialog, Endpoint, DOMAIN, message, random, replyTo } from './sip.mjs';
 import { until } from './wait.mjs';
 
 const MIRROR = { sendrecv: 'sendrecv', sendonly: 'recvonly', recvonly: 'sendonly', inactive: 'inactive' };
+const OFFERED = [{ kind: 'audio', type: '8', name: 'PCMA/8000' }, { kind: 'video', type: '96', name: 'VP8/90000' }];
 
 /** The m-lines of a description. */
 function mediaOf(body) {
@@ -29,7 +30,7 @@ class Call {
 	/** A description: an answer to the other one's m-lines, or an offer of those that there are. */
 	async description(theirs) {
 		const answer = theirs !== undefined;
-		this.media = theirs ?? this.media ?? [{ kind: 'audio', type: '8', name: 'PCMA/8000' }];
+		this.media = theirs ?? this.media ?? OFFERED.slice(0, 1);
 		const lines = ['v=0', `o=- 7 ${this.version++} IN IP4 ${this.phone.ip}`, 's=-', `c=IN IP4 ${this.phone.ip}`, 't=0 0'];
 		for (const { kind, port, type, name, direction } of this.media) {
 			const refused = answer && (port === 0 || !['audio', ...this.phone.video ? ['video'] : []].includes(kind));
@@ -176,8 +177,9 @@ export class Echo extends Endpoint {
 	}
 
 	/** Call a client; resolves when it has answered. */
-	async call(user, to = this.to) {
+	async call(user, { to = this.to, kinds = ['audio'] } = {}) {
 		const call = new Call(this);
+		call.media = OFFERED.filter(({ kind }) => kinds.includes(kind));
 		const branch = `z9hG4bK${random()}`;
 		const fields = [`From: <sip:${this.user}@${DOMAIN}>;tag=${random(4)}`, `To: <sip:${user}@${DOMAIN}>`, `Call-ID: ${random()}`];
 		this.to = to;

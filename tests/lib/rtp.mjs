@@ -46,8 +46,9 @@ export class Rtp {
 		return self;
 	}
 
-	/** Send audio to there until close(). */
+	/** Send audio to there until close(), or until it is sent elsewhere. */
 	send(port, ip = '127.0.0.1') {
+		clearInterval(this.timer);
 		const packet = Buffer.alloc(12 + SAMPLES, 0xd5); // silence in A-law
 		packet[0] = 0x80;
 		packet[1] = 8;

@@ -16,8 +16,8 @@ export class WebCall {
 		Object.assign(self, { stack, library, query, role });
 		self.tab = tab ?? await stack.signedIn(browser, library, { query });
 		const calls = (await self.tab.states()).length;
-		self.far = role === 'caller' ? await self.#call() : await self.#beCalled();
-		await self.tab.up(calls + 1);
+		self.far = role === 'caller' ? await self.#call() : await self.#beCalled(kinds);
+		await self.tab.up(calls + 1, calls ? null : 'up');
 		await self.talks({ kinds });
 		return self;
 	}
@@ -29,16 +29,16 @@ export class WebCall {
 		return until('the far end to be called', () => calls[before]);
 	}
 
-	async #beCalled() {
-		const calling = this.stack.echo.call('alice');
-		await this.tab.click('answer', -1);
+	async #beCalled(kinds) {
+		const calling = this.stack.echo.call('alice', { kinds });
+		await this.tab.click('answer');
 		return calling;
 	}
 
 	/** Media both ways: says the page, rtpengine, and the far end. */
-	async talks({ kinds = ['audio'] } = {}) {
+	async talks({ kinds = ['audio'], nth } = {}) {
 		await Promise.all([
-			...kinds.flatMap((kind) => [this.tab.hears({ kind }), this.far.hears(kind)]),
+			...kinds.flatMap((kind) => [this.tab.hears({ kind, nth }), this.far.hears(kind)]),
 			this.stack.audio(this.far.id),
 		]);
 	}

@@ -46,15 +46,20 @@ function show(session, title, { held = false, muted = false } = {}) {
 		async hold() {
 			await session.invite({ sessionDescriptionHandlerOptions: { ...options.sessionDescriptionHandlerOptions, hold: !held } });
 			held = !held;
+			speak();
 			calls.remember(session, { held });
 			view.state(held ? 'held' : 'up');
 		},
 		mute() {
 			muted = !muted;
-			for (const { track } of connection().getSenders()) if (track?.kind === 'audio') track.enabled = !muted;
+			speak();
 			calls.remember(session, { muted });
 		},
 	});
+	// On hold the library still sends what the microphone hears.
+	const speak = () => {
+		for (const { track } of connection().getSenders()) if (track) track.enabled = !held && !(muted && track.kind === 'audio');
+	};
 	const changed = (state) => {
 		if (state === 'Established') view.state(held ? 'held' : 'up');
 		if (state === 'Terminated') { view.remove(); say('Ended'); }
@@ -64,6 +69,7 @@ function show(session, title, { held = false, muted = false } = {}) {
 	const hear = (handler) => view.hear(handler.peerConnection);
 	if (session.sessionDescriptionHandler) {
 		hear(session.sessionDescriptionHandler);
+		speak();
 		for (const { track } of connection().getReceivers()) if (track.kind === 'audio') view.play(track);
 	} else {
 		session.delegate = { onSessionDescriptionHandler: hear };
