@@ -25,7 +25,7 @@ DOCS    := $(wildcard README.md COPYING docs/*.md docs/*.json modules/call_resum
 	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml \
 	examples/portal/*.md examples/portal/*.mjs examples/portal/*.json)
 
-.PHONY: build help deps packages test unit sip js browser fuzz demo run bench bench-browser install clean keyring
+.PHONY: build help deps packages packages-run test unit sip js browser fuzz demo run bench bench-browser install clean keyring
 .NOTPARALLEL:
 
 build: $(MODULE) ## the module, build/call_resume.so (the default)
@@ -39,6 +39,8 @@ deps: ## install what is missing of Debian's packages
 # Without what only tests need.
 packages:
 	@tools/deps
+packages-run:
+	@tools/deps run
 
 $(MODULE): $(SOURCES) tools/build-module
 	@$(if $(KAMAILIO_SRC),,tools/kamailio-source .cache/kamailio)
@@ -65,7 +67,8 @@ fuzz: ## fuzz every parser for FUZZ_SECONDS (10) each
 demo: packages build ## one call that survives, told as a timeline
 	@tools/in-netns node tools/demo.mjs
 
-run: packages build ## the same stack in the foreground, until Ctrl-C
+run: packages-run build ## the stack and a softphone in the foreground, until Ctrl-C
+	@tools/web
 	@node tools/run.mjs
 
 bench: packages build ## the figures, as a table and in build/bench.json
