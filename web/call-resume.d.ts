@@ -78,7 +78,7 @@ export interface CallResumeEventMap<Session> {
 	/** It is not coming back, or not now. */
 	failed: CustomEvent<CallRef & { error: ResumeError }>;
 	/** Another tab has the call; when that is closed, this one takes over. */
-	waiting: CustomEvent<{ id: string }>;
+	waiting: CustomEvent<CallRef>;
 	/** The storage, or options.token, has failed. */
 	storeerror: CustomEvent<{ cause: unknown }>;
 	tokenerror: CustomEvent<{ cause: unknown }>;

@@ -406,7 +406,7 @@ export class CallResume extends EventTarget {
 
 	/** A call in the storage: get in charge of it, then bring it back. */
 	async #take(id, text) {
-		const waiting = setTimeout(() => this.#emit('waiting', { id }), 1_000);
+		const waiting = setTimeout(() => this.#emit('waiting', { id, data: JSON.parse(text).data }), 1_000);
 		const release = await holdLock(`call-resume ${id}`);
 		clearTimeout(waiting);
 		// The tab that had it may have ended it since, or have a newer state.

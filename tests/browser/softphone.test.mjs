@@ -2,7 +2,7 @@
 // The softphone, used as people do: clicked on, typed into, reloaded in the middle of calls.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
 
 import { Browser } from '../lib/browser.mjs';
 import { replyTo } from '../lib/sip.mjs';
@@ -11,7 +11,8 @@ import { WebStack } from '../lib/webstack.mjs';
 
 let stack;
 let browser;
-let elsewhere; // a browser of somebody else
+let here; // a browser, new for every test
+let elsewhere; // somebody else's
 const open = [];
 const foreign = [];
 
@@ -27,9 +28,10 @@ after(async () => {
 	await browser?.close();
 	await stack?.stop();
 });
+beforeEach(async () => { here = await browser.another(); });
 afterEach(async () => {
 	const phones = open.splice(0);
-	await Promise.all(phones.map((phone) => phone.page.close()));
+	await here.close();
 	await elsewhere?.close();
 	elsewhere = undefined;
 	await stack.dropMedia();
@@ -40,7 +42,7 @@ afterEach(async () => {
 
 /** The page in a tab. */
 class Phone {
-	static async open(where = browser) {
+	static async open(where = here) {
 		const self = new Phone();
 		self.tab = await where.open('about:blank');
 		self.page = self.tab.page;
@@ -53,7 +55,7 @@ class Phone {
 		return self;
 	}
 
-	static async signedIn(user = 'alice', where = browser) {
+	static async signedIn(user = 'alice', where = here) {
 		const self = await Phone.open(where);
 		await self.signIn(user, stack.passwords[user]);
 		await self.registered();
@@ -120,8 +122,7 @@ class Phone {
 }
 
 test('a wrong password is refused, the right one opens the phone, and the name stays over a reload', async () => {
-	elsewhere = await browser.another();
-	const phone = await Phone.open(elsewhere);
+	const phone = await Phone.open();
 	await phone.signIn('alice', 'not this one');
 	await until('the refusal', async () => (await phone.page.locator('#sign-in-error').textContent()) === 'Wrong user or password.');
 	await phone.page.fill('#password', stack.passwords.alice);
@@ -155,7 +156,7 @@ test('a call is back after a reload: name, timer and far end, and how long audio
 	assert.ok(await phone.seconds('echo') >= 3, 'the timer goes on');
 	await phone.tab.hears();
 	const line = phone.call('echo').locator('.line');
-	await until('the line', async () => /^You are back\. Audio was away for \d+\.\d\ss\.$/.test(await line.textContent()));
+	await until('the line', async () => /^Back\. Audio was away for \d+\.\d\ss\.$/.test(await line.textContent()));
 	assert.deepEqual(await phone.page.evaluate(() => [...window.seen]), ['resuming', 'up']);
 	assert.equal(await stack.onlyCall(), callId);
 	await phone.click('echo', 'hangup');
@@ -235,7 +236,132 @@ test('another browser calls, is answered, and both are reloaded', async () => {
 	await stack.noMedia();
 });
 
-test('a wrong number, a call that was declined, and one that ended meanwhile are told apart', async () => {
+test('a second tab says whose call is in the first one, and has it when that is closed', async () => {
+	const first = await Phone.signedIn();
+	await first.dialled('echo');
+	const second = await Phone.signedIn();
+	await second.call('echo', 'waiting').waitFor();
+	assert.match(await second.text('echo'), /^This call is in another tab/);
+	assert.equal(await second.page.locator('#dialer').isVisible(), true);
+	await first.page.close();
+	await second.up('echo');
+	await second.tab.hears();
+
+	// Once more; but now the call ends where it is.
+	const third = await Phone.signedIn();
+	await third.call('echo', 'waiting').waitFor();
+	await second.click('echo', 'hangup');
+	await third.gone();
+});
+
+test('a call is back although the gateway was down while the page was loaded', async () => {
+	const phone = await Phone.signedIn();
+	await phone.dialled('echo');
+	await stack.kamailio.kill();
+	await until('the page to notice', async () => (await phone.page.locator('#status').innerText()) === 'Reconnecting…');
+	await phone.reload();
+	await phone.call('echo', 'resuming').waitFor();
+	await until('the page to notice', async () => (await phone.page.locator('#status').innerText()) === 'Reconnecting…');
+	assert.equal(await phone.page.locator('#sign-in').isVisible(), false);
+	await stack.kamailio.boot();
+	await phone.up('echo');
+	await phone.tab.hears();
+	await phone.click('echo', 'hangup');
+	await phone.gone();
+});
+
+test('who hangs up while the call comes back has hung up', async () => {
+	const phone = await Phone.signedIn();
+	await phone.dialled('echo');
+	const { last } = stack.echo;
+	await phone.page.route('**/session', async (route) => {
+		await new Promise((resolve) => { setTimeout(resolve, 300); });
+		await route.continue();
+	}, { times: 1 });
+	await phone.page.reload({ waitUntil: 'commit' });
+	await phone.click('echo', 'hangup');
+	await phone.gone();
+	await until('the far end to be hung up on', () => last.state === 'ended');
+});
+
+test('a sound that the browser does not allow is turned on by a button', async () => {
+	const phone = await Phone.signedIn();
+	await phone.page.evaluate(() => {
+		const { play } = HTMLMediaElement.prototype;
+		HTMLMediaElement.prototype.play = function refuse() {
+			HTMLMediaElement.prototype.play = play;
+			return Promise.reject(new DOMException('', 'NotAllowedError'));
+		};
+	});
+	await phone.dialled('echo');
+	await phone.click('echo', 'sound');
+	await phone.call('echo').locator('[data-do=sound]').waitFor({ state: 'hidden' });
+	await phone.click('echo', 'hangup');
+	await phone.gone();
+});
+
+test('keys go to the far end', async () => {
+	const phone = await Phone.signedIn();
+	await phone.dialled('echo');
+	await phone.click('echo', 'pad');
+	await phone.call('echo').locator('.pad').getByRole('button', { name: 'hash' }).click();
+	await phone.page.keyboard.press('7');
+	await until('both', () => {
+		const infos = stack.echo.last.requests.filter((m) => m.method === 'INFO');
+		return infos.map((m) => m.body.match(/Signal= ?(.)/)[1]).join('') === '#7';
+	});
+	await phone.click('echo', 'hangup');
+	await phone.gone();
+});
+
+test('a video call comes back with its picture', async () => {
+	const phone = await Phone.signedIn();
+	await phone.page.fill('#number', 'echo');
+	await phone.page.click('#video-call');
+	await phone.up('echo');
+	const moves = async () => {
+		const seen = () => phone.call('echo').locator('video.far').evaluate((v) => v.currentTime);
+		const before = await seen();
+		await until('the picture to move', async () => await seen() > before);
+	};
+	await moves();
+	await phone.reload();
+	await phone.up('echo');
+	await moves();
+	await phone.click('echo', 'hangup');
+	await phone.gone();
+});
+
+test('the token is renewed before it expires', async () => {
+	const phone = await Phone.open();
+	let asked = 0;
+	await phone.page.route('**/session', async (route) => {
+		const response = await route.fetch();
+		asked++;
+		const json = response.ok() ? await response.json() : {};
+		await route.fulfill({ response, json: { ...json, expires: Date.now() / 1000 + (asked < 3 ? 2 : 3600) } });
+	});
+	await phone.reload();
+	await phone.signIn('alice', stack.passwords.alice);
+	await phone.registered();
+	await until('the page to have asked again', () => asked >= 3);
+});
+
+test('who signs out in a call is asked; then call, web session and names are gone', async () => {
+	const phone = await Phone.signedIn('bob');
+	await phone.dialled('echo');
+	await phone.page.click('#sign-out');
+	await phone.page.click('#leave [value=stay]');
+	await phone.tab.hears();
+	await phone.page.click('#sign-out');
+	await phone.page.click('#leave [value=leave]');
+	await phone.page.locator('#sign-in').waitFor();
+	await stack.noMedia();
+	assert.deepEqual(await phone.page.evaluate(() => Object.keys(localStorage)), []);
+	assert.deepEqual(await here.context.cookies(stack.web.url), []);
+});
+
+test('a wrong number and a call that ended meanwhile are told apart', async () => {
 	const phone = await Phone.signedIn();
 	await phone.dial('999');
 	await phone.call('999', 'over').waitFor();

@@ -35,6 +35,7 @@ export class Call {
 			retry: () => location.reload(),
 			press: (key) => this.press(key),
 		});
+		if ('leaving' in this.card.element.dataset) this.#ending = true;
 	}
 
 	/** Someone talks, or may in a moment. */
@@ -44,6 +45,7 @@ export class Call {
 
 	set(what) {
 		Object.assign(this, what);
+		if (this.#ending && this.state === 'resuming') this.text = 'Hanging up…';
 		this.#phone.changed(this);
 	}
 
@@ -71,7 +73,7 @@ export class Call {
 		if (this.session !== session || this.state !== 'up') return undefined;
 		if (died === undefined) return this.set({ line: 'The connection was lost, and is back.' });
 		return this.set({
-			line: at ? `You are back. Audio was away for ${span(Math.max(0, at - died))}.` : `You are back, after ${span(away)}.`,
+			line: at ? `Back. Audio was away for ${span(Math.max(0, at - died))}.` : `Back after ${span(away)}.`,
 		});
 	}
 
@@ -151,7 +153,7 @@ export class Call {
 	hangUp() {
 		this.#ending = true;
 		// On its way back it has no session yet that could be hung up.
-		if (!this.session) return this.set({ text: 'Hanging up…' });
+		if (!this.session) return this.set();
 		if (!this.session.isEnded()) this.session.terminate();
 		return undefined;
 	}

@@ -22,6 +22,9 @@ export function keys(into, press) {
 	}
 }
 
+/** What stands for somebody. */
+const initial = (name) => (/^\p{L}/u.test(name) ? name[0].toUpperCase() : '#');
+
 const TEXTS = {
 	calling: 'Calling…',
 	ringing: 'Ringing…',
@@ -74,7 +77,7 @@ export class Card {
 		element.toggleAttribute('data-held', !!call.held);
 		element.setAttribute('aria-label', `Call with ${call.name}`);
 		this.#in('.name').textContent = call.name;
-		this.#in('.avatar').textContent = call.name[0]?.toUpperCase();
+		this.#in('.avatar').textContent = initial(call.name);
 		this.#in('.text').textContent = call.text ?? this.#text(call);
 		this.#in('.line').hidden = !call.line;
 		this.#in('.line').textContent = call.line ?? '';
@@ -141,6 +144,7 @@ export class Card {
 
 	#togglePad(open = this.#in('.pad').hidden) {
 		this.#in('.pad').hidden = !open;
+		this.element.toggleAttribute('data-pad', open);
 		this.#in('[data-do=pad]').setAttribute('aria-expanded', open);
 		if (open) this.#in('.pad button').focus();
 	}

@@ -17,9 +17,18 @@
 			card.dataset.state = 'resuming';
 			if (kept.length > 1 && held) card.dataset.compact = '';
 			card.querySelector('.name').textContent = data.name ?? 'Call';
-			card.querySelector('.avatar').textContent = (data.name ?? '?')[0].toUpperCase();
+			card.querySelector('.avatar').textContent = /^\p{L}/u.test(data.name) ? data.name[0].toUpperCase() : '#';
+			const seconds = Math.floor((Date.now() - data.start) / 1000);
+			if (seconds >= 0 && seconds < 3600) {
+				card.querySelector('.timer').textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+			}
 			card.querySelector('.text').textContent = 'Coming back to your call…';
 			for (const what of ['mute', 'hold', 'pad']) card.querySelector(`[data-do=${what}]`).disabled = true;
+			// Who hangs up already now is taken at their word when the modules are here.
+			card.querySelector('[data-do=hangup]').addEventListener('click', () => {
+				card.dataset.leaving = '';
+				card.querySelector('.text').textContent = 'Hanging up…';
+			}, { once: true });
 			document.getElementById('calls').append(card);
 		}
 		if (kept.length) document.documentElement.dataset.busy = '';
