@@ -246,7 +246,7 @@ export class Dialog {
 		const { branch } = this;
 		this.party.send(text);
 		return this.party.take(`the answer to ${method}`,
-			(m) => m.status >= 200 && m.get('via')?.includes(branch), options);
+			(m) => m.status >= 200 && m.method === method && m.get('via')?.includes(branch), options);
 	}
 
 	ack(options) {
