@@ -3,6 +3,7 @@
 // sum as the last line.
 
 import path from 'node:path';
+import { inspect } from 'node:util';
 
 export default async function* reporter(events) {
 	let passed = 0;
@@ -27,7 +28,8 @@ export default async function* reporter(events) {
 		yield `${ok ? 'ok  ' : 'FAIL'} ${where}${data.name} (${Math.round(data.details?.duration_ms ?? 0)} ms)\n`;
 		if (!ok) {
 			const error = data.details?.error?.cause ?? data.details?.error;
-			yield `${String(error?.stack ?? error).replace(/^/gm, '     ')}\n`;
+			// Not everything that comes out of another process can be made a string.
+			yield `${(typeof error?.stack === 'string' ? error.stack : inspect(error)).replace(/^/gm, '     ')}\n`;
 		}
 	}
 	if (skipped) yield `${skipped} skipped\n`;
