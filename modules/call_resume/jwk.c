@@ -59,9 +59,10 @@ static int thumbprint(cr_jwk_t *key, cr_crypto_t *c)
 static int add_key(parser_t *p, cr_jwk_t *key, const char *at)
 {
 	cr_verifier_t *v = cr_verifier_new(key->alg, key->point);
+	int good = v != NULL;
 
 	cr_verifier_free(v);
-	if(!v)
+	if(!good)
 		return cr_refuse(p->why, CR_EMALFORMED, "%s is not on its curve", at);
 	if(p->n == p->max)
 		return cr_refuse(p->why, CR_ETOOBIG,
