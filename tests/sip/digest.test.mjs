@@ -67,7 +67,10 @@ before(async () => {
 	portal.add(`carol@${DOMAIN}`, 'carol has one too');
 	stack = await Stack.start('digest', {
 		dir, tls: true,
-		defines: { WITH_DIGEST: true, WITH_REVOCATION: true, DIGEST_DB: `"sqlite:///${portal.file}"`, RESUME_ALLOW_INSECURE: 0 },
+		// The portal as well: both have their users in one database.
+		defines: {
+			...portal.defines, WITH_DIGEST: true, WITH_REVOCATION: true, DIGEST_DB: `"sqlite:///${portal.file}"`, RESUME_ALLOW_INSECURE: 0,
+		},
 	});
 	far = await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: { ip: stack.kamailio.ip, port: stack.kamailio.port } });
 });
