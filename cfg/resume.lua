@@ -11,10 +11,19 @@
 -- where clients are authenticated, resume.register() before save(),
 -- resume.caller() before record_route(); resume.callee() in the branch callback
 -- towards a client, resume.reply(answer) in ksr_reply_route().
+--
+-- And away.cfg, without the announcement: resume.away() before a request in a dialog
+-- is relayed, resume.unreachable() where t_relay() failed, resume.failed(delete) first in
+-- the failure callback of every request in a dialog.
 
 -- resume.push = true is RESUME_PUSH of resume.cfg.
 
 local resume = {}
+
+-- As AWAY_TIMER, AWAY_ENDED and AWAY_STATUS in away.cfg.
+resume.away_timer = 5000
+resume.away_ended = "Call Ended While Away"
+local AWAY_STATUS = "404|408|410|416|477|478|480|481|482|483|484|485|502|604"
 
 local function get(name)
 	return KSR.pv.get(name)
@@ -62,6 +71,8 @@ function resume.dialog()
 		KSR.sl.send_reply(get("$resume(code)"), get("$resume(reason)"))
 		KSR.x.exit()
 	end
+	-- For the callbacks of tm, where $resume() is not.
+	KSR.pv.seti("$avp(resumed)", 1)
 end
 
 -- A re-INVITE or UPDATE of either side: a fresh state.
@@ -106,6 +117,56 @@ function resume.reply(answer)
 		return
 	end
 	answer()
+end
+
+-- The receiver is a client that can resume.
+local function is_to_client()
+	local down = KSR.rr.is_direction("downstream") > 0
+
+	return KSR.rr.check_route_param(down and ";crs-b=" or ";crs-a=") > 0
+end
+
+-- Answers for a client that is away, and ends the script.
+local function answer_away()
+	if get("$rm") == "BYE" then
+		KSR.call_resume.resume_ended()
+		KSR.sl.send_reply(200, "OK")
+	elseif get("$rm") == "INVITE" then
+		KSR.sl.send_reply(491, "Request Pending")
+	else
+		KSR.hdr.append_to_reply("Retry-After: " .. (1 + get("$TV(un)") % 9) .. "\r\n")
+		KSR.sl.send_reply(500, "Client Away")
+	end
+	KSR.x.exit()
+end
+
+-- A request in a dialog. A connection that is gone is not looked for: t_relay() fails,
+-- and resume.unreachable() answers.
+function resume.away()
+	if get("$rm") == "ACK" or not is_to_client() then return end
+	KSR.pv.seti("$avp(to_client)", 1)
+	KSR.tm.t_set_fr(0, resume.away_timer)
+end
+
+-- t_relay() failed.
+function resume.unreachable()
+	if get("$avp(to_client)") == 1 and get("$rm") ~= "CANCEL" then answer_away() end
+end
+
+-- A request in a dialog failed; delete() takes the call from rtpengine.
+function resume.failed(delete)
+	if get("$avp(to_client)") == 1 and KSR.tm.t_is_canceled() > 0 and KSR.tm.t_check_status(AWAY_STATUS) > 0 then
+		KSR.sl.send_reply(487, "Request Terminated")
+		KSR.x.exit()
+	end
+	if get("$avp(to_client)") == 1 and (get("$rm") == "BYE" or KSR.tm.t_check_status(AWAY_STATUS) > 0) then
+		answer_away()
+	end
+	if get("$avp(resumed)") == 1 and KSR.tm.t_check_status("481|408") > 0 then
+		delete()
+		KSR.sl.send_reply(481, resume.away_ended)
+		KSR.x.exit()
+	end
 end
 
 return resume

@@ -4,6 +4,7 @@
 
 local here = string.match(debug.getinfo(1).source, "^@(.*)/[^/]*$")
 local resume = dofile(here .. "/../../cfg/resume.lua")
+resume.away_timer = 1000
 resume.push = true
 
 -- The value of a #!define, without its quotes.
@@ -24,7 +25,10 @@ local FOR_PHONE = "trust-address replace-origin replace-session-connection ICE=r
 local function relay()
 	if KSR.is_INVITE() and has_sdp() then KSR.rtpengine.rtpengine_offer(FOR_PHONE) end
 	KSR.tm.t_on_reply("ksr_onreply_manage")
-	if KSR.tm.t_relay() < 0 then KSR.sl.sl_reply_error() end
+	if KSR.tm.t_relay() < 0 then
+		resume.unreachable()
+		KSR.sl.sl_reply_error()
+	end
 	KSR.x.exit()
 end
 
@@ -47,10 +51,9 @@ local function within_dialog()
 		KSR.x.exit()
 	end
 	resume.within_dialog()
-	if KSR.is_BYE() then
-		KSR.rtpengine.rtpengine_delete0()
-		KSR.tm.t_on_failure("ksr_failure_bye")
-	end
+	if KSR.is_BYE() then KSR.rtpengine.rtpengine_delete0() end
+	resume.away()
+	KSR.tm.t_on_failure("ksr_failure_within_dialog")
 	relay()
 end
 
@@ -119,8 +122,8 @@ local function answer()
 	KSR.rtpengine.rtpengine_answer(FOR_PHONE)
 end
 
-function ksr_failure_bye()
-	if KSR.call_resume.resume_ended() > 0 then KSR.tm.t_reply(200, "OK") end
+function ksr_failure_within_dialog()
+	resume.failed(function() KSR.rtpengine.rtpengine_delete0() end)
 end
 
 function ksr_onreply_manage()

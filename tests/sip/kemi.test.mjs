@@ -145,6 +145,26 @@ test('events: resumed, refused, and ended while the client was away', async () =
 	assert.ok(events.some((e) => e.startsWith(`refused 403 ${sub}`)), events.join(', '));
 });
 
+for (const gone of [true, false]) {
+	test(`the client ${gone ? 'has gone' : 'does not answer'}, the far end asks, and hangs up`, async () => {
+		const bob = await farEnd();
+		const one = await client({ transport: 'tcp' });
+		const call = await one.call();
+		const theirs = bob.dialog(call.callId);
+		if (gone) one.close();
+		const info = await theirs.request('INFO', { timeout_ms: 8000 });
+		assert.equal(info.status, 500);
+		assert.match(info.get('retry-after'), /^[1-9]$/);
+		const again = await theirs.request('INVITE', { timeout_ms: 8000 });
+		theirs.ack({ via: theirs.branch });
+		assert.equal(again.status, 491);
+		assert.equal((await theirs.request('BYE', { timeout_ms: 8000 })).status, 200);
+		bob.answer = (m) => m.method === 'INVITE' && (bob.reply(m, 481, 'No Such Call'), false);
+		assert.equal((await (await client()).call({ state: call.state })).final.start, 'SIP/2.0 481 Call Ended While Away');
+		await stack.noMedia();
+	});
+}
+
 test('resume_session()', async () => {
 	let phone = await client({ token: undefined });
 	const say = async (sid) => (await phone.outside('OPTIONS', `sip:${DOMAIN}`, { headers: [`X-Session: ${sid}`] })).start;
