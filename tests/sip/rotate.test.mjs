@@ -7,10 +7,13 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { createDecipheriv, randomBytes } from 'node:crypto';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
+import { Kamailio } from '../lib/kamailio.mjs';
 import { Client, FarEnd } from '../lib/sip.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -20,7 +23,11 @@ const CALLS = Number(process.env.ROTATE_CALLS ?? 400);
 
 let stack, to;
 before(async () => {
-	stack = await Stack.start('rotate', { defines: { RESUME_CLOCK_SKEW: 0 } });
+	stack = await Stack.start('rotate', {
+		defines: { RESUME_CLOCK_SKEW: 0, CHILDREN: 4 },
+		// tm keeps a transaction for 5 s after its end.
+		kamailio: { args: RATE > 100 ? ['-m', String(2 * RATE)] : [] },
+	});
 	to = { ip: stack.kamailio.ip, port: stack.kamailio.port };
 });
 after(() => stack?.stop());
@@ -176,7 +183,7 @@ test(`calls that begin and resume while the ring is rotated and reloaded: none f
 	await fresh();
 	await stack.hangUp();
 	const token = await stack.kamailio.token(SUB, 's-3');
-	const limit_s = CALLS / RATE + 30;
+	const limit_s = CALLS / Math.min(RATE, 50) + 30;
 	const peer = await stack.peer('load-peer', 'echo/peer.xml', { calls: CALLS, timeout_s: limit_s });
 	const resumed = await count('dialogs_resumed');
 	const client = await stack.client('load-client', 'load/client.xml', {
@@ -217,3 +224,32 @@ test('a call that is older than every key that is left: resumed, without a fresh
 	assert.equal((await last.request('BYE')).status, 200);
 	three.close();
 }));
+
+const id = spawnSync('id', ['-u', 'kamailio'], { encoding: 'utf8' });
+const uid = process.getuid() === 0 && id.status === 0 && Number(id.stdout);
+
+test('rotate: as Kamailio\'s own user, in a folder that is not its own and in one that is', { skip: !uid && 'needs root and a user kamailio' }, async () => {
+	// Where that user gets to, wherever the checkout is.
+	const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'call_resume.'));
+	const folder = path.join(dir, 'keys');
+	const file = path.join(folder, 'ring');
+	let kamailio;
+	try {
+		fs.mkdirSync(folder);
+		fs.writeFileSync(file, newLine('k1'), { mode: 0o600 });
+		for (const f of [dir, file]) fs.chownSync(f, uid, uid);
+		kamailio = await Kamailio.start(dir, {
+			args: ['-u', 'kamailio', '-g', 'kamailio'],
+			defines: { RTPENGINE: '"udp:127.0.0.1:9"', RESUME_KEY_RING: `"${file}"` },
+		});
+		await assert.rejects(kamailio.kamcmd('call_resume.rotate'),
+			new RegExp(`Not rotated: cannot write beside .*ring: Permission denied; user ${uid} has to be able`));
+		fs.chownSync(folder, uid, uid);
+		assert.equal(keysOf(await kamailio.kamcmd('call_resume.rotate')).length, 2);
+		const st = fs.statSync(file);
+		assert.deepEqual([st.uid, st.mode & 0o7777], [uid, 0o600]);
+	} finally {
+		await kamailio?.stop();
+		fs.rmSync(dir, { recursive: true, force: true });
+	}
+});
