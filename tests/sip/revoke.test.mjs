@@ -24,6 +24,11 @@ before(async () => {
 	const dir = runFolder('revoke');
 	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
 	const cfg = variant(dir, 'gateway', 'SCREEN', [
+		'if ($hdr(X-Late) != $null && is_method("INVITE")) {',
+		'	if (resume_auth()) resume_revoke("sid", "$resume(sid)");',
+		'	if (!resume_dialog()) sl_send_reply("$resume(code)", "$resume(reason)");',
+		'	exit;',
+		'}',
 		'if ($hdr(X-Revoke) != $null && $hdr(X-Seconds) != $null) {',
 		'	if (resume_revoke("$hdr(X-Kind)", "$hdr(X-Revoke)", "$(hdr(X-Seconds){s.int})")) sl_send_reply("299", "Revoked");',
 		'	else sl_send_reply("499", "Not revoked");',
@@ -157,6 +162,17 @@ test('a script revokes: a portal signs a session out', async () => {
 	assert.equal(await revoke('name', 's-11', 5), 499);
 	assert.match(stack.kamailio.log(), /not revoked, name \[s-11\]: unsupported/);
 	portal.close();
+});
+
+test('revoked between resume_auth() and resume_dialog(): 403', async () => {
+	const alice = await Client.open({ token: await stack.kamailio.token(SUB, 's-13'), to });
+	const call = await alice.call();
+	const before = await count('tokens_revoked');
+	const { final } = await alice.call({ state: call.state, headers: ['X-Late: yes'] });
+	assert.equal(final.start, 'SIP/2.0 403 Web session has been revoked');
+	assert.equal(await count('tokens_revoked'), before + 1);
+	assert.equal((await call.request('BYE')).status, 200);
+	alice.close();
 });
 
 test('RPC: what is wrong is said', async () => {
