@@ -2,7 +2,7 @@
 // The key ring gets a new key: what the old one sealed opens as long as it is
 // to, calls go on while it happens, and after that the old key opens nothing.
 //
-// A longer load: ROTATE_RATE=500 ROTATE_CALLS=30000 tools/in-netns node --test tests/sip/rotate.test.mjs
+// A longer load: ROTATE_RATE=200 ROTATE_CALLS=12000 tools/in-netns node --test tests/sip/rotate.test.mjs
 
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
@@ -184,8 +184,9 @@ test(`calls that begin and resume while the ring is rotated and reloaded: none f
 	await stack.hangUp();
 	const token = await stack.kamailio.token(SUB, 's-3');
 	const limit_s = CALLS / Math.min(RATE, 50) + 30;
-	const peer = await stack.peer('load-peer', 'echo/peer.xml', { calls: CALLS, timeout_s: limit_s });
-	const resumed = await count('dialogs_resumed');
+	// Without end: to count its calls, SIPp would have to know a retransmission from a new one.
+	await stack.peer('load-peer', 'echo/peer.xml', { calls: 0, timeout_s: 0 });
+	const [resumed, answered] = [await count('dialogs_resumed'), await count('resumes_answered')];
 	const client = await stack.client('load-client', 'load/client.xml', {
 		keys: { token }, calls: CALLS, timeout_s: limit_s, args: ['-r', String(RATE), '-d', '400', '-l', String(5 * RATE)],
 	});
@@ -199,8 +200,8 @@ test(`calls that begin and resume while the ring is rotated and reloaded: none f
 	await at(0.6);
 	await kamcmd('call_resume.rotate');
 	await client.done();
-	await peer.done();
-	assert.equal(await count('dialogs_resumed') - resumed, CALLS);
+	assert.equal(await count('resumes_answered') - answered, CALLS);
+	await stack.hangUp();
 	assert.equal(keysOf(await kamcmd('call_resume.keys')).length, 4);
 });
 
