@@ -2,7 +2,7 @@
 // The key ring gets a new key: what the old one sealed opens as long as it is
 // to, calls go on while it happens, and after that the old key opens nothing.
 //
-// A longer load: ROTATE_RATE=200 ROTATE_CALLS=12000 tools/in-netns node --test tests/sip/rotate.test.mjs
+// A longer load: ROTATE_RATE=500 ROTATE_CALLS=5000 tools/in-netns node --test tests/sip/rotate.test.mjs
 
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
