@@ -17,8 +17,12 @@
 const PATIENCE = 30_000;
 /** How long ICE may be disconnected before its call is resumed, in milliseconds. */
 const ICE_PATIENCE = 1_500;
+/** How long the gateway may take to answer on a connection that may be dead, in milliseconds. */
+const PROBE = 2_000;
 /** How often a call says that its page is alive, in milliseconds. */
 const HEARTBEAT = 1_000;
+/** After so many heartbeats without a connection another one is tried. */
+const DOWN = 5;
 
 // ---- errors ---------------------------------------------------------------
 
@@ -222,8 +226,10 @@ export class CallResume extends EventTarget {
 			online: () => this.#online(),
 			token: () => this.#renew(),
 		});
-		this.#beat = setInterval(() => this.#alive(), HEARTBEAT);
-		addEventListener('pagehide', this.#alive);
+		this.#beat = setInterval(() => this.#tick(), HEARTBEAT);
+		addEventListener('pagehide', this.#seen);
+		addEventListener('online', this.#probe);
+		navigator.connection?.addEventListener('change', this.#probe);
 		this.#load();
 	}
 
@@ -231,7 +237,9 @@ export class CallResume extends EventTarget {
 	stop() {
 		this.#stopped = true;
 		clearInterval(this.#beat);
-		removeEventListener('pagehide', this.#alive);
+		removeEventListener('pagehide', this.#seen);
+		removeEventListener('online', this.#probe);
+		navigator.connection?.removeEventListener('change', this.#probe);
 		for (const record of this.#records.values()) record.release?.();
 		this.#records.clear();
 	}
@@ -387,7 +395,7 @@ export class CallResume extends EventTarget {
 		promise.catch((cause) => this.#emit('storeerror', { cause }));
 	}
 
-	#alive = () => {
+	#seen = () => {
 		if (!this.#store.local) return;
 		for (const record of this.#records.values()) this.#save(record);
 	};
@@ -500,21 +508,49 @@ export class CallResume extends EventTarget {
 
 	// -- while the page is alive
 
-	/** The transport is back: every call has to be reachable over it again. */
+	#ticked = Date.now();
+	#down = 0;
+
+	#tick() {
+		const slept = Date.now() - this.#ticked > DOWN * HEARTBEAT;
+		this.#ticked = Date.now();
+		this.#seen();
+		if (slept) this.#probe();
+		if (this.#records.size === 0 || this.#phone.connected(0)) this.#down = 0;
+		else if (++this.#down % DOWN === 0) this.#phone.reset();
+	}
+
+	#probing;
+	#moved = false; // the network has changed, so the media's way has too
+
+	/** Is the gateway there? A browser takes a connection of an address that it no longer has
+	 * for a good one, for many minutes; then another one is made. */
+	#probe = () => {
+		this.#probing ??= (async () => {
+			const there = this.#phone.connected(0) && await this.#phone.probe(PROBE);
+			this.#moved ||= !there;
+			if (!there) this.#phone.reset();
+			this.#probing = undefined;
+			return there;
+		})();
+		return this.#probing;
+	};
+
+	/** The transport is back. Media that has not noticed goes on, and a re-INVITE tells the far
+	 * end how to reach us (RFC 3261 section 14); on another network the call is resumed. */
 	#online() {
 		for (const record of this.#records.values()) {
-			if (record.up && record.session && !record.resuming) {
-				const ice = this.#phone.connection(record.session)?.iceConnectionState;
-				this.#phone.refresh(record.session, !['connected', 'completed'].includes(ice));
-			} else if (!record.up && record.state && !record.session) {
-				this.#resume(record);
-			}
+			if (record.resuming || !record.state) continue;
+			if (record.up && record.session && !this.#moved) this.#phone.refresh(record.session, !!record.held);
+			else if (record.up || !record.session) this.#resume(record);
 		}
+		this.#moved = false;
 	}
 
 	#watched = new WeakSet();
 
-	/** Media that stays away although the gateway is there comes back by a resume. */
+	/** Media that stays away although the gateway is there comes back by a resume; where the
+	 * gateway is away too, both come back when it does: see #online. */
 	#watchMedia(record) {
 		const { session } = record;
 		const connection = this.#phone.connection(session);
@@ -524,8 +560,8 @@ export class CallResume extends EventTarget {
 			const lost = () => ['disconnected', 'failed'].includes(connection.iceConnectionState);
 			if (!lost()) return;
 			await sleep(connection.iceConnectionState === 'failed' ? 0 : ICE_PATIENCE);
-			if (lost() && record.session === session && this.#records.has(record.id)
-					&& await this.#phone.connected(0)) this.#resume(record);
+			const wanted = () => lost() && record.session === session && this.#records.has(record.id);
+			if (wanted() && await this.#probe() && wanted()) this.#resume(record);
 		});
 	}
 }
@@ -566,6 +602,7 @@ class JsSIPPhone {
 	#call;
 	#report;
 	#started; // of the call that is being placed
+	#transport;
 	#lost = false;
 	#renewing = false;
 
@@ -580,6 +617,7 @@ class JsSIPPhone {
 		this.#report = report;
 		ua.on('newRTCSession', ({ session, request }) => this.#watch(session, request));
 		ua.on('sipEvent', ({ request }) => report.receive(request.toString()));
+		ua.on('connected', ({ socket }) => { this.#transport = socket; });
 		ua.on('disconnected', () => { this.#lost = true; });
 		ua.on('registered', ({ response }) => {
 			report.receive(response.toString());
@@ -630,6 +668,30 @@ class JsSIPPhone {
 		});
 	}
 
+	/** Does the registrar answer? */
+	probe(timeout) {
+		const ua = this.#ua;
+		return new Promise((resolve) => {
+			const done = (there) => {
+				clearTimeout(timer);
+				ua.removeListener('registered', yes);
+				ua.removeListener('registrationFailed', yes);
+				resolve(there);
+			};
+			const yes = () => done(true);
+			const timer = setTimeout(() => done(false), timeout);
+			ua.on('registered', yes);
+			ua.on('registrationFailed', yes);
+			ua.register();
+		});
+	}
+
+	/** Another connection, whatever has become of this one. */
+	reset() {
+		this.#transport?.disconnect();
+		this.#transport?.connect();
+	}
+
 	prepare({ media }) {
 		return this.#call.mediaStream ?? capture(capturing(media, this.#call.mediaConstraints));
 	}
@@ -678,8 +740,8 @@ class JsSIPPhone {
 		});
 	}
 
-	refresh(session, iceRestart) {
-		session.renegotiate(iceRestart ? { rtcOfferConstraints: { iceRestart } } : {});
+	refresh(session) {
+		session.renegotiate();
 	}
 
 	/** The session's call has moved on to another session: end it on our side only. */
@@ -794,6 +856,18 @@ class SIPjsPhone {
 		});
 	}
 
+	async probe(timeout) {
+		return Promise.race([this.#register().then(() => true), sleep(timeout).then(() => false)]);
+	}
+
+	reset() {
+		const { ws } = this.#agent.transport;
+		if (!ws) return; // it is being connected already
+		ws.close();
+		// Its own event would come only after the other side has said goodbye too.
+		ws.dispatchEvent(new CloseEvent('close', { code: 1006 }));
+	}
+
 	/** The library captures by itself; a device that is open already opens faster. */
 	prepare({ media }) {
 		return capture(capturing(media, this.#call.sessionDescriptionHandlerOptions?.constraints));
@@ -857,10 +931,10 @@ class SIPjsPhone {
 		}
 	}
 
-	refresh(session, iceRestart) {
+	refresh(session, hold) {
 		session.invite({
 			sessionDescriptionHandlerOptions: {
-				...this.#call.sessionDescriptionHandlerOptions, offerOptions: { iceRestart },
+				...this.#call.sessionDescriptionHandlerOptions, hold,
 			},
 		}).catch(() => {});
 	}

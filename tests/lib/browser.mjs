@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Chromium, headless, with a microphone that beeps, and what tests ask its pages: what
+// Chromium, headless, with a microphone that hums, and what tests ask its pages: what
 // they hear, and what went through their media.
 
+import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
@@ -10,15 +11,43 @@ import { until } from './wait.mjs';
 
 const { chromium } = createRequire(path.join(ROOT, 'tests/browser/'))('playwright-core');
 
+/** A tone without end for the microphone: Chromium's own beeps are short and far between,
+ * and become rare when several pages listen. @return a WAV file (RIFF, PCM) */
+function tone() {
+	const file = path.join(ROOT, 'build/tone.wav');
+	if (fs.existsSync(file)) return file;
+	const rate = 48000;
+	const samples = Int16Array.from({ length: rate }, (_, i) => 16000 * Math.sin(2 * Math.PI * 440 * i / rate));
+	const head = Buffer.alloc(44);
+	head.write('RIFF');
+	head.writeUInt32LE(36 + samples.byteLength, 4);
+	head.write('WAVEfmt ', 8);
+	[[16, 4], [1, 2], [1, 2], [rate, 4], [2 * rate, 4], [2, 2], [16, 2]].reduce(
+		(at, [value, size]) => head.writeUIntLE(value, at, size), 16);
+	head.write('data', 36);
+	head.writeUInt32LE(samples.byteLength, 40);
+	fs.mkdirSync(path.dirname(file), { recursive: true });
+	fs.writeFileSync(`${file}.${process.pid}`, Buffer.concat([head, Buffer.from(samples.buffer)]));
+	fs.renameSync(`${file}.${process.pid}`, file);
+	return file;
+}
+
 // Nothing leaves the machine: no look-ups of the browser's own, no QUIC.
 const ARGS = [
 	'--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
 	'--disable-component-update', '--disable-sync', '--use-fake-device-for-media-stream',
-	'--use-fake-ui-for-media-stream', '--allow-loopback-in-peer-connection', '--autoplay-policy=no-user-gesture-required',
+	'--use-fake-ui-for-media-stream', `--use-file-for-fake-audio-capture=${tone()}`, '--autoplay-policy=no-user-gesture-required',
 ];
 
-/** In every page, before its own scripts: remember its connections, newest last. */
+/** In every page, before its own scripts: remember its connections, newest last; and do
+ * not take the echo of the tone for something to be cancelled. */
 function instrument() {
+	const { mediaDevices } = navigator;
+	const capture = mediaDevices?.getUserMedia.bind(mediaDevices);
+	if (capture) {
+		const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+		mediaDevices.getUserMedia = ({ audio, ...others }) => capture({ ...others, audio: audio && plain });
+	}
 	const Connection = window.RTCPeerConnection;
 	window.connections = [];
 	window.RTCPeerConnection = class extends Connection {
@@ -33,11 +62,13 @@ export class Browser {
 	/**
 	 * @param profile  folder of the profile, to be used again by the next start; without
 	 *                 it every start is a new browser
+	 * @param network  a Network to live in, instead of the loopback interface
 	 */
-	static async start({ profile, args = [] } = {}) {
+	static async start({ profile, args = [], network } = {}) {
 		const self = new Browser();
 		const options = {
-			executablePath: '/usr/bin/chromium', headless: true, args: [...ARGS, ...args],
+			executablePath: network?.chromium ?? '/usr/bin/chromium', headless: true,
+			args: [...ARGS, ...network ? [] : ['--allow-loopback-in-peer-connection'], ...args],
 			handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
 		};
 		const context = { ignoreHTTPSErrors: true, permissions: ['microphone', 'camera'] };
@@ -164,12 +195,14 @@ export class Tab {
 		}, { every_ms: 50 });
 	}
 
-	/** Wait until media flows both ways and a beep was heard. */
+	/** Wait until media flows both ways and a tone was heard. */
 	async hears({ kind = 'audio', nth, timeout_ms = 10000 } = {}) {
-		const before = await this.media(kind, nth);
+		let before = await this.media(kind, nth);
 		let level = 0;
 		return until(`${kind} both ways in the page`, async () => {
 			const now = await this.media(kind, nth);
+			// Another connection counts from its own beginning.
+			if (now.outbound < before.outbound) before = now;
 			level = Math.max(level, now.level);
 			return now.inbound - before.inbound > 20 && now.outbound - before.outbound > 20
 				&& (kind === 'audio' ? level > 0.05 : now.frames > before.frames) && { ...now, level };

@@ -17,9 +17,9 @@ export class Coturn {
 	 * @param conf    more lines of configuration
 	 * @param peers   whom it may relay to, on loopback
 	 */
-	static async start(dir, { ip = '127.0.0.1', name = 'coturn', secret, conf = [], peers = ['127.0.0.1'], args = [] } = {}) {
+	static async start(dir, { ip = '127.0.0.1', name = 'coturn', secret, conf = [], peers = ['127.0.0.1'], args = [], port } = {}) {
 		const self = new Coturn();
-		Object.assign(self, { ip, port: await freePort(ip) });
+		Object.assign(self, { ip, port: port ?? await freePort(ip) });
 		// As an operator does it: the secret in the file, not on the command line.
 		const file = path.join(dir, `${name}.conf`);
 		const lines = [fs.readFileSync(path.join(ROOT, 'cfg/turnserver.conf'), 'utf8'), ...conf];

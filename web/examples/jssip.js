@@ -18,6 +18,7 @@ const ua = new JsSIP.UA({
 	uri: portal.user,
 	authorization_jwt: `Bearer ${portal.token}`,
 	connection_recovery_min_interval: 1,
+	connection_recovery_max_interval: 4,
 });
 
 const calls = resumeJsSIP(ua, { call, token: async () => (await signedIn()).token });

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Media through coturn with the portal's credentials, and without it; who gets neither.
+
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { after, afterEach, before, test } from 'node:test';
+
+import { Browser } from '../lib/browser.mjs';
+import { Coturn } from '../lib/coturn.mjs';
+import { freePort } from '../lib/ports.mjs';
+import { Client } from '../lib/sip.mjs';
+import { runFolder } from '../lib/stack.mjs';
+import { WebStack } from '../lib/webstack.mjs';
+
+const SECRET = 'a-secret-of-this-test-only';
+let stack;
+let secretFile;
+let coturn;
+let browser;
+let page;
+
+before(async () => {
+	const dir = runFolder('browser-relay');
+	secretFile = `${dir}.secret`;
+	const port = await freePort();
+	fs.writeFileSync(secretFile, `${SECRET}\n`, { mode: 0o600 });
+	stack = await WebStack.start('browser-relay', {
+		dir,
+		defines: {
+			RESUME_TURN_SECRET_FILE: `"${secretFile}"`,
+			PORTAL_TURN_URIS: `"turn:127.0.0.1:${port}?transport=udp,turn:127.0.0.1:${port}?transport=tcp"`,
+		},
+	});
+	coturn = await Coturn.start(stack.dir, { secret: SECRET, port });
+	browser = await Browser.start();
+});
+after(async () => {
+	await browser?.close();
+	await coturn?.stop();
+	await stack?.stop();
+	fs.rmSync(secretFile, { force: true });
+});
+afterEach(async () => {
+	await page?.close();
+	await browser.context.unrouteAll();
+	await stack.dropMedia();
+});
+
+/** The portal's answer, its TURN servers changed on the way to the page. */
+const changeServers = (change) => browser.context.route('**/session', async (route) => {
+	const response = await route.fetch();
+	if (!response.ok()) return route.fulfill({ response });
+	const json = await response.json();
+	return route.fulfill({ response, json: { ...json, ice_servers: json.ice_servers.map(change) } });
+});
+
+const only = (transport) => changeServers((server) => ({
+	...server, urls: server.urls.filter((url) => url.endsWith(`transport=${transport}`)),
+}));
+
+/** The pair of candidates that the page's media goes through: its local side. */
+const route = () => page.page.evaluate(async () => {
+	const stats = await window.connections.at(-1).getStats();
+	const transport = [...stats.values()].find((s) => s.type === 'transport');
+	const local = stats.get(stats.get(transport.selectedCandidatePairId).localCandidateId);
+	return { type: local.candidateType, protocol: local.relayProtocol };
+});
+
+for (const library of ['jssip', 'sipjs']) {
+	for (const transport of ['udp', 'tcp']) {
+		test(`${library}: through TURN over ${transport}, and again after a reload`, async () => {
+			await only(transport);
+			page = await stack.signedIn(browser, library, { query: '?relay' });
+			await page.dial('echo');
+			await page.up();
+			await page.hears();
+			assert.deepEqual(await route(), { type: 'relay', protocol: transport });
+			await page.page.reload();
+			await page.up();
+			await page.hears();
+			assert.deepEqual(await route(), { type: 'relay', protocol: transport });
+			await stack.echo.last.hangUp();
+			await stack.noMedia();
+		});
+	}
+
+	test(`${library}: without TURN the candidates of the offer are enough`, async () => {
+		page = await stack.signedIn(browser, library);
+		await page.dial('echo');
+		await page.up();
+		await page.hears();
+		assert.notEqual((await route()).type, 'relay');
+		await page.click('hangup');
+		await stack.noMedia();
+	});
+}
+
+/** How many relays coturn gives for what a page was told. */
+const relays = (server) => page.page.evaluate(async (iceServers) => {
+	const connection = new RTCPeerConnection({ iceServers, iceTransportPolicy: 'relay' });
+	let found = 0;
+	const done = new Promise((resolve) => {
+		connection.onicecandidate = ({ candidate }) => (candidate ? found++ : resolve());
+	});
+	connection.createDataChannel('');
+	await connection.setLocalDescription();
+	await done;
+	connection.close();
+	return found;
+}, [server]);
+
+test('a wrong secret or an expired name gets no relay', async () => {
+	page = await stack.signedIn(browser, 'jssip');
+	const session = await page.page.evaluate(async () => (await fetch('/session', {
+		method: 'POST', headers: { 'Content-Type': 'application/json' },
+	})).json());
+	const [server] = session.ice_servers;
+	const urls = server.urls.slice(0, 1);
+	const credential = (name, secret) => createHmac('sha1', secret).update(name).digest('base64');
+	assert.equal(await relays({ ...server, urls }), 1);
+	assert.equal(await relays({ urls, username: server.username, credential: credential(server.username, SECRET) }), 1);
+	assert.equal(await relays({ urls, username: server.username, credential: credential(server.username, 'another') }), 0);
+	const expired = server.username.replace(/^\d+/, String(Math.floor(Date.now() / 1000) - 60));
+	assert.equal(await relays({ urls, username: expired, credential: credential(expired, SECRET) }), 0);
+});
+
+test('who has no token opens no pinhole', async () => {
+	const offer = fs.readFileSync(path.join(path.dirname(fileURLToPath(import.meta.url)), 'offer.sdp'), 'utf8').replace(/\r?\n/g, '\r\n');
+	const { ip, port } = stack.web;
+	for (const [token, expected] of [[undefined, 401], ['x.y.z', 401]]) {
+		const client = await Client.open({ transport: 'wss', to: { ip, port, path: '/ws', origin: stack.web.url }, token });
+		try {
+			const final = await client.outside('INVITE', 'sip:echo@example.org', { body: offer });
+			assert.equal(final.status, expected);
+			assert.deepEqual(await stack.rtpengine.calls(), []);
+		} finally {
+			client.close();
+		}
+	}
+});
