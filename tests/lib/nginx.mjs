@@ -60,6 +60,7 @@ export class Nginx {
 			'http {',
 			'	include /etc/nginx/mime.types;',
 			'	default_type application/octet-stream;',
+			'	access_log off;', // its default is a file of root's; the site has its own
 			...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((t) => `	${t}_temp_path ${dir}/${name}.${t};`),
 			`	include ${site};`,
 			'}', '',
