@@ -75,11 +75,18 @@ async function enter() {
 	status('connecting', 'Connecting…');
 	const portal = await ask() ?? await form();
 	$('password').value = '';
-	try {
-		localStorage.setItem('softphone user', userOf(portal.user));
-	} catch { /* the next reload asks again */ }
+	remember(userOf(portal.user));
 	view('phone');
 	return portal;
+}
+
+/** For first.js, at the next reload. */
+function remember(user) {
+	try {
+		// Calls of somebody else, who was here before, are not shown.
+		if (localStorage.getItem('softphone user') !== user) $('calls').replaceChildren();
+		localStorage.setItem('softphone user', user);
+	} catch { /* the next reload asks again */ }
 }
 
 // ---- the phone ------------------------------------------------------------
@@ -116,17 +123,27 @@ function use(fresh) {
 async function keepToken({ expires }) {
 	await sleep(Math.max(1000, (expires * 1000 - Date.now()) * 0.8));
 	const fresh = await ask();
-	if (!fresh) return status('lost', 'Sign in again after this call');
+	if (!fresh) return sessionOver();
 	use(fresh);
 	return keepToken(fresh);
+}
+
+let over = false;
+
+/** Who is no longer signed in may end the calls that are up. */
+function sessionOver() {
+	over = true;
+	layOut();
+	status('lost', 'Signed out');
 }
 
 const calls = resumeJsSIP(ua, {
 	call: { ...options(true), eventHandlers: {} },
 	token: async () => {
 		const fresh = await webSession();
-		if (!fresh) throw new Error('the web session is over');
-		return use(fresh);
+		if (fresh) return use(fresh);
+		sessionOver();
+		throw new Error('the web session is over');
 	},
 });
 
@@ -162,6 +179,7 @@ const phone = {
 /** Which card is large, what sounds, and what the title says. */
 function layOut() {
 	const now = live();
+	if (over && !all.size) setTimeout(() => location.reload(), 500); // after the BYE
 	const by = (...states) => now.find((c) => states.includes(c.state) && !c.held);
 	const main = by('incoming') ?? by('answering', 'calling', 'ringing', 'up', 'resuming') ?? now[0];
 	for (const call of all) {
@@ -282,6 +300,8 @@ ua.on('registrationFailed', ({ response }) => {
 	if (response?.status_code !== 401) status('lost', 'Not connected');
 });
 ua.on('connected', () => { root.dataset.met = ''; });
+// A user is registered from one tab, the last one: that shall be the one in front.
+document.addEventListener('visibilitychange', () => { if (!document.hidden && ua.isConnected()) ua.register(); });
 addEventListener('offline', () => status('lost', 'No network: reconnecting…'));
 addEventListener('online', () => { if (ua.isRegistered() && ua.isConnected()) status('on', me); });
 

@@ -347,6 +347,23 @@ test('the token is renewed before it expires', async () => {
 	await until('the page to have asked again', () => asked >= 3);
 });
 
+test('whose web session is over is asked to sign in, and gets to that after the call', async () => {
+	const phone = await Phone.open();
+	await phone.page.route('**/session', async (route) => {
+		const response = await route.fetch();
+		await route.fulfill({ response, json: { ...await response.json(), expires: Date.now() / 1000 + 3 } });
+	});
+	await phone.reload();
+	await phone.signIn('alice', stack.passwords.alice);
+	await phone.dialled('echo');
+	await here.context.clearCookies();
+	await until('the page to know', async () => (await phone.page.locator('#status').innerText()) === 'Signed out');
+	await phone.tab.hears();
+	await phone.click('echo', 'hangup');
+	await phone.page.locator('#sign-in').waitFor();
+	await stack.noMedia();
+});
+
 test('who signs out in a call is asked; then call, web session and names are gone', async () => {
 	const phone = await Phone.signedIn('bob');
 	await phone.dialled('echo');

@@ -71,6 +71,7 @@ export class Card {
 	 */
 	show(call) {
 		const { element } = this;
+		const focused = element.contains(document.activeElement);
 		this.#call = call;
 		element.dataset.state = call.state;
 		element.toggleAttribute('data-compact', !!call.compact);
@@ -91,6 +92,10 @@ export class Card {
 		this.#in('[data-do=retry]').hidden = !call.retry;
 		if (call.state !== 'up' || call.compact) this.#togglePad(false);
 		this.tick();
+		// The button that was pressed may be gone.
+		if (focused && !document.activeElement.getClientRects().length) {
+			[...element.querySelectorAll('.buttons button')].find((b) => b.getClientRects().length && !b.disabled)?.focus();
+		}
 	}
 
 	#text({ state, held, away, muted, offersVideo }) {
@@ -157,6 +162,10 @@ export class Card {
 
 	remove() {
 		this.#in('audio').srcObject = null;
+		// Not on a phone, where it would bring up the keyboard.
+		if (this.element.contains(document.activeElement) && matchMedia('(pointer: fine)').matches) {
+			document.getElementById('number').focus();
+		}
 		this.element.remove();
 	}
 }
