@@ -198,7 +198,7 @@ function layOut() {
 async function finished(call) {
 	const { was, ours, missed, text, name } = call;
 	say(ours ? 'Call ended' : `${name}: ${text}`);
-	if (!call.kept) keepRecent(call, missed);
+	if (call.number) keepRecent(call, missed);
 	// What the user has done needs no word; other ends stay to be read, failures until closed.
 	if (ours) phone.close(call);
 	else if (was === 'up') {
@@ -243,8 +243,8 @@ ua.on('newRTCSession', ({ originator, session, request }) => {
 	if (live().length >= CALLS_MAX) return session.terminate({ status_code: 486 });
 	const { remote_identity: who } = session;
 	const call = new Call(phone, {
-		state: 'incoming', incoming: true, offersVideo: /^m=video [1-9]/m.test(request.body ?? ''),
-		data: { name: who.display_name || who.uri.user, number: who.uri.user },
+		state: 'incoming', offersVideo: /^m=video [1-9]/m.test(request.body ?? ''),
+		data: { name: who.display_name || who.uri.user, number: who.uri.user, incoming: true },
 	});
 	all.add(call);
 	call.begin(session);
@@ -258,7 +258,6 @@ const byId = (id) => [...all].find((call) => call.id === id);
 function kept(id, data, state) {
 	const call = byId(id) ?? new Call(phone, { id, state, data });
 	all.add(call);
-	call.kept = true;
 	return call;
 }
 

@@ -3,24 +3,26 @@
 // its card.
 
 import { Card } from './card.js';
-import { farTrack, firstAudio, hasVideo, listen, nearTrack } from './media.js';
+import { farTrack, hasVideo, listen, nearTrack } from './media.js';
 import { span, whyNot } from './words.js';
 
+const LOST = 'The connection is lost: reconnecting…';
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Call {
 	#phone;
-	#ending = false;
+	#ending = false; // the user wants it to
+	#heard; // the track that is played
 
 	/**
 	 * @param phone  what calls share: {calls (CallResume), options(video), changed(call), again(call)}
 	 * @param id     of the call in the storage, when it comes back from there
-	 * @param data   what the page has remembered: {name, number, start}
+	 * @param data   what the page has remembered: {name, number, start, incoming}
 	 */
-	constructor(phone, { id, state, data = {}, incoming = false, offersVideo = false }) {
+	constructor(phone, { id, state, data = {}, offersVideo = false }) {
 		this.#phone = phone;
 		Object.assign(this, {
-			id, state, incoming, offersVideo, name: data.name ?? 'Call', number: data.number, start: data.start,
+			id, state, offersVideo, name: data.name ?? 'Call', number: data.number, start: data.start, incoming: !!data.incoming,
 		});
 		this.card = new Card(id, {
 			answer: () => this.answer(false),
@@ -91,11 +93,19 @@ export class Call {
 
 	#connect(connection) {
 		connection.addEventListener('track', () => this.#media());
+		connection.addEventListener('iceconnectionstatechange', () => this.#iceChanged(connection));
 		this.#media();
 	}
 
+	#iceChanged(connection) {
+		if (this.session?.connection !== connection || this.state !== 'up') return;
+		const lost = ['disconnected', 'failed'].includes(connection.iceConnectionState);
+		if (lost || this.line === LOST) this.set({ line: lost ? LOST : undefined });
+	}
+
 	#media() {
-		const { connection } = this.session;
+		const connection = this.session?.connection;
+		if (!connection) return;
 		const audio = farTrack(connection, 'audio');
 		if (audio && audio !== this.#heard) {
 			this.#heard = audio;
@@ -104,8 +114,6 @@ export class Call {
 		const video = this.state === 'up' && hasVideo(connection);
 		this.card.see(video ? farTrack(connection, 'video') : undefined, video ? nearTrack(connection, 'video') : undefined);
 	}
-
-	#heard;
 
 	async #up() {
 		const { session } = this;
@@ -121,8 +129,8 @@ export class Call {
 	}
 
 	#remember() {
-		const { name, number, start } = this;
-		this.#phone.calls.remember(this.session, { data: { name, number, start } });
+		const { name, number, start, incoming } = this;
+		this.#phone.calls.remember(this.session, { data: { name, number, start, incoming } });
 	}
 
 	#holdChanged() {
@@ -189,5 +197,3 @@ export class Call {
 
 /** Who a SIP URI is, for people. */
 export const user = (uri) => decodeURIComponent(uri.match(/^sips?:([^@;]+)@/)?.[1] ?? uri);
-
-export { firstAudio };

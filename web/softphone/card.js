@@ -92,9 +92,11 @@ export class Card {
 		this.#in('[data-do=retry]').hidden = !call.retry;
 		if (call.state !== 'up' || call.compact) this.#togglePad(false);
 		this.tick();
-		// The button that was pressed may be gone.
+		// The button that was pressed may be gone. Not the next one instead: who presses twice
+		// on Answer does not want to hang up.
 		if (focused && !document.activeElement.getClientRects().length) {
-			[...element.querySelectorAll('.buttons button')].find((b) => b.getClientRects().length && !b.disabled)?.focus();
+			element.tabIndex = -1;
+			element.focus();
 		}
 	}
 
