@@ -125,7 +125,7 @@ export function resumeSIPjs<Inviter, Session>(userAgent: object, options: Resume
 	call?: object;
 }): CallResume<Session>;
 
-/** The browser's localStorage; `user` keeps the users of one browser apart. */
+/** The browser's IndexedDB, with a copy in localStorage; `user` keeps the users of one browser apart. */
 export function browserStore(user: string): Store;
 
 /** The portal's store on the network (docs/portal.md), for browsers that keep nothing. */

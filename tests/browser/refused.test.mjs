@@ -28,13 +28,9 @@ afterEach(async () => {
 
 const says = (tab, what) => until(`the page to say ${what}`, async () => what.test(await tab.line()));
 
-/** What the page stores of its only call. */
-const record = (tab) => tab.page.evaluate(() => localStorage.getItem(
-	Object.keys(localStorage).find((key) => key.startsWith('call-resume '))));
-
 /** Plant a record in another page's storage and load that page again. */
 async function plant(tab, user, text) {
-	await tab.page.evaluate(([name, value]) => localStorage.setItem(`call-resume ${name} stolen`, value), [user, text]);
+	await tab.plant(user, text);
 	await tab.page.reload();
 }
 
@@ -60,7 +56,7 @@ for (const library of ['jssip', 'sipjs']) {
 		const alice = await inCall(library);
 		thief = await browser.another();
 		const mallory = await stack.signedIn(thief, library, { user: 'bob' });
-		await plant(mallory, 'bob', await record(alice));
+		await plant(mallory, 'bob', await alice.record());
 		await says(mallory, REFUSED);
 		assert.deepEqual(await mallory.stored(), []);
 		await hangUp(alice);
@@ -70,14 +66,14 @@ for (const library of ['jssip', 'sipjs']) {
 		const alice = await inCall(library);
 		thief = await browser.another();
 		const other = await stack.signedIn(thief, library);
-		await plant(other, 'alice', await record(alice));
+		await plant(other, 'alice', await alice.record());
 		await says(other, REFUSED);
 		await hangUp(alice);
 	});
 
 	test(`${library}: a page whose token is no good`, async () => {
 		const alice = await inCall(library);
-		const state = await record(alice);
+		const state = await alice.record();
 		thief = await browser.another();
 		await thief.context.route('**/session', (route) => route.fulfill({
 			json: { token: 'x.y.z', user: 'sip:alice@example.org', websocket: `${stack.web.url.replace('https', 'wss')}/ws`, ice_servers: [] },
@@ -90,7 +86,7 @@ for (const library of ['jssip', 'sipjs']) {
 
 	test(`${library}: the state of a call that ended`, async () => {
 		const alice = await inCall(library);
-		const state = await record(alice);
+		const state = await alice.record();
 		await alice.click('hangup');
 		await stack.noMedia();
 		await plant(alice, 'alice', state);
@@ -106,7 +102,7 @@ for (const library of ['jssip', 'sipjs']) {
 
 	test(`${library}: a state with one bit turned`, async () => {
 		const alice = await inCall(library);
-		const state = JSON.parse(await record(alice));
+		const state = JSON.parse(await alice.record());
 		const middle = state.state.length >> 1;
 		state.state = state.state.slice(0, middle) + (state.state[middle] === 'A' ? 'B' : 'A') + state.state.slice(middle + 1);
 		thief = await browser.another();

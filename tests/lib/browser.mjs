@@ -39,8 +39,8 @@ const ARGS = [
 	'--use-fake-ui-for-media-stream', `--use-file-for-fake-audio-capture=${tone()}`, '--autoplay-policy=no-user-gesture-required',
 ];
 
-/** In every page, before its own scripts: remember its connections, newest last; and do
- * not take the echo of the tone for something to be cancelled. */
+/** In every page, before its own scripts: remember its connections, newest last; do not
+ * take the echo of the tone for something to be cancelled; and give a way into the storage. */
 function instrument() {
 	const { mediaDevices } = navigator;
 	const capture = mediaDevices?.getUserMedia.bind(mediaDevices);
@@ -48,6 +48,17 @@ function instrument() {
 		const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 		mediaDevices.getUserMedia = ({ audio, ...others }) => capture({ ...others, audio: audio && plain });
 	}
+	window.inDatabase = (mode, act) => new Promise((resolve, reject) => {
+		const opening = indexedDB.open('call-resume');
+		opening.onupgradeneeded = () => opening.result.createObjectStore('calls');
+		opening.onerror = () => reject(opening.error);
+		opening.onsuccess = () => {
+			const transaction = opening.result.transaction('calls', mode);
+			const request = act(transaction.objectStore('calls'));
+			transaction.oncomplete = () => { opening.result.close(); resolve(request.result); };
+			transaction.onabort = () => reject(transaction.error);
+		};
+	});
 	const Connection = window.RTCPeerConnection;
 	window.connections = [];
 	window.RTCPeerConnection = class extends Connection {
@@ -64,10 +75,10 @@ export class Browser {
 	 *                 it every start is a new browser
 	 * @param network  a Network to live in, instead of the loopback interface
 	 */
-	static async start({ profile, args = [], network } = {}) {
+	static async start({ profile, args = [], network, ignoreDefaultArgs } = {}) {
 		const self = new Browser();
 		const options = {
-			executablePath: network?.chromium ?? '/usr/bin/chromium', headless: true,
+			executablePath: network?.chromium ?? '/usr/bin/chromium', headless: true, ignoreDefaultArgs,
 			args: [...ARGS, ...network ? [] : ['--allow-loopback-in-peer-connection'], ...args],
 			handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
 		};
@@ -152,9 +163,23 @@ export class Tab {
 		});
 	}
 
-	/** The calls in the page's storage. */
+	/** The calls in the page's storage: their names, in both places where they are kept. */
 	stored() {
-		return this.page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('call-resume')));
+		return this.page.evaluate(async () => {
+			const kept = await window.inDatabase('readonly', (calls) => calls.getAllKeys());
+			return [...kept, ...Object.keys(localStorage).filter((key) => key.startsWith('call-resume'))];
+		});
+	}
+
+	/** What the page stores of its only call, as text. */
+	record() {
+		return this.page.evaluate(async () => (await window.inDatabase('readonly', (calls) => calls.getAll()))[0][1]);
+	}
+
+	/** Put a record into the page's storage, as if the page had. */
+	plant(user, text) {
+		return this.page.evaluate(([name, value]) => window.inDatabase('readwrite',
+			(calls) => calls.put(['stolen', value], `call-resume ${name} stolen`)), [user, text]);
 	}
 
 	close() {

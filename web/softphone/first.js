@@ -8,7 +8,7 @@
 	try {
 		const user = localStorage.getItem('softphone user');
 		if (!user) return show('sign-in');
-		// As browserStore() of call-resume.js keeps them.
+		// As browserStore() of call-resume.js keeps them, in the copy that needs no waiting.
 		const kept = Object.keys(localStorage).filter((key) => key.startsWith(`call-resume ${user} `));
 		for (const key of kept) {
 			const { data = {}, held } = JSON.parse(localStorage.getItem(key));
