@@ -11,7 +11,7 @@ import { createHmac, createPrivateKey, generateKeyPairSync, sign } from 'node:cr
 
 import { Kamailio, ROOT, writeKeyRing } from '../lib/kamailio.mjs';
 import { Client, DOMAIN, FarEnd } from '../lib/sip.mjs';
-import { Stack, TRUNK_IP } from '../lib/stack.mjs';
+import { Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
 
 const CFG = `#!KAMAILIO
 children=3
@@ -77,7 +77,7 @@ const rsa = { kty: 'RSA', kid: 'r', n: 'AQAB', e: 'AQAB' };
 const ofPortal = (claims, header) => token(portal, { iss: PORTAL, aud: ['web', 'gw'], ...claims }, header);
 
 before(async () => {
-	dir = path.join(ROOT, `build/run/issuers.${process.pid}`);
+	dir = runFolder('issuers');
 	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
 	fs.writeFileSync(path.join(dir, 'issuers.cfg'), CFG);
 	file('portal.pem', pem(portal));

@@ -7,7 +7,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { Kamailio, ROOT, writeKeyRing } from '../lib/kamailio.mjs';
+import { Kamailio, writeKeyRing } from '../lib/kamailio.mjs';
+import { runFolder } from '../lib/stack.mjs';
 import { DOMAIN, Endpoint, random } from '../lib/sip.mjs';
 
 const CFG = `#!KAMAILIO
@@ -45,7 +46,7 @@ failure_route[FAILED] {
 
 let kamailio, client, peer;
 before(async () => {
-	const dir = path.join(ROOT, `build/run/session.${process.pid}`);
+	const dir = runFolder('session');
 	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
 	fs.writeFileSync(path.join(dir, 'session.cfg'), CFG);
 	peer = await Endpoint.open({ ip: '127.0.0.2' });
