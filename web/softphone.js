@@ -45,8 +45,8 @@ async function ask() {
 }
 
 function form() {
-	const waiting = document.querySelectorAll('#calls .call').length;
-	if (waiting) $('sign-in-why').textContent = 'to come back to your call.';
+	// first.js has found somebody who was here.
+	if (root.dataset.view === 'phone') $('sign-in-why').textContent = 'Your last session is over.';
 	view('sign-in');
 	status('out', 'Signed out');
 	$('user').focus();
@@ -153,6 +153,7 @@ const live = () => [...all].filter((call) => call.live);
 const phone = {
 	calls,
 	options,
+	say,
 	changed(call) {
 		if (call.state === 'over') finished(call);
 		layOut();

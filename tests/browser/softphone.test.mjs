@@ -50,6 +50,7 @@ class Phone {
 		self.page.on('request', (r) => {
 			if (!r.url().startsWith(`${stack.web.url}/`)) foreign.push(r.url());
 		});
+		self.page.on('websocket', (socket) => { self.socket = socket; });
 		open.push(self);
 		await self.page.goto(stack.web.url);
 		return self;
@@ -254,6 +255,36 @@ test('a second tab says whose call is in the first one, and has it when that is 
 	await third.gone();
 });
 
+test('calls ring in the tab that was in front last', async () => {
+	const first = await Phone.signedIn();
+	const second = await Phone.signedIn();
+	const again = first.socket.waitForEvent('framereceived', ({ payload }) => /^CSeq: \d+ REGISTER/m.test(payload));
+	// What a tab gets when it comes to the front; without a head all are in front.
+	await first.page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+	await again;
+	const call = stack.echo.call('alice');
+	await first.click('echo', 'answer');
+	await first.up('echo');
+	await call;
+	assert.equal(await second.page.locator('.call').count(), 0);
+	await first.click('echo', 'hangup');
+	await first.gone();
+});
+
+test('the media server is lost: the page says so, and has the call again without a reload', async () => {
+	const phone = await Phone.signedIn();
+	await phone.dialled('echo');
+	await phone.tab.hears();
+	await stack.rtpengine.kill();
+	await stack.rtpengine.boot();
+	const line = phone.call('echo').locator('.line');
+	await until('the page to notice', async () => /^The connection is lost/.test(await line.textContent()), { timeout_ms: 15000 });
+	await until('the call to be back', async () => /^The connection was lost, and is back/.test(await line.textContent()), { timeout_ms: 15000 });
+	await phone.tab.hears();
+	await phone.click('echo', 'hangup');
+	await phone.gone();
+});
+
 test('a call is back although the gateway was down while the page was loaded', async () => {
 	const phone = await Phone.signedIn();
 	await phone.dialled('echo');
@@ -361,6 +392,7 @@ test('whose web session is over is asked to sign in, and gets to that after the 
 	await phone.tab.hears();
 	await phone.click('echo', 'hangup');
 	await phone.page.locator('#sign-in').waitFor();
+	assert.equal(await phone.page.locator('#sign-in-why').textContent(), 'Your last session is over.');
 	await stack.noMedia();
 });
 

@@ -15,7 +15,8 @@ export class Call {
 	#heard; // the track that is played
 
 	/**
-	 * @param phone  what calls share: {calls (CallResume), options(video), changed(call), again(call)}
+	 * @param phone  what calls share: {calls (CallResume), options(video), say(text), changed(call),
+	 *               focus(call), holdOthers(call), again(call), close(call)}
 	 * @param id     of the call in the storage, when it comes back from there
 	 * @param data   what the page has remembered: {name, number, start, incoming}
 	 */
@@ -60,7 +61,10 @@ export class Call {
 		session.on('progress', ({ originator }) => {
 			if (originator === 'remote' && this.state === 'calling') this.set({ state: 'ringing' });
 		});
-		session.on('confirmed', () => this.#up());
+		session.on('confirmed', () => {
+			this.#phone.say(`Connected with ${this.name}`);
+			this.#up();
+		});
 	}
 
 	/** The session that has brought the call back. @param detail  of the event */
@@ -189,7 +193,7 @@ export class Call {
 
 	async meter() {
 		const { connection } = this.session ?? {};
-		if (this.state !== 'up' || !connection) return;
+		if (this.state !== 'up' || this.compact || !connection) return;
 		const { near, far } = await listen(connection);
 		this.card.level(near, far);
 	}
