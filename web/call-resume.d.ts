@@ -22,6 +22,8 @@ export class ResumeError extends Error {
 	readonly reason: ResumeFailure;
 	/** Status code of the final answer, where there was one. */
 	readonly status?: number;
+	/** false: the call is kept, and tried again when the transport is back or the page is loaded again. */
+	readonly final: boolean;
 }
 
 /** What the gateway sealed about a call. */
@@ -127,6 +129,3 @@ export function resumeSIPjs<Inviter, Session>(userAgent: object, options: Resume
 
 /** The browser's IndexedDB, with a copy in localStorage; `user` keeps the users of one browser apart. */
 export function browserStore(user: string): Store;
-
-/** The portal's store on the network (docs/portal.md), for browsers that keep nothing. */
-export function networkStore(url: string, token: () => string | Promise<string>): Store;

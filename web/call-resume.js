@@ -30,13 +30,14 @@ const DOWN = 5;
 export class ResumeError extends Error {
 	/**
 	 * @param {import('./call-resume').ResumeFailure} reason
-	 * @param {{status?: number, cause?: unknown}} [detail]
+	 * @param {{status?: number, cause?: unknown, final?: boolean}} [detail]
 	 */
-	constructor(reason, { status, cause } = {}) {
+	constructor(reason, { status, cause, final = true } = {}) {
 		super(MESSAGES[reason], { cause });
 		this.name = 'ResumeError';
 		this.reason = reason;
 		this.status = status;
+		this.final = final;
 	}
 }
 
@@ -139,34 +140,6 @@ export function browserStore(user) {
 	};
 }
 
-/**
- * The portal's store on the network, for browsers that keep nothing.
- * @param {string} url  of the store, such as /session/calls
- * @param {() => string | Promise<string>} token
- * @returns {import('./call-resume').Store}
- */
-export function networkStore(url, token) {
-	const ask = async (method, path = '', body = undefined) => {
-		const answer = await fetch(url + path, {
-			method, body, keepalive: true, headers: { Authorization: `Bearer ${await token()}` },
-		});
-		if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status}`);
-		return answer;
-	};
-	return {
-		local: false,
-		async load() {
-			return Object.entries(await (await ask('GET')).json());
-		},
-		async save(id, text) {
-			await ask('PUT', `/${id}`, text);
-		},
-		async remove(id) {
-			await ask('DELETE', `/${id}`);
-		},
-	};
-}
-
 // ---- sealed states --------------------------------------------------------
 
 const fromBase64url = (text) => Uint8Array.from(
@@ -215,6 +188,16 @@ class Keys {
 // ---- CallResume -----------------------------------------------------------
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A record from the storage, where anything may be. */
+function parse(text) {
+	try {
+		const record = JSON.parse(text);
+		return typeof record.state === 'string' ? record : undefined;
+	} catch {
+		return undefined;
+	}
+}
 
 /** Hold the lock of one call, so that one tab is in charge of it.
  * @returns {Promise<() => void>} what lets go of it */
@@ -300,8 +283,8 @@ export class CallResume extends EventTarget {
 	async stored() {
 		await this.#keys.some(10_000);
 		const all = [];
-		for (const [id, text] of await this.#store.load()) {
-			const found = await this.#describe({ ...JSON.parse(text), id });
+		for (const [, text] of await this.#store.load()) {
+			const found = await this.#describe(parse(text) ?? {});
 			if (found) all.push(found);
 		}
 		return all;
@@ -346,7 +329,7 @@ export class CallResume extends EventTarget {
 		const answered = header(text, 'cseq').split(/\s+/)[1];
 		for (const key of headers(text, 'call-state-key')) this.#keys.add(key);
 		if (request === 'NOTIFY') return void this.#pushed(text);
-		if (request === 'BYE' || answered === 'BYE') return this.#ended(callIdOf(text));
+		if (request === 'BYE' || request === 'CANCEL' || answered === 'BYE') return this.#ended(callIdOf(text));
 		const record = this.#byCallId(callIdOf(text));
 		if (request === 'ACK' && record && !record.up) {
 			// A state that came by NOTIFY in between has the tag in it.
@@ -442,13 +425,15 @@ export class CallResume extends EventTarget {
 
 	/** A call in the storage: get in charge of it, then bring it back. */
 	async #take(id, text) {
-		const waiting = setTimeout(() => this.#emit('waiting', { id, data: JSON.parse(text).data }), 1_000);
+		const found = parse(text);
+		if (!found) return this.#keep(this.#store.remove(id));
+		const waiting = setTimeout(() => this.#emit('waiting', { id, data: found.data }), 1_000);
 		const release = await holdLock(`call-resume ${id}`);
 		clearTimeout(waiting);
 		// The tab that had it may have ended it since, or have a newer state.
-		const newest = new Map(await this.#store.load().catch(() => [[id, text]])).get(id);
+		const newest = parse(new Map(await this.#store.load().catch(() => [[id, text]])).get(id));
 		if (!newest || this.#stopped) return release();
-		const record = { ...JSON.parse(newest), id, release };
+		const record = { ...newest, id, release };
 		this.#records.set(id, record);
 		return this.#resume(record);
 	}
@@ -470,7 +455,7 @@ export class CallResume extends EventTarget {
 			});
 		} catch (error) {
 			Object.assign(record, old);
-			if (!['no-network', 'no-media', 'failed'].includes(error.reason)) this.#forget(record);
+			if (error.final) this.#forget(record);
 			this.#emit('failed', { id: record.id, data: record.data, error });
 		} finally {
 			record.resuming = false;
@@ -485,7 +470,7 @@ export class CallResume extends EventTarget {
 		let canceled = false;
 		try {
 			for (let attempt = 0; ; attempt++) {
-				if (!await this.#phone.connected(end - Date.now())) throw new ResumeError('no-network');
+				if (!await this.#phone.connected(end - Date.now())) throw new ResumeError('no-network', { final: false });
 				const failure = await this.#attempt(record, await media);
 				if (failure.session && canceled) {
 					this.#phone.hangUp(failure.session);
@@ -503,7 +488,8 @@ export class CallResume extends EventTarget {
 				const pause = failure.canceled ? 0 : failure.retryAfter * 1000
 					|| Math.min(4000, 250 * 2 ** attempt) * (0.5 + Math.random() / 2);
 				if (reason || Date.now() + pause > end) {
-					throw new ResumeError(reason ?? (failure.status ? 'failed' : 'no-network'), failure);
+					throw new ResumeError(reason ?? (failure.status ? 'failed' : 'no-network'),
+						{ ...failure, final: !!reason && reason !== 'no-media' });
 				}
 				await sleep(pause);
 			}

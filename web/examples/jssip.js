@@ -3,6 +3,7 @@
 
 import JsSIP from '/bundle/jssip.js';
 import { resumeJsSIP } from '../call-resume.js';
+import { networkStore } from '../network-store.js';
 import { linked, onDial, row, say, signedIn } from './view.js';
 
 const portal = await signedIn();
@@ -21,7 +22,10 @@ const ua = new JsSIP.UA({
 	connection_recovery_max_interval: 4,
 });
 
-const calls = resumeJsSIP(ua, { call, token: async () => (await signedIn()).token });
+const token = async () => (await signedIn()).token;
+// The browser keeps the calls by default; ?store=network has the gateway keep them.
+const store = location.search.includes('store=network') ? networkStore('/session/calls', () => portal.token) : undefined;
+const calls = resumeJsSIP(ua, { call, token, store });
 calls.addEventListener('resumed', ({ detail }) => say(`Resumed, away for ${detail.away} ms.`));
 calls.addEventListener('failed', ({ detail }) => say(detail.error.message));
 calls.addEventListener('waiting', () => say('The call is in another tab.'));

@@ -3,6 +3,7 @@
 
 import { Inviter, Registerer, UserAgent } from '/bundle/sip.js';
 import { resumeSIPjs } from '../call-resume.js';
+import { networkStore } from '../network-store.js';
 import { linked, onDial, row, say, signedIn } from './view.js';
 
 const portal = await signedIn();
@@ -27,9 +28,10 @@ const userAgent = new UserAgent({
 const bearer = { extraHeaders: [`Authorization: Bearer ${portal.token}`] };
 const registerer = new Registerer(userAgent, bearer);
 
-const calls = resumeSIPjs(userAgent, {
-	Inviter, registerer, call: options, token: async () => (await signedIn()).token,
-});
+const token = async () => (await signedIn()).token;
+// The browser keeps the calls by default; ?store=network has the gateway keep them.
+const store = location.search.includes('store=network') ? networkStore('/session/calls', () => portal.token) : undefined;
+const calls = resumeSIPjs(userAgent, { Inviter, registerer, call: options, token, store });
 calls.addEventListener('resumed', ({ detail }) => {
 	show(detail.session, 'resumed', detail);
 	say(`Resumed, away for ${detail.away} ms.`);
