@@ -25,7 +25,7 @@ DOCS    := $(wildcard README.md COPYING docs/*.md docs/*.png docs/*.json modules
 	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml \
 	examples/portal/*.md examples/portal/*.mjs examples/portal/*.json)
 
-.PHONY: build help deps packages packages-run test unit sip js browser fuzz demo run bench bench-browser install clean keyring
+.PHONY: build help deps packages packages-run test unit model sip js browser fuzz demo run bench bench-browser install clean keyring
 .NOTPARALLEL:
 
 build: $(MODULE) ## the module, build/call_resume.so (the default)
@@ -47,10 +47,13 @@ $(MODULE): $(SOURCES) tools/build-module
 	@tools/build-module '$(SRC)' $@
 
 test: deps build ## every test, one summary
-	@tools/test unit sip js browser build
+	@tools/test unit model sip js browser build
 
 unit: ## tests of the core, with sanitizers
 	@tools/test unit
+
+model: ## the protocol, every order of events
+	@tools/test model
 
 sip: build ## tests on real Kamailio, rtpengine and SIPp
 	@tools/test sip
