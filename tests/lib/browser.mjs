@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 
 import { ROOT } from './kamailio.mjs';
+import { Proc } from './proc.mjs';
 import { until } from './wait.mjs';
 
 const { chromium } = createRequire(path.join(ROOT, 'tests/browser/'))('playwright-core');
@@ -40,7 +41,8 @@ const ARGS = [
 ];
 
 /** In every page, before its own scripts: remember its connections, newest last; do not
- * take the echo of the tone for something to be cancelled; and give a way into the storage. */
+ * take the echo of the tone for something to be cancelled; give a way into the storage;
+ * and tell whether the page is shown as it was left. */
 function instrument() {
 	const { mediaDevices } = navigator;
 	const capture = mediaDevices?.getUserMedia.bind(mediaDevices);
@@ -48,6 +50,7 @@ function instrument() {
 		const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 		mediaDevices.getUserMedia = ({ audio, ...others }) => capture({ ...others, audio: audio && plain });
 	}
+	addEventListener('pageshow', ({ persisted }) => { window.persisted = persisted; });
 	window.inDatabase = (mode, act) => new Promise((resolve, reject) => {
 		const opening = indexedDB.open('call-resume');
 		opening.onupgradeneeded = () => opening.result.createObjectStore('calls');
@@ -93,6 +96,43 @@ export class Browser {
 		return self;
 	}
 
+	/**
+	 * One that can be killed, with all its processes.
+	 * @param dir      of its log and profile; the next one in the same folder goes on with the profile
+	 */
+	static async spawn(dir, name) {
+		const self = new Browser();
+		const profile = path.join(dir, `${name}.profile`);
+		const port = path.join(profile, 'DevToolsActivePort');
+		fs.rmSync(port, { force: true });
+		self.proc = new Proc(name, dir, '/usr/bin/chromium', [
+			...ARGS, '--headless', '--allow-loopback-in-peer-connection', '--ignore-certificate-errors',
+			'--password-store=basic', '--remote-debugging-port=0', `--user-data-dir=${profile}`, 'about:blank',
+		]);
+		const url = await until('Chromium', () => {
+			self.proc.assertAlive();
+			const [number, where] = fs.readFileSync(port, 'utf8').split('\n');
+			return where && `ws://127.0.0.1:${number}${where}`;
+		});
+		self.browser = await chromium.connectOverCDP(url);
+		[self.context] = self.browser.contexts();
+		await self.context.addInitScript(instrument);
+		return self;
+	}
+
+	/** As its user does; then everything is on the disk. */
+	async quit() {
+		const devtools = await this.browser.newBrowserCDPSession();
+		devtools.send('Browser.close').catch(() => {});
+		await this.proc.exited;
+	}
+
+	/** All its processes at once. */
+	async kill() {
+		await this.proc.kill('SIGKILL');
+		await this.browser.close();
+	}
+
 	/** Another user's browser in the same process: nothing is shared between them. */
 	async another() {
 		const other = new Browser();
@@ -109,8 +149,9 @@ export class Browser {
 	}
 
 	async close() {
+		if (this.proc) return this.kill();
 		await this.context.close();
-		await this.browser?.close();
+		return this.browser?.close();
 	}
 }
 
@@ -180,6 +221,14 @@ export class Tab {
 	plant(user, text) {
 		return this.page.evaluate(([name, value]) => window.inDatabase('readwrite',
 			(calls) => calls.put(['stolen', value], `call-resume ${name} stolen`)), [user, text]);
+	}
+
+	/** Kill the process of the page. */
+	async crash() {
+		const crashed = new Promise((resolve) => { this.page.once('crash', resolve); });
+		const devtools = await this.page.context().newCDPSession(this.page);
+		devtools.send('Page.crash').catch(() => {});
+		await crashed;
 	}
 
 	close() {
