@@ -3,17 +3,10 @@
 
 import JsSIP from '/bundle/jssip.js';
 import { resumeJsSIP } from '../call-resume.js';
-import { networkStore } from '../network-store.js';
-import { linked, onDial, row, say, signedIn } from './view.js';
+import { configuration, linked, onDial, row, say, signedIn, store, token, video } from './view.js';
 
 const portal = await signedIn();
-const call = {
-	mediaConstraints: { audio: true, video: location.search.includes('video') },
-	pcConfig: {
-		iceServers: portal.ice_servers,
-		iceTransportPolicy: location.search.includes('relay') ? 'relay' : 'all',
-	},
-};
+const call = { mediaConstraints: { audio: true, video }, pcConfig: configuration(portal) };
 const ua = new JsSIP.UA({
 	sockets: [new JsSIP.WebSocketInterface(portal.websocket)],
 	uri: portal.user,
@@ -22,9 +15,6 @@ const ua = new JsSIP.UA({
 	connection_recovery_max_interval: 4,
 });
 
-const token = async () => (await signedIn()).token;
-// The browser keeps the calls by default; ?store=network has the gateway keep them.
-const store = location.search.includes('store=network') ? networkStore('/session/calls', () => portal.token) : undefined;
 const calls = resumeJsSIP(ua, { call, token, store });
 calls.addEventListener('resumed', ({ detail }) => say(`Resumed, away for ${detail.away} ms.`));
 calls.addEventListener('failed', ({ detail }) => say(detail.error.message));

@@ -3,13 +3,12 @@
 
 import { Inviter, Registerer, UserAgent } from '/bundle/sip.js';
 import { resumeSIPjs } from '../call-resume.js';
-import { networkStore } from '../network-store.js';
-import { linked, onDial, row, say, signedIn } from './view.js';
+import { configuration, linked, onDial, row, say, signedIn, store, token, video } from './view.js';
 
 const portal = await signedIn();
 const options = {
 	sessionDescriptionHandlerOptions: {
-		constraints: { audio: true, video: location.search.includes('video') },
+		constraints: { audio: true, video },
 		iceGatheringTimeout: 500,
 	},
 };
@@ -18,19 +17,13 @@ const userAgent = new UserAgent({
 	transportOptions: { server: portal.websocket },
 	logLevel: 'error',
 	sessionDescriptionHandlerFactoryOptions: {
-		peerConnectionConfiguration: {
-			iceServers: portal.ice_servers,
-			iceTransportPolicy: location.search.includes('relay') ? 'relay' : 'all',
-		},
+		peerConnectionConfiguration: configuration(portal),
 	},
 	delegate: { onInvite: (invitation) => show(invitation, invitation.remoteIdentity.uri.user) },
 });
 const bearer = { extraHeaders: [`Authorization: Bearer ${portal.token}`] };
 const registerer = new Registerer(userAgent, bearer);
 
-const token = async () => (await signedIn()).token;
-// The browser keeps the calls by default; ?store=network has the gateway keep them.
-const store = location.search.includes('store=network') ? networkStore('/session/calls', () => portal.token) : undefined;
 const calls = resumeSIPjs(userAgent, { Inviter, registerer, call: options, token, store });
 calls.addEventListener('resumed', ({ detail }) => {
 	show(detail.session, 'resumed', detail);

@@ -2,6 +2,7 @@
 // What both example pages show: a sign-in form, a line to say things, and one row of
 // buttons for each call. Nothing here knows of SIP.
 
+import { networkStore } from '../network-store.js';
 import { session, signIn } from '../portal.js';
 
 const $ = (id) => document.getElementById(id);
@@ -16,10 +17,18 @@ document.body.innerHTML = `
 	<p id="line" role="status"></p>
 	<ul id="calls"></ul>`;
 
+let current;
+
 /** The web session; asks for user and password when there is none yet. */
 export async function signedIn() {
-	const now = await session();
-	if (now) return now;
+	current = await session() ?? await form();
+	return current;
+}
+
+/** A fresh token of it. */
+export const token = async () => (await signedIn()).token;
+
+function form() {
 	$('sign-in').hidden = false;
 	return new Promise((resolve) => {
 		$('sign-in').onsubmit = async (event) => {
@@ -36,8 +45,22 @@ export function say(text) {
 	$('line').textContent = text;
 }
 
-/** The number in a link that dials: ?dial=NUMBER. */
-export const linked = new URLSearchParams(location.search).get('dial');
+// What the address of the page can ask for.
+const asked = new URLSearchParams(location.search);
+
+/** ?dial=NUMBER: a link that dials. */
+export const linked = asked.get('dial');
+
+/** ?video */
+export const video = asked.has('video');
+
+/** ?relay: media through the portal's TURN server only. */
+export const configuration = (portal) => ({
+	iceServers: portal.ice_servers, iceTransportPolicy: asked.has('relay') ? 'relay' : 'all',
+});
+
+/** ?store=network: the gateway keeps the calls, and not the browser. */
+export const store = asked.get('store') === 'network' ? networkStore('/session/calls', () => current.token) : undefined;
 
 export function onDial(call) {
 	$('dial').onsubmit = (event) => {
