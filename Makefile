@@ -8,6 +8,7 @@ KAMAILIO_SRC ?=
 SRC := $(if $(KAMAILIO_SRC),$(KAMAILIO_SRC),.cache/kamailio/tree)
 
 PREFIX  ?= /usr
+WEB_DIR ?= $(PREFIX)/share/call_resume
 DESTDIR ?=
 MODULES_DIR ?= $(firstword $(patsubst %/,%,$(dir $(wildcard /usr/lib/*/kamailio/modules/tm.so))) \
 	$(PREFIX)/lib/kamailio/modules)
@@ -21,11 +22,11 @@ export PATH := $(PATH):/usr/sbin:/sbin
 MODULE  := build/call_resume.so
 SOURCES := $(wildcard modules/call_resume/*.[ch]) modules/call_resume/Makefile
 # Installed in folders as here, so that the links between them hold.
-DOCS    := $(wildcard README.md COPYING docs/*.md docs/*.png docs/*.json modules/call_resume/README.md \
+DOCS    := $(wildcard README.md COPYING docs/*.md docs/*.png docs/*.json modules/call_resume/README.md web/README.md web/examples/*.js \
 	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml \
 	examples/portal/*.md examples/portal/*.mjs examples/portal/*.json)
 
-.PHONY: build help deps packages packages-run test unit model sip js browser fuzz demo run bench bench-browser install clean keyring
+.PHONY: build help deps packages packages-run test unit model sip js browser fuzz demo run bench bench-browser install install-web clean keyring
 .NOTPARALLEL:
 
 build: $(MODULE) ## the module, build/call_resume.so (the default)
@@ -92,6 +93,14 @@ install: build ## module, example configuration and documentation, below DESTDIR
 	for f in $(DOCS); do \
 		install -D -m 644 $$f '$(DESTDIR)$(DOC_DIR)'/$$f || exit 1; \
 	done
+
+install-web: ## the softphone, the browser helper and their bundles, below DESTDIR
+	@tools/web
+	for f in web/*.html web/*.css web/*.js web/*.d.ts web/softphone/* web/examples/*; do \
+		install -D -m 644 $$f '$(DESTDIR)$(WEB_DIR)'/$$f || exit 1; \
+	done
+	install -d '$(DESTDIR)$(WEB_DIR)/bundle'
+	install -m 644 build/bundle/*.js '$(DESTDIR)$(WEB_DIR)/bundle'
 
 clean: ## what was built (the cache of Kamailio's source stays: .cache)
 	rm -rf build

@@ -67,6 +67,17 @@ test('the core includes nothing of Kamailio', () => {
 	}
 });
 
+test('make install-web puts the page where cfg/nginx.conf looks for it', () => {
+	const dest = path.join(tmp, 'web');
+	run('make', ['-s', 'install-web', `DESTDIR=${dest}`]);
+	const nginx = fs.readFileSync(path.join(ROOT, 'cfg/nginx.conf'), 'utf8');
+	const value = (mark) => nginx.match(new RegExp(`(\\S+); # ${mark}$`, 'm'))[1];
+	assert.ok(fs.existsSync(path.join(dest, value('ROOT'), 'index.html')));
+	assert.ok(fs.existsSync(path.join(dest, value('ROOT'), 'softphone/call.js')));
+	assert.ok(fs.existsSync(path.join(dest, value('BUNDLE'), 'jssip.js')));
+	assert.ok(!fs.existsSync(path.join(dest, value('ROOT'), 'node_modules')));
+});
+
 test('make install DESTDIR puts module, examples and documentation where they belong', () => {
 	const dest = path.join(tmp, 'dest');
 	run('make', ['-s', 'install', `DESTDIR=${dest}`]);
