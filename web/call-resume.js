@@ -456,6 +456,8 @@ export class CallResume extends EventTarget {
 		} catch (error) {
 			Object.assign(record, old);
 			if (error.final) this.#forget(record);
+			// Nobody is left to hang up on.
+			if (old.session && ['ended', 'canceled'].includes(error.reason)) this.#phone.drop(old.session);
 			this.#emit('failed', { id: record.id, data: record.data, error });
 		} finally {
 			record.resuming = false;
@@ -949,6 +951,10 @@ class SIPjsPhone {
 		session.invite({
 			sessionDescriptionHandlerOptions: {
 				...this.#call.sessionDescriptionHandlerOptions, hold,
+			},
+			// The library leaves it to us to end a dialog that is gone (RFC 3261 section 14.1).
+			requestDelegate: {
+				onReject: ({ message }) => [408, 481].includes(message.statusCode) && this.drop(session),
 			},
 		}).catch(() => {});
 	}

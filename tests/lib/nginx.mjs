@@ -70,12 +70,15 @@ export class Nginx {
 		return self;
 	}
 
+	/** Start it, or start it again after stop(). */
 	async boot() {
+		const started = () => this.proc.output().split('start worker process ').length;
+		const before = this.proc ? started() : 1;
 		this.proc = new Proc(this.name, this.dir, 'nginx', this.args);
 		try {
 			await until('nginx', () => {
 				this.proc.assertAlive();
-				return this.proc.output().includes('start worker process ');
+				return started() > before;
 			});
 		} catch (e) {
 			await this.stop();

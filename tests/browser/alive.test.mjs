@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A page with a call loses its WebSocket and nothing else: audio goes on meanwhile, and
+// signalling comes back by itself.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+
+import { Browser } from '../lib/browser.mjs';
+import { until } from '../lib/wait.mjs';
+import { WebCall } from '../lib/webcall.mjs';
+import { WebStack } from '../lib/webstack.mjs';
+
+let stack;
+let chromium;
+let browser;
+
+before(async () => {
+	stack = await WebStack.start('browser-alive');
+	chromium = await Browser.start();
+});
+after(async () => {
+	await chromium?.close();
+	await stack?.stop();
+});
+beforeEach(async () => {
+	browser = await chromium.another();
+});
+afterEach(async () => {
+	await browser.close();
+	await stack.dropMedia();
+});
+
+/** How the connection is cut; what runs while it is. */
+const cuts = {
+	'nginx is stopped and started': async (meanwhile) => {
+		await stack.web.stop();
+		await meanwhile();
+		await stack.web.boot();
+	},
+	'Kamailio closes the WebSocket': async (meanwhile) => {
+		const [, id] = /^\s*(\d+): /m.exec(await stack.kamailio.kamcmd('ws.dump'));
+		await stack.kamailio.kamcmd('ws.close', id);
+		await meanwhile();
+	},
+};
+
+const refreshed = (call, times = 1) => until('the call to be refreshed', () => call.far.reinvites === times);
+
+for (const [i, library] of ['jssip', 'sipjs'].entries()) {
+	for (const [j, [what, cut]] of Object.entries(cuts).entries()) {
+		for (const [k, role] of ['caller', 'callee'].entries()) {
+			const by = (i + j + k) % 2 ? 'page' : 'far';
+			test(`${library}, ${role}: ${what}, then ${by === 'far' ? 'the far end' : 'the page'} hangs up`, async () => {
+				const call = await WebCall.up(stack, browser, { library, role });
+				const { count } = await call.tab.media();
+				await cut(() => call.talks());
+				await refreshed(call);
+				await call.talks();
+				assert.equal((await call.tab.media()).count, count, 'the same connection for media');
+				assert.deepEqual(await call.tab.states(), ['up']);
+				await call.endsBy(by);
+			});
+		}
+	}
+
+	test(`${library}: a call on hold is still on hold`, async () => {
+		const call = await WebCall.up(stack, browser, { library });
+		await call.tab.click('hold');
+		await call.tab.up(1, 'held');
+		await call.far.hearsSilence();
+		const { loud } = call.far.rtp.audio;
+		await cuts['nginx is stopped and started'](() => {});
+		await refreshed(call, 2);
+		await call.far.hearsSilence();
+		assert.equal(call.far.rtp.audio.loud, loud);
+		assert.equal(call.far.echoes, false);
+		await call.tab.click('hold');
+		await call.tab.up();
+		await call.talks();
+		await call.endsBy('far');
+	});
+
+	test(`${library}: lost and reloaded at once`, async () => {
+		const call = await WebCall.up(stack, browser, { library, role: 'callee' });
+		await cuts['nginx is stopped and started'](() => {});
+		await call.tab.page.reload();
+		await until('the call to be back', async () => /^Resumed/.test(await call.tab.line()));
+		await call.tab.up();
+		await call.talks();
+		await call.endsBy('page');
+	});
+
+	test(`${library}: the far end hangs up meanwhile, which the page learns afterwards`, async () => {
+		const call = await WebCall.up(stack, browser, { library });
+		await cuts['nginx is stopped and started'](async () => {
+			assert.equal((await call.far.hangUp()).status, 200);
+		});
+		await call.gone();
+	});
+}
