@@ -56,6 +56,10 @@ function resume.dialog()
 		if get("$rm") ~= "ACK" then KSR.sl.send_reply(481, "Call/Transaction Does Not Exist") end
 		KSR.x.exit()
 	end
+	if get("$rm") == "BYE" and in_dialog and get("$hdr(Call-State)") == "replaced" then
+		KSR.sl.send_reply(200, "OK")
+		KSR.x.exit()
+	end
 	if get("$rm") ~= "INVITE" or in_dialog or KSR.hdr.is_present("Call-State") < 0 then
 		remove("Call-State")
 		if in_dialog and string.find(get("$hdr(Authorization)") or "", "^[Bb]earer ") then

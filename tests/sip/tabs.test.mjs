@@ -52,6 +52,17 @@ test('the older tab hangs up: the call of the newer one keeps its media, and end
 	await stack.noMedia();
 });
 
+test('the older one says that its call has moved on: only that side ends, and the far end hears nothing', async () => {
+	const [older, newer, o] = await twoTabs();
+	const before = far.requests.length;
+	assert.equal((await older.request('BYE', { headers: ['Call-State: replaced'] })).status, 200);
+	assert.equal((await newer.request('OPTIONS')).status, 200);
+	assert.deepEqual(far.requests.slice(before).map((m) => m.method), ['OPTIONS']);
+	assert.equal(await stack.onlyCall(), o);
+	assert.equal((await newer.request('BYE')).status, 200);
+	await stack.noMedia();
+});
+
 test('the older tab asks for other media: the far end refuses, the newer one asks again and hangs up', async () => {
 	const [older, newer, o] = await twoTabs();
 	assert.equal((await older.request('INVITE', { body: sdp('127.0.0.1', 4200) })).status, 500);
