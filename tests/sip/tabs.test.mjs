@@ -57,7 +57,7 @@ test('the older one says that its call has moved on: only that side ends, and th
 	const before = far.requests.length;
 	assert.equal((await older.request('BYE', { headers: ['Call-State: replaced'] })).status, 200);
 	assert.equal((await newer.request('OPTIONS')).status, 200);
-	assert.deepEqual(far.requests.slice(before).map((m) => m.method), ['OPTIONS']);
+	assert.deepEqual(far.requests.slice(before).map((m) => m.method).filter((m) => m !== 'ACK'), ['OPTIONS']);
 	assert.equal(await stack.onlyCall(), o);
 	assert.equal((await newer.request('BYE')).status, 200);
 	await stack.noMedia();
