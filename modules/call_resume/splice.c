@@ -411,7 +411,16 @@ static int is_strange_reply(cr_span_t text)
 			!= NULL;
 }
 
-cr_edge_t cr_edge_out(
+/* An order to seal that was not carried out, in whatever shape a far end has
+ * got it to be. Its mark is known to the gateway only, and has to stay so. */
+static int shows_order(const cr_env_t *env, cr_span_t text)
+{
+	cr_span_t mark = cr_span_str(env->order_mark);
+
+	return mark.len > 0 && memmem(text.s, text.len, mark.s, mark.len) != NULL;
+}
+
+static cr_edge_t translate_out(
 		char *out, size_t out_max, const cr_env_t *env, cr_span_t text)
 {
 	cr_edge_t edge = {.verdict = CR_KEEP};
@@ -435,6 +444,20 @@ cr_edge_t cr_edge_out(
 		edge = reply_out(&j, out, out_max, via);
 	edge.sealed = sealed == CR_OK && edge.verdict == CR_CHANGED;
 	edge.unsealed = sealed == CR_EMISSING ? CR_OK : sealed;
+	return edge;
+}
+
+cr_edge_t cr_edge_out(
+		char *out, size_t out_max, const cr_env_t *env, cr_span_t text)
+{
+	cr_edge_t edge = translate_out(out, out_max, env, text);
+	cr_span_t sent
+			= edge.verdict == CR_CHANGED ? (cr_span_t){out, edge.len} : text;
+
+	if(edge.verdict != CR_DROP && shows_order(env, sent)) {
+		edge = (cr_edge_t){.verdict = CR_DROP,
+				.unsealed = edge.unsealed ? edge.unsealed : CR_EMALFORMED};
+	}
 	return edge;
 }
 

@@ -249,6 +249,18 @@ describe('maps that are not ours', () => {
 		});
 	}
 
+	test('a reply without the client\'s Via does not show the order to seal', async () => {
+		await lab.counts({ messages_dropped: 1, spliced_in: 1 }, async () => {
+			const held = lab.held('INFO');
+			const nothing = assert.rejects(lab.n.request('INFO', { timeout_ms: 300 }), /waited 300 ms/);
+			const got = await held;
+			got.answer(replyTo(got, 200, 'OK').replace(/Via: [^\r]*;crm1=[^\r]*\r\n/, ''));
+			await nothing;
+		});
+		assert.ok(!lab.alice.inbox.some((m) => m.get('call-state')?.startsWith('crm1')), 'alice does not see the mark');
+		await lab.alive();
+	});
+
 	test('nor what it plants in a 183', async () => {
 		const held = lab.held('INVITE');
 		const calling = lab.alice.call();

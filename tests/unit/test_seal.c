@@ -173,6 +173,29 @@ static void an_order_that_fails_does_not_get_out(void **state)
 	assert_null(cr_sip_field(&m, CR_CALL_STATE));
 }
 
+/* A far end that leaves out the client's Via would show the mark to the client. */
+static void an_order_that_is_not_carried_out_does_not_get_out(void **state)
+{
+	static const char *const strange[]
+			= {"", "Via: SIP/2.0/UDP c\r\nCSeq: x\r\n"};
+	cr_edge_t r;
+	cr_span_t ref = session_ref(2, CR_PURPOSE_CALLER, "o-1");
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(strange) / sizeof(strange[0]); i++) {
+		r = cr_edge_out(buf[1], OUT_MAX, &env,
+				text_of(0,
+						"SIP/2.0 200 OK\r\n%sFrom: <sip:a>;tag=1\r\n"
+						"To: <sip:b>;tag=2\r\nCall-ID: o-1\r\n"
+						"CSeq: 41 INVITE\r\nContact: <sip:b>\r\n"
+						"Call-State: crm1 mark a 1750000000000 %.*s\r\n\r\n",
+						strange[i], (int)ref.len, ref.s));
+		assert_int_equal(r.verdict, CR_DROP);
+		assert_int_equal(r.sealed, 0);
+		assert_int_not_equal(r.unsealed, CR_OK);
+	}
+}
+
 /* Nobody outside knows the mark. */
 static void an_order_from_outside_is_not_obeyed(void **state)
 {
@@ -220,6 +243,7 @@ int main(void)
 			T(the_callee_gets_it_in_the_invite),
 			T(a_target_refresh_of_the_peer_is_an_update),
 			T(an_order_that_fails_does_not_get_out),
+			T(an_order_that_is_not_carried_out_does_not_get_out),
 			T(an_order_from_outside_is_not_obeyed),
 			T(of_two_orders_the_first_counts),
 	};
