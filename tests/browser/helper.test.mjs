@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// call-resume.js without a gateway: its size, its types, and what it makes of answers
+// and of a storage that is full.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+
+import { Browser } from '../lib/browser.mjs';
+import { ROOT } from '../lib/kamailio.mjs';
+
+const WEB = path.join(ROOT, 'web');
+const tool = (name, ...args) => execFileSync(path.join(WEB, 'node_modules/.bin', name), args, { cwd: WEB });
+const SIZE_MAX = 6 * 1024;
+
+test('it is below 6 KB, minified and gzipped', () => {
+	const size = gzipSync(tool('esbuild', 'call-resume.js', '--minify'), { level: 9 }).length;
+	assert.ok(size < SIZE_MAX, `${size} bytes`);
+});
+
+/** A page's code with both libraries; what has to be an error is marked. */
+const TYPED = `
+import { UA, WebSocketInterface } from 'jssip';
+import type { RTCSession } from 'jssip/lib/RTCSession';
+import { Inviter, Registerer, Session, UserAgent } from 'sip.js';
+import { CallResume, ResumeError, Store, browserStore, resumeJsSIP, resumeSIPjs } from '../call-resume.js';
+import { networkStore } from '../network-store.js';
+
+const ua = new UA({ sockets: [new WebSocketInterface('wss://localhost/ws')], uri: 'sip:alice@example.org' });
+const one = resumeJsSIP(ua, { call: { mediaConstraints: { audio: true } }, token: async () => 'token', patience: 1000 });
+one.addEventListener('resumed', ({ detail }) => {
+	const session: RTCSession = detail.session;
+	session.terminate();
+	const away: number | undefined = detail.away;
+	console.log(away, detail.held && detail.muted, detail.id.length);
+});
+one.addEventListener('failed', ({ detail: { error } }) => {
+	const typed: ResumeError = error;
+	if (typed.reason === 'ended') console.log(typed.status, typed.final);
+	// @ts-expect-error no such reason
+	if (typed.reason === 'bored') console.log();
+});
+// @ts-expect-error no such event
+one.addEventListener('resumd', () => {});
+// @ts-expect-error patience is a number
+resumeJsSIP(ua, { patience: '1 s' });
+
+const agent = new UserAgent({ uri: UserAgent.makeURI('sip:alice@example.org') });
+const other: CallResume<Session> = resumeSIPjs<Inviter, Session>(agent, {
+	Inviter, registerer: new Registerer(agent), token: 'token', store: networkStore('/session/calls', () => 'token'),
+});
+other.addEventListener('resumed', ({ detail }) => { detail.session.bye(); other.remember(detail.session, { muted: true }); });
+// @ts-expect-error the class is needed
+resumeSIPjs(agent, {});
+const store: Store = browserStore('alice');
+store.load().then((all) => all.map(([id, text]) => id + text));
+other.stored().then((all) => all.map((call) => call.start.getTime() + call.media.length));
+`;
+
+test('its types fit those of JsSIP and SIP.js', () => {
+	// Inside of web/, where the libraries are found.
+	const dir = fs.mkdtempSync(path.join(WEB, '.types-'));
+	try {
+		fs.writeFileSync(path.join(dir, 'page.ts'), TYPED);
+		tool('tsc', '--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--module', 'esnext',
+			'--moduleResolution', 'bundler', path.join(dir, 'page.ts'));
+	} catch (e) {
+		assert.fail(String(e.stdout ?? e));
+	} finally {
+		fs.rmSync(dir, { recursive: true });
+	}
+});
+
+let browser;
+let page;
+
+before(async () => {
+	browser = await Browser.start();
+	await browser.context.route('https://page.test/**', (route) => {
+		const file = path.join(WEB, new URL(route.request().url()).pathname);
+		return file.endsWith('.js') ? route.fulfill({ path: file })
+			: route.fulfill({ contentType: 'text/html', body: '<!doctype html>' });
+	});
+	({ page } = await browser.open('https://page.test/'));
+	// A library that answers as a test says; log: the events of the helper.
+	await page.evaluate(async () => {
+		const { CallResume } = await import('/call-resume.js');
+		window.helper = ({ answers = [], online = true, kept = [], ...options }) => {
+			const log = [];
+			const phone = {
+				user: 'alice', calls: 0,
+				attach(report) { phone.report = report; },
+				async connected() { return online; },
+				async prepare() {}, prepared() {}, connection() {}, useToken() {}, drop() {}, hangUp() {},
+				async call(how, started) {
+					phone.calls++;
+					started(`call ${phone.calls}`);
+					const answer = answers.shift() ?? { status: 500 };
+					if (answer === 200) return {};
+					throw answer;
+				},
+			};
+			const store = {
+				local: true, all: new Map(kept.map((id) => [id, '{"state":"x"}'])),
+				async load() { return [...this.all]; },
+				async save(id, text) { this.all.set(id, text); },
+				async remove(id) { this.all.delete(id); },
+			};
+			const calls = new CallResume(phone, { store, patience: 0, ...options });
+			for (const type of ['resuming', 'resumed', 'failed', 'storeerror', 'tokenerror']) {
+				calls.addEventListener(type, ({ detail }) => log.push({ type, detail }));
+			}
+			return { calls, phone, store: options.store ?? store, log };
+		};
+	});
+});
+after(() => browser?.close());
+
+for (const [what, options, reason, { kept = 0, calls = 1 } = {}] of [
+	['481', { answers: [{ status: 481 }] }, 'ended'],
+	['408', { answers: [{ status: 408 }] }, 'ended'],
+	['410', { answers: [{ status: 410 }] }, 'expired'],
+	['403', { answers: [{ status: 403 }] }, 'refused'],
+	['401 twice', { answers: [{ status: 401 }, { status: 401 }] }, 'refused', { calls: 2 }],
+	['401, then 200', { answers: [{ status: 401 }, 200] }, undefined, { kept: 1, calls: 2 }],
+	['491, then 200', { answers: [{ status: 491 }, 200], patience: 5000 }, undefined, { kept: 1, calls: 2 }],
+	['503 with Retry-After, then 481', { answers: [{ status: 503, retryAfter: 0.1 }, { status: 481 }], patience: 5000 }, 'ended', { calls: 2 }],
+	['488', { answers: [{ status: 488 }] }, 'failed'],
+	['500 for too long', { answers: [{ status: 500 }] }, 'failed', { kept: 1 }],
+	['nobody answers', { answers: [{}] }, 'no-network', { kept: 1 }],
+	['no connection', { online: false }, 'no-network', { kept: 1, calls: 0 }],
+	['no microphone', { answers: [{ cause: { name: 'NotFoundError' } }] }, 'no-media', { kept: 1 }],
+	['a forbidden microphone', { answers: [{ cause: { name: 'NotAllowedError' } }] }, 'no-media', { kept: 1 }],
+]) {
+	test(`${what}: ${reason ?? 'resumed'}, ${kept ? 'and the state is kept' : 'and the state is gone'}`, async () => {
+		const seen = await page.evaluate(async (given) => {
+			const { calls, log, store, phone } = window.helper({ ...given, kept: ['one'] });
+			await new Promise((resolve) => {
+				for (const type of ['resumed', 'failed']) calls.addEventListener(type, resolve);
+			});
+			calls.stop();
+			const { error } = log.at(-1).detail;
+			return {
+				types: log.map((l) => l.type), reason: error?.reason, message: error?.message, final: error?.final,
+				name: error?.name, kept: store.all.size, calls: phone.calls,
+			};
+		}, options);
+		assert.deepEqual(seen.types, ['resuming', reason ? 'failed' : 'resumed']);
+		assert.equal(seen.reason, reason);
+		assert.equal(seen.kept, kept);
+		assert.equal(seen.calls, calls);
+		if (!reason) return;
+		assert.equal(seen.name, 'ResumeError');
+		assert.equal(seen.final, kept === 0);
+		assert.match(seen.message, /^[A-Z].*\.$/);
+	});
+}
+
+test('a storage that is full is told, and the call goes on', async () => {
+	const devtools = await browser.context.newCDPSession(page);
+	await devtools.send('Storage.overrideQuotaForOrigin', { origin: 'https://page.test', quotaSize: 1 });
+	const seen = await page.evaluate(async () => {
+		const { browserStore } = await import('/call-resume.js');
+		for (let size = 1 << 20; size; size >>= 1) {
+			try {
+				for (;;) localStorage.setItem(`filled ${Math.random()}`, 'x'.repeat(size));
+			} catch { /* no more of that size */ }
+		}
+		const { calls, log, phone } = window.helper({ store: browserStore('alice') });
+		const told = new Promise((resolve) => { calls.addEventListener('storeerror', resolve); });
+		const session = {};
+		phone.report.began('c1', session);
+		phone.report.receive('SIP/2.0 200 OK\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\nCall-State: x\r\n\r\n');
+		await told;
+		calls.remember(session, { muted: true });
+		phone.report.ended('c1');
+		calls.stop();
+		localStorage.clear();
+		return { types: [...new Set(log.map((l) => l.type))], cause: log[0].detail.cause.name };
+	});
+	assert.deepEqual(seen, { types: ['storeerror'], cause: 'QuotaExceededError' });
+	await devtools.send('Storage.overrideQuotaForOrigin', { origin: 'https://page.test' });
+});
+
+test('the storage has the calls of one user only, and they are found without IndexedDB too', async () => {
+	const seen = await page.evaluate(async () => {
+		const { browserStore } = await import('/call-resume.js');
+		const [alice, al] = [browserStore('alice'), browserStore('al')];
+		await alice.save('1', 'one');
+		await al.save('2', 'two');
+		const both = [await alice.load(), await al.load()];
+		const { open } = IDBFactory.prototype;
+		IDBFactory.prototype.open = () => { throw new DOMException('not here', 'SecurityError'); };
+		const without = browserStore('alice');
+		IDBFactory.prototype.open = open;
+		both.push(await without.load());
+		await without.save('3', 'three');
+		both.push((await without.load()).length);
+		await without.remove('3');
+		await alice.remove('1');
+		both.push(await alice.load(), await without.load());
+		return both;
+	});
+	assert.deepEqual(seen, [[['1', 'one']], [['2', 'two']], [['1', 'one']], 2, [], []]);
+});
