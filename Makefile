@@ -26,7 +26,7 @@ DOCS    := $(wildcard README.md COPYING docs/*.md docs/*.png docs/*.json modules
 	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml \
 	examples/portal/*.md examples/portal/*.mjs examples/portal/*.json)
 
-.PHONY: build help deps packages packages-run test unit model sip js browser fuzz demo run bench bench-browser install install-web clean keyring
+.PHONY: build help deps packages packages-run test unit model sip js browser fuzz sanitize demo run bench bench-browser install install-web clean keyring
 .NOTPARALLEL:
 
 build: $(MODULE) ## the module, build/call_resume.so (the default)
@@ -65,8 +65,12 @@ js: ## tests of the formats against other implementations
 browser: build ## tests in a real browser, with audio
 	@tools/test browser
 
-fuzz: ## fuzz every parser for FUZZ_SECONDS (10) each
-	@$(MAKE) -s -C tests/fuzz run SECONDS=$(or $(FUZZ_SECONDS),10)
+fuzz: ## fuzz every parser for SECONDS (10) each, and say which lines were reached
+	@$(MAKE) -s -k -j2 -C tests/fuzz run SECONDS=$(or $(SECONDS),$(FUZZ_SECONDS),10)
+	@$(MAKE) -s -j2 -C tests/fuzz coverage
+
+sanitize: deps build ## the tests on real Kamailio with the module under sanitizers
+	@tools/sanitize tools/test sip
 
 demo: packages build ## one call that survives, told as a timeline
 	@tools/in-netns node tools/demo.mjs

@@ -36,12 +36,17 @@ int cr_ref_seal(char *out, size_t out_max, cr_crypto_t *c, const cr_key_t *key,
 static int get_ref(cr_ref_t *ref, cr_reader_t *r)
 {
 	cr_span_t hint = cr_get_bytes(r, CR_BOX_HINT_LEN);
+	int has_cseq;
 
 	ref->start = cr_get_be32(r);
 	ref->sub = cr_get_span8(r);
 	ref->sid = cr_get_span8(r);
-	ref->cseq = r->left > 0 ? cr_get_be32(r) : 0;
-	if(cr_reader_end(r))
+	ref->cseq = 0;
+	has_cseq = r->left > 0;
+	if(has_cseq)
+		ref->cseq = cr_get_be32(r);
+	/* One reference, one text: none is written without a number. */
+	if(cr_reader_end(r) || (has_cseq && ref->cseq == 0))
 		return CR_EMALFORMED;
 	memcpy(ref->hint, hint.s, sizeof(ref->hint));
 	return CR_OK;

@@ -153,6 +153,22 @@ static void contents(void **state)
 	assert_int_equal(got.start, 7);
 }
 
+/* Every reference has one text: a number that is zero is not written. */
+static void zero_cseq(void **state)
+{
+	static const char zero[] = "hh\0\0\0\x07\x01"
+							   "a\x01"
+							   "b\0\0\0";
+	const cr_span_t context = CALL_ID;
+	char out[CR_BOX_TEXT_MAX];
+	int n = cr_box_seal(out, sizeof(out), crypto, &ring.keys[0],
+			CR_PURPOSE_CALLER, &context, 1, (cr_span_t){zero, sizeof(zero)});
+
+	(void)state;
+	assert_true(n > 0);
+	assert_int_equal(open((cr_span_t){out, (size_t)n}), CR_EMALFORMED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,6 +179,7 @@ int main(void)
 			cmocka_unit_test(wrong_call_or_key),
 			cmocka_unit_test(sizes),
 			cmocka_unit_test(contents),
+			cmocka_unit_test(zero_cseq),
 	};
 
 	return RUN(tests);
