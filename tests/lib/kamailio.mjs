@@ -12,7 +12,8 @@ import { freePort } from './ports.mjs';
 import { until } from './wait.mjs';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-export const MODULE = path.join(ROOT, 'build', 'call_resume.so');
+/* tools/sanitize has another one. */
+export const MODULE = process.env.CALL_RESUME_MODULE ?? path.join(ROOT, 'build', 'call_resume.so');
 
 /** Write a key ring of one key; returns its path. */
 export function writeKeyRing(file, kids = ['k1']) {
