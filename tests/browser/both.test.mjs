@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A call of two browsers: each page is reloaded while the other one has just come back.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+
+import { Browser } from '../lib/browser.mjs';
+import { until } from '../lib/wait.mjs';
+import { WebStack } from '../lib/webstack.mjs';
+
+let stack;
+let chromium;
+let browsers;
+
+before(async () => {
+	stack = await WebStack.start('browser-both');
+	chromium = await Browser.start();
+});
+after(async () => {
+	await chromium?.close();
+	await stack?.stop();
+});
+beforeEach(async () => {
+	browsers = [await chromium.another(), await chromium.another()];
+});
+afterEach(async () => {
+	for (const browser of browsers) await browser.close();
+	await stack.dropMedia();
+});
+
+for (const [mine, theirs, by] of [
+	['jssip', 'jssip', 0], ['jssip', 'sipjs', 1], ['sipjs', 'jssip', 1], ['sipjs', 'sipjs', 0],
+]) {
+	test(`${mine} calls ${theirs}: both pages are reloaded in turn, twice`, async () => {
+		const alice = await stack.signedIn(browsers[0], mine);
+		const bob = await stack.signedIn(browsers[1], theirs, { user: 'bob' });
+		const tabs = [alice, bob];
+		const talk = async () => {
+			for (const tab of tabs) await tab.up();
+			await Promise.all([...tabs.map((tab) => tab.hears()), stack.audio(callId)]);
+		};
+		await alice.dial('bob');
+		await bob.click('answer');
+		const callId = await stack.onlyCall();
+		await talk();
+		for (let i = 0; i < 2; i++) {
+			// Not for audio, nor for what the other page has to do: the next one goes at once.
+			for (const tab of tabs) {
+				await tab.page.reload();
+				await tab.up();
+				assert.match(await tab.line(), /^Resumed/);
+			}
+			await talk();
+		}
+		assert.equal(await stack.onlyCall(), callId);
+		await tabs[by].click('hangup');
+		for (const tab of tabs) {
+			await tab.up(0);
+			await until('nothing in the storage', async () => (await tab.stored()).length === 0);
+		}
+		await stack.noMedia();
+	});
+}
