@@ -96,11 +96,17 @@ function resume.register()
 	for _, name in ipairs({ "sid", "kid" }) do
 		KSR.pv.sets("$xavp(client[0]=>" .. name .. ")", get("$resume(" .. name .. ")"))
 	end
+	-- Whose certificate such calls are bound to, see bind_fingerprint.
+	local fingerprint = get("$hdr(Call-State-Fingerprint)") or ""
+	if #fingerprint == 103 and string.find(fingerprint, "^[Ss][Hh][Aa]%-256 [%x:]+$") then
+		KSR.pv.sets("$xavp(client[0]=>fp)", fingerprint)
+	end
 end
 
 -- A new call of a client.
 function resume.caller()
 	if get("$resume(sub)") ~= nil then KSR.call_resume.resume_seal() end
+	remove("Call-State-Fingerprint")
 end
 
 -- A new call to a client.
@@ -109,7 +115,8 @@ function resume.callee()
 	local sid = get(binding .. "sid)")
 
 	if sid == nil then return end
-	KSR.call_resume.resume_seal_session(get(binding .. "sub)"), sid, get(binding .. "kid)"))
+	KSR.call_resume.resume_seal_bound(get(binding .. "sub)"), sid, get(binding .. "kid)"),
+		get(binding .. "fp)") or "")
 end
 
 -- The 2xx of a resume during which Kamailio died: answer() takes it to rtpengine.

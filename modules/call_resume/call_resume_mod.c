@@ -106,6 +106,21 @@ static int w_resume_seal_session(
 	return ki_resume_seal_session(msg, &s, &d, &k);
 }
 
+static int w_resume_seal_bound(
+		struct sip_msg *msg, char *sub, char *sid, char *kid, char *fp)
+{
+	str s, d, k, f;
+
+	if(get_str_fparam(&s, msg, (fparam_t *)sub) < 0
+			|| get_str_fparam(&d, msg, (fparam_t *)sid) < 0
+			|| get_str_fparam(&k, msg, (fparam_t *)kid) < 0
+			|| get_str_fparam(&f, msg, (fparam_t *)fp) < 0) {
+		LM_ERR("resume_seal(): cannot evaluate its arguments\n");
+		return -1;
+	}
+	return ki_resume_seal_bound(msg, &s, &d, &k, &f);
+}
+
 static int w_resume_push(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_push(msg);
@@ -184,6 +199,9 @@ static cmd_export_t cmds[] = {
 	{"resume_seal", (cmd_function)w_resume_seal_session, 3,
 		fixup_spve_all, fixup_free_spve_all,
 		REQUEST_ROUTE | BRANCH_ROUTE | FAILURE_ROUTE},
+	{"resume_seal", (cmd_function)w_resume_seal_bound, 4,
+		fixup_spve_all, fixup_free_spve_all,
+		REQUEST_ROUTE | BRANCH_ROUTE | FAILURE_ROUTE},
 	/* REQUEST_ROUTE: so that a route block of a reply_route can call it. */
 	{"resume_push", (cmd_function)w_resume_push, 0, 0, 0,
 		REQUEST_ROUTE | ONREPLY_ROUTE},
@@ -212,6 +230,7 @@ static param_export_t params[] = {
 	{"turn_lifetime", PARAM_INT, &kam_config.turn_lifetime},
 	{"event_callback", PARAM_STRING, &kam_config.event_callback},
 	{"revoked_htable", PARAM_STRING, &kam_config.revoked_htable},
+	{"bind_fingerprint", PARAM_INT, &kam_config.bind_fingerprint},
 	{"trusted_proxy", PARAM_STRING | USE_FUNC_PARAM, (void *)kam_proxy_param},
 	{0, 0, 0}
 };
@@ -252,6 +271,9 @@ static sr_kemi_t kemi_exports[] = {
 	{ str_init("call_resume"), str_init("resume_seal_session"), SR_KEMIP_INT,
 		ki_resume_seal_session, { KEMI_STR, KEMI_STR, KEMI_STR,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_seal_bound"), SR_KEMIP_INT,
+		ki_resume_seal_bound, { KEMI_STR, KEMI_STR, KEMI_STR,
+			KEMI_STR, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_push"), SR_KEMIP_INT,
 		ki_resume_push, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
@@ -317,6 +339,11 @@ static int check_config(void)
 	if(kam_config.turn_lifetime <= 0
 			|| kam_config.turn_lifetime > LIFETIME_MAX) {
 		LM_ERR("turn_lifetime has to be positive, and a year at the most\n");
+		return -1;
+	}
+	if(kam_config.bind_fingerprint < KAM_BIND_OFF
+			|| kam_config.bind_fingerprint >= KAM_BIND_N) {
+		LM_ERR("bind_fingerprint is 0, 1 or 2\n");
 		return -1;
 	}
 	if(kam_config.allow_insecure)

@@ -37,7 +37,17 @@ typedef struct kam_config
 	int turn_lifetime;      /* s */
 	char *revoked_htable;   /* a table of htable; unset: no revocation */
 	char *event_callback;   /* KEMI function for what are event routes */
+	int bind_fingerprint;   /* a kam_bind_t */
 } kam_config_t;
+
+/* Whether states are bound to the certificate of their client. */
+typedef enum kam_bind
+{
+	KAM_BIND_OFF,
+	KAM_BIND_WANTED, /* where the client asks for it */
+	KAM_BIND_NEEDED, /* a state that is not bound is refused */
+	KAM_BIND_N,
+} kam_bind_t;
 
 extern kam_config_t kam_config;
 extern struct tm_binds kam_tm;
@@ -112,6 +122,7 @@ typedef enum kam_stat
 	KAM_STATES_DUPLICATE,
 	KAM_STATES_NOT_YOURS,
 	KAM_STATES_EXPIRED,
+	KAM_FINGERPRINTS_REFUSED,
 	KAM_DIALOGS_RESUMED,
 	KAM_RESUMES_REFUSED,
 	KAM_RESUMES_ANSWERED,
@@ -208,6 +219,8 @@ kam_opened_t *kam_opened(struct sip_msg *msg);
 
 int ki_resume_seal(struct sip_msg *msg);
 int ki_resume_seal_session(struct sip_msg *msg, str *sub, str *sid, str *kid);
+int ki_resume_seal_bound(
+		struct sip_msg *msg, str *sub, str *sid, str *kid, str *fingerprint);
 
 /** Have the client's route set written into the replies of a resume INVITE.
  * @return 0, or -1 and it is logged */
@@ -217,6 +230,15 @@ int ki_resume_push(struct sip_msg *msg); /* kam_push.c */
 
 int ki_resume_open(struct sip_msg *msg);
 int ki_resume_dialog(struct sip_msg *msg);
+
+/* ---- the client's certificate (kam_fingerprint.c) --------------------------- */
+
+/** What the request names in Call-State-Fingerprint.
+ * @return CR_OK, CR_EMISSING, CR_EDUPLICATE or an error of cr_fp_parse() */
+int kam_fp_named(cr_fp_t *fp, struct sip_msg *msg) CR_MUST_CHECK;
+
+/** What the description that the message brings needs. @return as cr_fp_of_sdp() */
+int kam_fp_offered(cr_fp_t *fp, struct sip_msg *msg) CR_MUST_CHECK;
 
 /* ---- proxies in front of us (kam_proxy.c) ---------------------------------- */
 

@@ -36,6 +36,7 @@ typedef enum kam_pv
 	PV_START,
 	PV_AWAY,
 	PV_SEALED,
+	PV_BOUND,
 	PV_N,
 } kam_pv_t;
 
@@ -66,6 +67,7 @@ static const char *const names[PV_N] = {
 		[PV_START] = "start",
 		[PV_AWAY] = "away",
 		[PV_SEALED] = "sealed",
+		[PV_BOUND] = "bound",
 };
 
 int kam_pv_parse_name(pv_spec_t *sp, str *in)
@@ -136,6 +138,8 @@ static int get_number(struct sip_msg *msg, pv_param_t *param, pv_value_t *res,
 
 	if(which == PV_CSEQ)
 		return pv_get_sintval(msg, param, res, (long)st->cseq);
+	if(which == PV_BOUND)
+		return pv_get_sintval(msg, param, res, st->fp.known);
 	if(which == PV_SEALED)
 		return pv_get_sintval(msg, param, res, (long)(st->iat / 1000));
 	if(which == PV_START || env == NULL)

@@ -116,6 +116,26 @@ static int take_own_tag(kam_opened_t *o, cr_span_t params)
 	return 0;
 }
 
+/* A state that is bound to a certificate is worth nothing without its private key:
+ * the media that come back have to be those of that certificate, all of them. */
+static int check_fingerprint(kam_opened_t *o, struct sip_msg *msg)
+{
+	const cr_fp_t *bound = &o->state.fp;
+	cr_fp_t offered = {0};
+
+	if(kam_config.bind_fingerprint == KAM_BIND_OFF)
+		return 0;
+	if(!bound->known)
+		return kam_config.bind_fingerprint == KAM_BIND_NEEDED
+				? refuse(o, KAM_FINGERPRINTS_REFUSED, 403,
+						"Call-State is not bound to a certificate")
+				: 0;
+	if(kam_fp_offered(&offered, msg) == CR_OK && cr_fp_equal(bound, &offered))
+		return 0;
+	return refuse(o, KAM_FINGERPRINTS_REFUSED, 403,
+			"Call-State is bound to another certificate");
+}
+
 static int open_state(kam_opened_t *o, const cr_env_t *env, struct sip_msg *msg)
 {
 	const cr_token_t *token = &kam_session(msg)->token;
@@ -143,7 +163,7 @@ static int open_state(kam_opened_t *o, const cr_env_t *env, struct sip_msg *msg)
 		if(cr_state_merge(&o->state, &update) != CR_OK)
 			return refuse_foreign(o);
 	}
-	if(take_own_tag(o, a.params) < 0)
+	if(take_own_tag(o, a.params) < 0 || check_fingerprint(o, msg) < 0)
 		return -1;
 	o->open = 1;
 	kam_count(KAM_STATES_OPENED);

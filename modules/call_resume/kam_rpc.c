@@ -183,7 +183,8 @@ static void add_state(rpc_t *rpc, void *h, const cr_state_t *st)
 	if(!st->update) {
 		add_text(rpc, h, "local_uri", st->local_uri);
 		add_text(rpc, h, "remote_uri", st->remote_uri);
-		rpc->struct_add(h, "dd", "cseq", (int)st->cseq, "routes", st->n_routes);
+		rpc->struct_add(h, "ddd", "cseq", (int)st->cseq, "routes", st->n_routes,
+				"bound", st->fp.known);
 	}
 	rpc->struct_add(h, "uu", "sealed", (unsigned)(st->iat / 1000), "exp",
 			(unsigned)st->exp);

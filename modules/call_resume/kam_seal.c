@@ -245,13 +245,15 @@ static int put_ref(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t ref)
 }
 
 /* Seal a reference to the session, in text.
+ * @param fp  what the call is to be bound to, if anything
  * @return its length or an error */
 static int make_ref(char *text, size_t max, struct sip_msg *msg,
-		cr_purpose_t purpose, cr_span_t kid, cr_span_t sub, cr_span_t sid)
+		cr_purpose_t purpose, cr_span_t kid, cr_span_t sub, cr_span_t sid,
+		const cr_fp_t *fp)
 {
 	const cr_env_t *env = kam_env();
 	const cr_key_t *sealing, *client;
-	cr_ref_t ref = {.sub = sub, .sid = sid};
+	cr_ref_t ref = {.sub = sub, .sid = sid, .fp = *fp};
 	unsigned cseq;
 
 	if(env == NULL || parse_headers(msg, HDR_CALLID_F | HDR_CSEQ_F, 0) < 0
@@ -280,20 +282,31 @@ static int seal_failed(const char *why)
 	return -1;
 }
 
+/* One that asks for it and cannot be understood gets no state, rather than one that
+ * is worth something to others. */
+static int is_usable(int err)
+{
+	return err == CR_OK || err == CR_EMISSING;
+}
+
 /* A new call of the client. */
 static int seal_caller(struct sip_msg *msg)
 {
 	kam_session_t *s = kam_session(msg);
 	pending_t what = {.purpose = CR_PURPOSE_CALLER};
 	char text[CR_BOX_TEXT_MAX];
+	cr_fp_t fp = {0};
 	int len;
 
 	if(!s->authenticated)
 		return seal_failed("resume_seal() on a new call needs a resume_auth()"
 						   " that was true, or the session as arguments");
+	if(kam_config.bind_fingerprint != KAM_BIND_OFF
+			&& !is_usable(kam_fp_named(&fp, msg)))
+		return seal_failed("Call-State-Fingerprint is not one of SHA-256");
 	len = make_ref(text, sizeof(text), msg, CR_PURPOSE_CALLER,
 			cr_span_str(s->token.kid), cr_span_str(s->token.sub),
-			cr_span_str(s->token.sid));
+			cr_span_str(s->token.sid), &fp);
 	if(len < 0)
 		return seal_failed(cr_strerror(len));
 	cr_span_t ref = {text, (size_t)len};
@@ -304,14 +317,19 @@ static int seal_caller(struct sip_msg *msg)
 }
 
 /* A new call to the client. */
-static int seal_callee(
-		struct sip_msg *msg, cr_span_t sub, cr_span_t sid, cr_span_t kid)
+static int seal_callee(struct sip_msg *msg, cr_span_t sub, cr_span_t sid,
+		cr_span_t kid, cr_span_t fingerprint)
 {
 	int64_t now = 0;
 	char text[CR_BOX_TEXT_MAX];
-	int len = make_ref(
-			text, sizeof(text), msg, CR_PURPOSE_CALLEE, kid, sub, sid);
+	cr_fp_t fp = {0};
+	int len;
 
+	if(kam_config.bind_fingerprint != KAM_BIND_OFF
+			&& !is_usable(cr_fp_parse(&fp, fingerprint)))
+		return seal_failed("the fingerprint is not one of SHA-256");
+	len = make_ref(
+			text, sizeof(text), msg, CR_PURPOSE_CALLEE, kid, sub, sid, &fp);
 	if(len < 0)
 		return seal_failed(cr_strerror(len));
 	cr_span_t ref = {text, (size_t)len};
@@ -386,10 +404,19 @@ int ki_resume_seal(struct sip_msg *msg)
 	return is_new_invite(msg) ? seal_caller(msg) : -1;
 }
 
-int ki_resume_seal_session(struct sip_msg *msg, str *sub, str *sid, str *kid)
+int ki_resume_seal_bound(
+		struct sip_msg *msg, str *sub, str *sid, str *kid, str *fingerprint)
 {
 	if(msg->first_line.type != SIP_REQUEST || !is_new_invite(msg))
 		return seal_failed(
 				"resume_seal(sub, sid, kid) is for the INVITE of a new call");
-	return seal_callee(msg, kam_span(*sub), kam_span(*sid), kam_span(*kid));
+	return seal_callee(msg, kam_span(*sub), kam_span(*sid), kam_span(*kid),
+			kam_span(*fingerprint));
+}
+
+int ki_resume_seal_session(struct sip_msg *msg, str *sub, str *sid, str *kid)
+{
+	str none = str_init("");
+
+	return ki_resume_seal_bound(msg, sub, sid, kid, &none);
 }

@@ -31,6 +31,7 @@ static const char *const names[KAM_STAT_N] = {
 		[KAM_STATES_DUPLICATE] = "states_duplicate",
 		[KAM_STATES_NOT_YOURS] = "states_not_yours",
 		[KAM_STATES_EXPIRED] = "states_expired",
+		[KAM_FINGERPRINTS_REFUSED] = "fingerprints_refused",
 		[KAM_DIALOGS_RESUMED] = "dialogs_resumed",
 		[KAM_RESUMES_REFUSED] = "resumes_refused",
 		[KAM_RESUMES_ANSWERED] = "resumes_answered",

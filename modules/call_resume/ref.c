@@ -25,6 +25,8 @@ int cr_ref_seal(char *out, size_t out_max, cr_crypto_t *c, const cr_key_t *key,
 	cr_put_span8(&w, ref->sid);
 	if(ref->cseq > 0)
 		cr_put_be32(&w, ref->cseq);
+	if(ref->fp.known)
+		cr_put_bytes(&w, ref->fp.hash, CR_FP_LEN);
 	err = cr_writer_end(&w);
 	if(!err)
 		err = cr_box_seal(
@@ -33,20 +35,29 @@ int cr_ref_seal(char *out, size_t out_max, cr_crypto_t *c, const cr_key_t *key,
 	return err;
 }
 
+/* What is there only sometimes; the length says which of it. */
+static int get_optional(cr_ref_t *ref, cr_reader_t *r)
+{
+	if(r->left == 4 || r->left == 4 + CR_FP_LEN) {
+		ref->cseq = cr_get_be32(r);
+		if(ref->cseq == 0)
+			return CR_EMALFORMED;
+	}
+	if(r->left == CR_FP_LEN) {
+		ref->fp.known = 1;
+		memcpy(ref->fp.hash, cr_get_bytes(r, CR_FP_LEN).s, CR_FP_LEN);
+	}
+	return cr_reader_end(r);
+}
+
 static int get_ref(cr_ref_t *ref, cr_reader_t *r)
 {
 	cr_span_t hint = cr_get_bytes(r, CR_BOX_HINT_LEN);
-	int has_cseq;
 
 	ref->start = cr_get_be32(r);
 	ref->sub = cr_get_span8(r);
 	ref->sid = cr_get_span8(r);
-	ref->cseq = 0;
-	has_cseq = r->left > 0;
-	if(has_cseq)
-		ref->cseq = cr_get_be32(r);
-	/* One reference, one text: none is written without a number. */
-	if(cr_reader_end(r) || (has_cseq && ref->cseq == 0))
+	if(r->bad || get_optional(ref, r) != CR_OK)
 		return CR_EMALFORMED;
 	memcpy(ref->hint, hint.s, sizeof(ref->hint));
 	return CR_OK;

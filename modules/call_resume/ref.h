@@ -8,6 +8,7 @@
 #define CR_REF_H
 
 #include "box.h"
+#include "fingerprint.h"
 
 typedef struct cr_ref
 {
@@ -16,6 +17,7 @@ typedef struct cr_ref
 	uint32_t cseq;  /* of the client's INVITE; 0 when that was no high one */
 	cr_span_t sub;
 	cr_span_t sid;
+	cr_fp_t fp; /* what the states of the call are bound to, if anything */
 } cr_ref_t;
 
 /**

@@ -172,6 +172,7 @@ int cr_seal_state(const cr_env_t *env, const cr_ref_t *ref, cr_state_t *st)
 	if(master == NULL)
 		return CR_EKEY;
 	st->start = ref->start;
+	st->fp = ref->fp;
 	st->exp = st->iat / 1000 + env->state_ttl_s;
 	return cr_sealed_make(env->work->jwe, sizeof(env->work->jwe), env, master,
 			ref->sub, ref->sid, st);

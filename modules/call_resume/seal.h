@@ -47,8 +47,8 @@ int cr_seal_run_order(
 		cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m) CR_MUST_CHECK;
 
 /**
- * Seal a state into env->work->jwe. Its start is taken from the reference, its
- * end from its iat.
+ * Seal a state into env->work->jwe. Its start, and what it is bound to, are taken
+ * from the reference, its end from its iat.
  * @return the length, CR_EKEY (the reference's key is gone) or an error of
  *         cr_sealed_make()
  */

@@ -105,6 +105,7 @@ static const struct
 		[CR_TARGET_DIALOG] = {CR_SPAN_INIT("Target-Dialog"), '\0'},
 		[CR_AUTHORIZATION] = {CR_SPAN_INIT("Authorization"), '\0'},
 		[CR_CALL_STATE] = {CR_SPAN_INIT("Call-State"), '\0'},
+		[CR_FINGERPRINT] = {CR_SPAN_INIT("Call-State-Fingerprint"), '\0'},
 };
 
 /* Lengths first: most fields of a message have none of these names. */

@@ -30,6 +30,7 @@ typedef enum cr_hdr
 	CR_TARGET_DIALOG,
 	CR_AUTHORIZATION,
 	CR_CALL_STATE,
+	CR_FINGERPRINT,
 	CR_HDR_N, /* the number of them; also: no such field */
 } cr_hdr_t;
 

@@ -3,6 +3,7 @@
  */
 #include "state.h"
 
+#include "base.h"
 #include "bytes.h"
 #include "crypto.h"
 #include "jose.h"
@@ -144,6 +145,16 @@ static void put_media(cr_writer_t *w, const cr_state_t *st)
 	cr_put_str(w, "]");
 }
 
+static void put_fp(cr_writer_t *w, const cr_fp_t *fp)
+{
+	char text[CR_B64_LEN(CR_FP_LEN)];
+
+	if(!fp->known)
+		return;
+	(void)cr_b64_encode(text, sizeof(text), fp->hash, CR_FP_LEN);
+	put_string(w, "fp", (cr_span_t){text, sizeof(text)});
+}
+
 static void put_dialog(cr_writer_t *w, const cr_state_t *st)
 {
 	put_string(w, "local_uri", st->local_uri);
@@ -155,6 +166,7 @@ static void put_dialog(cr_writer_t *w, const cr_state_t *st)
 	if(st->cseq >= 0)
 		put_int(w, "cseq", st->cseq);
 	put_int(w, "start", st->start);
+	put_fp(w, &st->fp);
 }
 
 int cr_state_encode(char *out, size_t out_max, const cr_state_t *st)
@@ -296,6 +308,18 @@ static void get_role(decoder_t *d, cr_state_t *st)
 		d->bad = 1;
 }
 
+static void get_fp(decoder_t *d, cr_fp_t *fp)
+{
+	const json_t *value = json_object_get(d->root, "fp");
+
+	if(value == NULL)
+		return;
+	fp->known = 1;
+	d->bad |= !json_is_string(value)
+			|| cr_b64_decode(fp->hash, CR_FP_LEN, cr_json_span(value))
+					!= CR_FP_LEN;
+}
+
 static void get_dialog(decoder_t *d, cr_state_t *st)
 {
 	st->local_uri = get_string(d, "local_uri");
@@ -309,6 +333,7 @@ static void get_dialog(decoder_t *d, cr_state_t *st)
 		d->bad |= st->cseq < 0;
 	}
 	st->start = get_int(d, "start");
+	get_fp(d, &st->fp);
 }
 
 static int read_members(decoder_t *d, cr_state_t *st)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "fingerprint.h"
 #include "span.h"
 #include "wire.h"
 
@@ -49,6 +50,8 @@ typedef struct cr_state
 				   */
 	cr_media_t media[CR_STATE_MEDIA_MAX]; /* [media], absent when not known */
 	int n_media;
+	cr_fp_t fp; /* [fp] F, base64url: what the state is bound to; absent when to
+				   nothing */
 	int64_t start; /* [start] F, when the INVITE passed, seconds since 1970 */
 	int64_t iat;   /* [iat] when sealed, milliseconds since 1970 */
 	int64_t exp;   /* [exp] seconds since 1970 */

@@ -13,6 +13,7 @@
 #define CR_HDR_STATE "Call-State"
 #define CR_HDR_KEY "Call-State-Key"
 #define CR_EVENT "call-state" /* of the NOTIFY that brings a state */
+#define CR_HDR_FINGERPRINT "Call-State-Fingerprint"
 
 /* Call-State = JWE *(SEMI param)
  *   ;update       towards the client: an update of the state it has
@@ -69,6 +70,15 @@
 #define CR_STATE_ROUTES_MAX 12
 #define CR_STATE_MEDIA_MAX 8
 #define CR_SESSION_ID_LEN 32 /* hex digits, as in RFC 7989 */
+
+/* ---- fingerprint of the client's certificate ----------------------------
+ *
+ * Call-State-Fingerprint = "sha-256" SP 2HEXDIG *(":" 2HEXDIG)  (RFC 8122)
+ *
+ * What a state is bound to are the first bytes of it: another certificate with
+ * the same ones takes 2^128 attempts to find, and the Record-Route is short.
+ */
+#define CR_FP_LEN 16
 
 /* ---- box: what the map and the session reference are sealed in ----------
  *
@@ -132,6 +142,8 @@ typedef enum cr_purpose
  *	sid      u8 length | bytes
  *	cseq     be32, of the client's INVITE; there only when it is not below
  *	         CR_CSEQ_HIGH, which clients seldom begin with
+ *	fp       CR_FP_LEN bytes, of the client's certificate; there only when the
+ *	         call is bound to it
  *
  * Context in the AAD: the Call-ID.
  */

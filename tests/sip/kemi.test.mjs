@@ -75,6 +75,31 @@ test('a called client resumes and hangs up', async () => {
 	assert.equal((await bob.take('the BYE', (m) => m.method === 'BYE')).callId, theirs.callId);
 });
 
+test('calls that are bound to a certificate, of either role', async () => {
+	const digits = (n) => `sha-256 ${Array(32).fill(n).join(':')}`;
+	const headers = [`Call-State-Fingerprint: ${digits('0A')}`];
+	const offer = (fp) => [
+		'v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', 'c=IN IP4 127.0.0.1', 't=0 0',
+		'm=audio 4000 UDP/TLS/RTP/SAVPF 8', `a=fingerprint:${fp}`, 'a=setup:actpass', '',
+	].join('\r\n');
+	const resume = async (state, fp) => (await (await client()).call({ state, body: offer(fp) })).final.start;
+	const check = async (state) => {
+		assert.equal(await resume(state, digits('0B')), 'SIP/2.0 403 Call-State is bound to another certificate');
+		assert.equal(await resume(state, digits('0A')), 'SIP/2.0 200 OK');
+	};
+	const bob = await farEnd();
+	const called = await (await client()).call({ headers, body: offer(digits('0A')) });
+	await check(called.state);
+	assert.ok(bob.requests.every((m) => !m.get('call-state-fingerprint')));
+
+	const reg = await client();
+	assert.equal((await reg.register({ headers })).status, 200);
+	reg.close();
+	const one = keep(await FarEnd.open({ user: 'alice', port: reg.port, to: gateway }));
+	assert.equal((await bob.call({ service: 'alice' })).final.status, 200);
+	await check((await one.take('the NOTIFY', (m) => m.method === 'NOTIFY')).get('call-state'));
+});
+
 test('Kamailio is killed between the resume and its 200', async () => {
 	const bob = await farEnd();
 	const first = await (await client()).call();

@@ -103,4 +103,23 @@ static inline cr_ref_t sample_ref(void)
 	};
 }
 
+static inline cr_ref_t sample_bound_ref(void)
+{
+	cr_ref_t ref = sample_ref();
+
+	ref.fp = (cr_fp_t){.known = 1,
+			.hash = {0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9,
+					0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf}};
+	return ref;
+}
+
+/* What is bound to the same certificate. */
+static inline cr_state_t sample_bound(void)
+{
+	cr_state_t st = sample_full();
+
+	st.fp = sample_bound_ref().fp;
+	return st;
+}
+
 #endif

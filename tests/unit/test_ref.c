@@ -88,6 +88,44 @@ static void high_cseq(void **state)
 	assert_int_equal(got.cseq, 0);
 }
 
+/* What the call is bound to, with and without a high CSeq. */
+static void bound(void **state)
+{
+	cr_ref_t ref = sample_ref();
+	size_t without = strlen(seal(CR_PURPOSE_CALLER, &ref));
+
+	(void)state;
+	ref.fp = (cr_fp_t){.known = 1, .hash = {1, 2, [CR_FP_LEN - 1] = 255}};
+	for(int i = 0; i < 2; i++) {
+		ref.cseq = i ? CR_CSEQ_HIGH : 0;
+		assert_int_equal(
+				open(cr_span_str(seal(CR_PURPOSE_CALLER, &ref))), CR_OK);
+		assert_true(cr_fp_equal(&got.fp, &ref.fp));
+		assert_int_equal(got.cseq, ref.cseq);
+		assert_text(got.sid.s, (int)got.sid.len, SAMPLE_SID);
+	}
+	ref.cseq = 0;
+	assert_int_equal(strlen(seal(CR_PURPOSE_CALLER, &ref)),
+			without + CR_B32_LEN(62 + CR_FP_LEN) - CR_B32_LEN(62));
+	ref.fp.known = 0;
+	assert_int_equal(strlen(seal(CR_PURPOSE_CALLER, &ref)), without);
+	assert_int_equal(open(cr_span_str(seal(CR_PURPOSE_CALLER, &ref))), CR_OK);
+	assert_false(got.fp.known);
+}
+
+static void frozen_bound_vector(void **state)
+{
+	const cr_ref_t ref = sample_bound_ref();
+	json_t *v = vector_load("ref-bound");
+	const char *text = vector_str(v, "text");
+
+	(void)state;
+	assert_string_equal(seal(CR_PURPOSE_CALLER, &ref), text);
+	assert_int_equal(open(cr_span_str(text)), CR_OK);
+	assert_hex(got.fp.hash, CR_FP_LEN, vector_str(v, "fp"));
+	json_decref(v);
+}
+
 static void damage(void **state)
 {
 	json_t *v = vector_load("ref");
@@ -169,17 +207,42 @@ static void zero_cseq(void **state)
 	assert_int_equal(open((cr_span_t){out, (size_t)n}), CR_EMALFORMED);
 }
 
+/* Behind the sid there is nothing, a CSeq, a fingerprint, or both. */
+static void tails(void **state)
+{
+	char plain[64] = "hh\0\0\0\x07\x01"
+					 "a\x01"
+					 "b";
+	const cr_span_t context = CALL_ID;
+	char out[CR_BOX_TEXT_MAX];
+
+	(void)state;
+	memset(&plain[10], 1, 40);
+	for(size_t tail = 0; tail <= 40; tail++) {
+		int n = cr_box_seal(out, sizeof(out), crypto, &ring.keys[0],
+				CR_PURPOSE_CALLER, &context, 1, (cr_span_t){plain, 10 + tail});
+		int good = tail == 0 || tail == 4 || tail == CR_FP_LEN
+				|| tail == 4 + CR_FP_LEN;
+
+		assert_int_equal(open((cr_span_t){out, (size_t)n}),
+				good ? CR_OK : CR_EMALFORMED);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(frozen_vector),
 			cmocka_unit_test(purposes),
 			cmocka_unit_test(high_cseq),
+			cmocka_unit_test(bound),
+			cmocka_unit_test(frozen_bound_vector),
 			cmocka_unit_test(damage),
 			cmocka_unit_test(wrong_call_or_key),
 			cmocka_unit_test(sizes),
 			cmocka_unit_test(contents),
 			cmocka_unit_test(zero_cseq),
+			cmocka_unit_test(tails),
 	};
 
 	return RUN(tests);

@@ -51,6 +51,9 @@ static void same_state(const cr_state_t *a, const cr_state_t *b)
 		same(a->media[i].kind, b->media[i].kind);
 		same(a->media[i].direction, b->media[i].direction);
 	}
+	assert_int_equal(a->fp.known, b->fp.known);
+	if(a->fp.known)
+		assert_true(cr_fp_equal(&a->fp, &b->fp));
 	assert_int_equal(a->start, b->start);
 	assert_int_equal(a->iat, b->iat);
 	assert_int_equal(a->exp, b->exp);
@@ -73,6 +76,17 @@ static void frozen_vectors(void **state)
 	one_vector(&full, vector_str(v, "full"));
 	one_vector(&first, vector_str(v, "first"));
 	one_vector(&update, vector_str(v, "update"));
+	json_decref(v);
+}
+
+static void frozen_bound_vector(void **state)
+{
+	const cr_state_t bound = sample_bound();
+	json_t *v = vector_load("state-bound");
+
+	(void)state;
+	one_vector(&bound, vector_str(v, "full"));
+	refuse_truncations(decode, vector_str(v, "full"));
 	json_decref(v);
 }
 
@@ -198,11 +212,30 @@ static void every_member_is_needed(void **state)
 	assert_int_equal(with("update", "routes", "7"), CR_OK);
 }
 
+static void fingerprints(void **state)
+{
+	(void)state;
+	assert_int_equal(with("full", "fp", "\"oKGio6SlpqeoqaqrrK2urw\""), CR_OK);
+	assert_int_equal(got.fp.known, 1);
+	assert_int_equal(got.fp.hash[15], 0xaf);
+	assert_int_equal(with("full", "fp", NULL), CR_OK);
+	assert_int_equal(got.fp.known, 0);
+	assert_int_equal(
+			with("full", "fp", "\"oKGio6SlpqeoqaqrrK2u\""), CR_EMALFORMED);
+	assert_int_equal(
+			with("full", "fp", "\"oKGio6SlpqeoqaqrrK2urx\""), CR_EMALFORMED);
+	assert_int_equal(
+			with("full", "fp", "\"oKGio6SlpqeoqaqrrK2urw8\""), CR_EMALFORMED);
+	/* The full state says it. */
+	assert_int_equal(with("update", "fp", "1"), CR_OK);
+	assert_int_equal(got.fp.known, 0);
+}
+
 static void every_type_is_checked(void **state)
 {
 	static const char *const names[] = {"v", "update", "id", "role", "call_id",
 			"local_uri", "local_tag", "remote_uri", "remote_tag", "target",
-			"routes", "cseq", "media", "start", "iat", "exp", NULL};
+			"routes", "cseq", "media", "start", "iat", "exp", "fp", NULL};
 	static const char *const values[]
 			= {"null", "{}", "[0]", "\"\"", "1.5", "-1", NULL};
 
@@ -416,6 +449,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(frozen_vectors),
+			cmocka_unit_test(frozen_bound_vector),
+			cmocka_unit_test(fingerprints),
 			cmocka_unit_test(largest_lists),
 			cmocka_unit_test(escapes),
 			cmocka_unit_test(truncations),

@@ -125,6 +125,15 @@ static void write_state(void)
 	save("state", v);
 }
 
+static void write_bound(void)
+{
+	const cr_state_t bound = sample_bound();
+	json_t *v = json_object();
+
+	put(v, "full", state_json(&bound));
+	save("state-bound", v);
+}
+
 static void write_jwe(void)
 {
 	const cr_state_t full = sample_full();
@@ -228,9 +237,8 @@ static void write_map(void)
 	save("map", v);
 }
 
-static void write_ref(void)
+static void write_ref(const char *name, cr_ref_t r)
 {
-	const cr_ref_t r = sample_ref();
 	char out[CR_BOX_TEXT_MAX];
 	json_t *v = json_object();
 	int n = cr_ref_seal(out, sizeof(out), crypto, &ring.keys[0],
@@ -244,8 +252,10 @@ static void write_ref(void)
 	put(v, "start", json_integer(r.start));
 	put(v, "sub", span(r.sub));
 	put(v, "sid", span(r.sid));
+	if(r.fp.known)
+		put(v, "fp", hex(r.fp.hash, CR_FP_LEN));
 	put(v, "text", json_stringn(out, (size_t)n));
-	save("ref", v);
+	save(name, v);
 }
 
 int main(int argc, char **argv)
@@ -263,7 +273,9 @@ int main(int argc, char **argv)
 	write_sealed();
 	write_box();
 	write_map();
-	write_ref();
+	write_ref("ref", sample_ref());
+	write_ref("ref-bound", sample_bound_ref());
+	write_bound();
 	teardown(NULL);
 	return 0;
 }
