@@ -74,8 +74,8 @@ export interface CallResumeEventMap<Session> {
 		/** On hold, or muted, as it was before. */
 		held: boolean;
 		muted: boolean;
-		/** Milliseconds since the page was last alive; undefined when it never went. */
-		away?: number;
+		/** Milliseconds since the page was last alive, or since the media was lost in one that lives. */
+		away: number;
 	}>;
 	/** It is not coming back, or not now. */
 	failed: CustomEvent<CallRef & { error: ResumeError }>;

@@ -212,7 +212,7 @@ function holdLock(name) {
  * The calls of one user agent. See call-resume.d.ts for its events.
  *
  * A record is what is stored of a call: {state, update, tag, media, held, muted, data,
- * seen}; and in memory only {id, callId, session, up, release}.
+ * seen}; and in memory only {id, callId, session, up, lost, resuming, release}.
  */
 export class CallResume extends EventTarget {
 	#phone;
@@ -442,7 +442,7 @@ export class CallResume extends EventTarget {
 		if (record.resuming || this.#stopped) return;
 		record.resuming = true;
 		const old = { session: record.session, callId: record.callId };
-		const since = record.up ? undefined : record.seen;
+		const since = (record.up ? record.lost : record.seen) ?? Date.now();
 		this.#emit('resuming', { id: record.id, data: record.data });
 		try {
 			const session = await this.#call(record);
@@ -451,7 +451,7 @@ export class CallResume extends EventTarget {
 			if (old.session) this.#phone.drop(old.session);
 			this.#emit('resumed', {
 				id: record.id, session, data: record.data, held: !!record.held, muted: !!record.muted,
-				away: since && Date.now() - since,
+				away: Date.now() - since,
 			});
 		} catch (error) {
 			Object.assign(record, old);
@@ -575,6 +575,7 @@ export class CallResume extends EventTarget {
 		connection.addEventListener('iceconnectionstatechange', async () => {
 			const lost = () => ['disconnected', 'failed'].includes(connection.iceConnectionState);
 			if (!lost()) return;
+			record.lost = Date.now();
 			await sleep(connection.iceConnectionState === 'failed' ? 0 : ICE_PATIENCE);
 			const wanted = () => lost() && record.session === session && this.#records.has(record.id);
 			if (wanted() && await this.#probe() && wanted()) this.#resume(record);

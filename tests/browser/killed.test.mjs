@@ -2,16 +2,16 @@
 // The gateway or the media server is killed in the middle of a call; the page lives on,
 // or is reloaded just then. The call comes back by itself.
 
-import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 
 import { Browser } from '../lib/browser.mjs';
 import { until } from '../lib/wait.mjs';
+import { WebCall } from '../lib/webcall.mjs';
 import { WebStack } from '../lib/webstack.mjs';
 
 let stack;
 let browser;
-let page;
+let call;
 
 before(async () => {
 	stack = await WebStack.start('browser-killed');
@@ -22,71 +22,51 @@ after(async () => {
 	await stack?.stop();
 });
 afterEach(async () => {
-	await page?.close();
+	await call?.tab.close();
 	await stack.dropMedia();
 });
 
-async function call(library) {
-	page = await stack.signedIn(browser, library);
-	await page.dial('echo');
-	await page.up();
-	await page.hears();
-	return stack.echo.last;
-}
-
-/** The far end hangs up, and the page gets to know. */
-async function peerHangsUp(peer) {
-	assert.equal((await peer.hangUp()).status, 200);
-	await until('the page to show no call', async () => (await page.states()).length === 0);
-	await stack.noMedia();
-	assert.deepEqual(await page.stored(), []);
-}
-
 for (const library of ['jssip', 'sipjs']) {
-	test(`${library}: Kamailio is killed and restarted, the page stays`, async () => {
-		const peer = await call(library);
-		await stack.kamailio.kill();
-		// The media goes on without it.
-		await page.hears();
-		await stack.kamailio.boot();
-		const before = peer.requests.length;
-		await until('the page to be back', () => peer.requests.slice(before).some((m) => m.method === 'INVITE'), { timeout_ms: 20000 });
-		await page.up();
-		await page.hears();
-		await peerHangsUp(peer);
-	});
+	for (const role of ['caller', 'callee']) {
+		const up = async () => { call = await WebCall.up(stack, browser, { library, role }); };
 
-	test(`${library}: Kamailio is killed and the page reloaded while it is down`, async () => {
-		const peer = await call(library);
-		await stack.kamailio.kill();
-		// Its portal is down with it: what the page gets then is the portal's answer.
-		await stack.kamailio.boot();
-		await page.page.reload();
-		await page.up();
-		await page.hears();
-		await page.click('hangup');
-		await until('the far end to be hung up on', () => peer.state === 'ended');
-		await stack.noMedia();
-	});
+		test(`${library}, ${role}: Kamailio is killed and restarted, the page stays`, async () => {
+			await up();
+			await stack.kamailio.kill();
+			// The media goes on without it.
+			await call.talks();
+			await stack.kamailio.boot();
+			await until('the page to be back', () => call.far.reinvites === 1, { timeout_ms: 20000 });
+			await call.tab.up();
+			await call.talks();
+			await call.endsBy('far');
+		});
 
-	test(`${library}: rtpengine is killed and restarted`, async () => {
-		const peer = await call(library);
-		await stack.rtpengine.kill();
-		await stack.rtpengine.boot();
-		await until('the page to have a new connection', async () => (await page.media()).ice === 'connected'
-			&& (await stack.rtpengine.calls()).length === 1, { timeout_ms: 30000 });
-		await page.up();
-		await page.hears({ timeout_ms: 15000 });
-		await peerHangsUp(peer);
-	});
+		test(`${library}, ${role}: Kamailio is killed and restarted, and the page reloaded`, async () => {
+			await up();
+			await stack.kamailio.kill();
+			await stack.kamailio.boot();
+			await call.tab.page.reload();
+			await call.back();
+			await call.endsBy('page');
+		});
 
-	test(`${library}: rtpengine is killed and restarted, then the page reloaded`, async () => {
-		const peer = await call(library);
-		await stack.rtpengine.kill();
-		await stack.rtpengine.boot();
-		await page.page.reload();
-		await page.up();
-		await page.hears();
-		await peerHangsUp(peer);
-	});
+		test(`${library}, ${role}: rtpengine is killed and restarted, the page stays`, async () => {
+			await up();
+			await stack.rtpengine.kill();
+			await stack.rtpengine.boot();
+			await until('rtpengine to have the call again', async () => (await stack.rtpengine.calls()).length === 1, { timeout_ms: 30000 });
+			await call.back();
+			await call.endsBy('far');
+		});
+
+		test(`${library}, ${role}: rtpengine is killed and restarted, and the page reloaded`, async () => {
+			await up();
+			await stack.rtpengine.kill();
+			await stack.rtpengine.boot();
+			await call.tab.page.reload();
+			await call.back();
+			await call.endsBy('page');
+		});
+	}
 }

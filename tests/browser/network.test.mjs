@@ -9,6 +9,7 @@ import { Browser } from '../lib/browser.mjs';
 import { GATEWAY_IP, Network } from '../lib/network.mjs';
 import { runFolder } from '../lib/stack.mjs';
 import { sleep, until } from '../lib/wait.mjs';
+import { WebCall } from '../lib/webcall.mjs';
 import { WebStack } from '../lib/webstack.mjs';
 
 const AWAY_MS = 30_000;
@@ -16,7 +17,7 @@ const AWAY_MS = 30_000;
 let network;
 let stack;
 let browser;
-let page;
+let call;
 
 const skip = Network.possible ? false : 'no network namespaces here';
 
@@ -34,58 +35,52 @@ after(async () => {
 	await network?.stop();
 });
 afterEach(async () => {
-	await page?.close();
+	await call?.tab.close();
+	call = undefined;
 	await stack?.dropMedia();
 });
 
-async function call(library) {
-	page = await stack.signedIn(browser, library);
-	await page.dial('echo');
-	await page.up();
-	await page.hears();
-	return stack.echo.last;
-}
-
-async function peerHangsUp(peer) {
-	assert.equal((await peer.hangUp()).status, 200);
-	await until('the page to show no call', async () => (await page.states()).length === 0);
-	await stack.noMedia();
-}
-
 for (const library of ['jssip', 'sipjs']) {
-	test(`${library}: the address moves`, { skip }, async () => {
-		const peer = await call(library);
-		network.move();
-		const moved = network.address.split('/')[0];
-		await until('media from the new address', async () => {
-			const [id] = await stack.rtpengine.calls();
-			const q = await stack.rtpengine.ask({ command: 'query', 'call-id': id });
-			return JSON.stringify(q).includes(moved);
-		}, { timeout_ms: 20000 });
-		await page.hears({ timeout_ms: 15000 });
-		await page.up();
-		await peerHangsUp(peer);
-	});
+	for (const role of ['caller', 'callee']) {
+		test(`${library}, ${role}: the address moves`, { skip }, async () => {
+			call = await WebCall.up(stack, browser, { library, role });
+			network.move();
+			const moved = network.address.split('/')[0];
+			await until('media from the new address', async () => {
+				const [id] = await stack.rtpengine.calls();
+				const q = await stack.rtpengine.ask({ command: 'query', 'call-id': id });
+				return JSON.stringify(q).includes(moved);
+			}, { timeout_ms: 20000 });
+			await call.tab.hears({ timeout_ms: 15000 });
+			await call.tab.up();
+			await call.talks();
+			await call.endsBy(role === 'caller' ? 'far' : 'page');
+		});
+	}
 }
 
-test(`jssip and sipjs: the device is off for ${AWAY_MS / 1000} s`, { skip }, async () => {
-	const peer = await call('jssip');
-	const other = await browser.another();
-	const second = await stack.signedIn(other, 'sipjs', { user: 'bob' });
-	await second.dial('echo');
-	await second.up();
-	await second.hears();
-	network.down();
-	await sleep(AWAY_MS); // The time is what is tested.
-	network.up();
-	for (const tab of [page, second]) {
-		await tab.hears({ timeout_ms: 30000 });
-		await tab.up();
+test(`jssip and sipjs, both roles: the device is off for ${AWAY_MS / 1000} s`, { skip }, async () => {
+	const contexts = [];
+	const calls = [];
+	try {
+		for (const [library, user, role] of [['jssip', 'alice', 'caller'], ['sipjs', 'bob', 'callee']]) {
+			contexts.push(await browser.another());
+			const tab = await stack.signedIn(contexts.at(-1), library, { user });
+			calls.push(await WebCall.up(stack, browser, { library, role, tab, user }));
+		}
+		network.down();
+		await sleep(AWAY_MS); // The time is what is tested.
+		network.up();
+		for (const { tab } of calls) await tab.hears({ timeout_ms: 30000 });
+		for (const one of calls) {
+			await one.tab.up();
+			await one.tab.hears();
+		}
+		assert.equal((await calls[0].far.hangUp()).status, 200);
+		await calls[0].tab.up(0);
+		await calls[1].tab.click('hangup');
+		await calls[1].gone();
+	} finally {
+		for (const context of contexts) await context.close();
 	}
-	assert.equal((await stack.echo.last.hangUp()).status, 200);
-	await until('the second page to show no call', async () => (await second.states()).length === 0);
-	await page.click('hangup');
-	await until('the far end to be hung up on', () => peer.state === 'ended');
-	await stack.noMedia();
-	await other.close();
 });

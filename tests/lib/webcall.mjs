@@ -9,14 +9,14 @@ export class WebCall {
 	/**
 	 * A call that is up, with audio both ways.
 	 * @param role  of the page: caller or callee
-	 * @param tab   a page that is signed in; without it a new tab
+	 * @param tab   a page that is signed in, as user; without it a new tab of alice's
 	 */
-	static async up(stack, browser, { library, role = 'caller', query = '', tab, kinds }) {
+	static async up(stack, browser, { library, role = 'caller', query = '', tab, user = 'alice', kinds }) {
 		const self = new WebCall();
 		Object.assign(self, { stack, library, query, role });
 		self.tab = tab ?? await stack.signedIn(browser, library, { query });
 		const calls = (await self.tab.states()).length;
-		self.far = role === 'caller' ? await self.#call() : await self.#beCalled(kinds);
+		self.far = role === 'caller' ? await self.#call() : await self.#beCalled(user, kinds);
 		await self.tab.up(calls + 1, calls ? null : 'up');
 		await self.talks({ kinds });
 		return self;
@@ -29,8 +29,8 @@ export class WebCall {
 		return until('the far end to be called', () => calls[before]);
 	}
 
-	async #beCalled(kinds) {
-		const calling = this.stack.echo.call('alice', { kinds });
+	async #beCalled(user, kinds) {
+		const calling = this.stack.echo.call(user, { kinds });
 		await this.tab.click('answer');
 		return calling;
 	}
