@@ -279,7 +279,7 @@ test('the media server is lost: the page says so, and has the call again without
 	await stack.rtpengine.boot();
 	const line = phone.call('echo').locator('.line');
 	await until('the page to notice', async () => /^The connection is lost/.test(await line.textContent()), { timeout_ms: 15000 });
-	await until('the call to be back', async () => /^The connection was lost, and is back/.test(await line.textContent()), { timeout_ms: 15000 });
+	await until('the call to be back', async () => /^Back\. Audio was away for/.test(await line.textContent()), { timeout_ms: 15000 });
 	await phone.tab.hears();
 	await phone.click('echo', 'hangup');
 	await phone.gone();

@@ -69,7 +69,7 @@ export class Call {
 
 	/** The session that has brought the call back. @param detail  of the event */
 	async back(session, { away, held, muted }, heard) {
-		const died = away === undefined ? undefined : Date.now() - away;
+		const died = Date.now() - away;
 		this.session = session;
 		this.#listen(session);
 		if (this.#ending) return this.hangUp();
@@ -77,7 +77,6 @@ export class Call {
 		await this.#up();
 		const at = held ? undefined : await heard;
 		if (this.session !== session || this.state !== 'up') return undefined;
-		if (died === undefined) return this.set({ line: 'The connection was lost, and is back.' });
 		return this.set({
 			line: at ? `Back. Audio was away for ${span(Math.max(0, at - died))}.` : `Back after ${span(away)}.`,
 		});
