@@ -20,7 +20,7 @@
 typedef struct shared
 {
 	gen_lock_t lock;
-	gen_lock_t file_lock;         /* held while the ring file is replaced */
+	gen_lock_t file_lock;         /* held while files are read or replaced */
 	volatile unsigned generation; /* changes with every reload */
 	cr_ring_t ring;
 	cr_turn_secret_t turn;
@@ -74,7 +74,7 @@ static int load_turn(cr_turn_secret_t *out, char *why)
 	return cr_turn_secret_load(out, why, path);
 }
 
-int kam_env_reload(char *why)
+static int reload(char *why)
 {
 	static cr_issuers_t fresh_issuers;
 	cr_ring_t fresh_ring;
@@ -96,22 +96,52 @@ int kam_env_reload(char *why)
 	return err == CR_OK ? 0 : -1;
 }
 
+/* What a reload has read while a rotation replaced the file must not be put in
+ * the place of what the rotation has. */
+int kam_env_reload(char *why)
+{
+	int ret;
+
+	lock_get(&shared->file_lock);
+	ret = reload(why);
+	lock_release(&shared->file_lock);
+	return ret;
+}
+
+/* The ring alone: a fault in another file must not leave the ring behind its
+ * own. */
+static int reload_ring(char *why, cr_crypto_t *c, int64_t now)
+{
+	cr_ring_t fresh;
+	int err = cr_ring_load(&fresh, why, c, kam_config.key_ring, now);
+
+	if(err == CR_OK) {
+		lock_get(&shared->lock);
+		shared->ring = fresh;
+		shared->generation++;
+		lock_release(&shared->lock);
+	}
+	cr_wipe(&fresh, sizeof(fresh));
+	return err;
+}
+
 int kam_env_rotate(char *kid, char *why, int old_s)
 {
 	cr_crypto_t *c = cr_crypto_new();
 	int64_t now = clock_ms() / 1000;
-	int ret = -1;
+	int err;
 
 	snprintf(why, CR_RING_WHY_MAX, "OpenSSL does not work");
 	if(c == NULL)
 		return -1;
 	lock_get(&shared->file_lock);
-	if(cr_ring_rotate_file(kid, why, c, kam_config.key_ring, now, now + old_s)
-			== CR_OK)
-		ret = kam_env_reload(why);
+	err = cr_ring_rotate_file(
+			kid, why, c, kam_config.key_ring, now, now + old_s);
+	if(err == CR_OK)
+		err = reload_ring(why, c, now);
 	lock_release(&shared->file_lock);
 	cr_crypto_free(c);
-	return ret;
+	return err == CR_OK ? 0 : -1;
 }
 
 static int make_order_mark(void)

@@ -41,14 +41,32 @@ static int default_seconds(void)
 	return s < kam_config.map_lifetime ? kam_config.map_lifetime : s;
 }
 
+/* Digits only. To a transport "1h" is the number 0, by which all keys but the
+ * new one would be over at once; so none of them gets to read it.
+ * @return 1 or 0 */
+static int read_seconds(int *out, cr_span_t text)
+{
+	int s = 0;
+
+	for(size_t i = 0; i < text.len; i++) {
+		if(text.s[i] < '0' || text.s[i] > '9' || s > LIFETIME_MAX / 10)
+			return 0;
+		s = s * 10 + (text.s[i] - '0');
+	}
+	if(text.len == 0 || s > LIFETIME_MAX)
+		return 0;
+	*out = s;
+	return 1;
+}
+
 void kam_rpc_rotate(rpc_t *rpc, void *ctx)
 {
 	char why[CR_RING_WHY_MAX], kid[CR_KID_MAX + 1];
-	int old_s = default_seconds(), given = 0;
+	str given = str_init("");
+	int old_s = default_seconds(), n = rpc->scan(ctx, "*.S", &given);
 
-	if(rpc->scan(ctx, "*d", &given) == 1)
-		old_s = given;
-	if(old_s < 0 || old_s > LIFETIME_MAX) {
+	/* JSON-RPC counts what it cannot read as absent, and leaves NULL. */
+	if((n != 0 || given.s == NULL) && !read_seconds(&old_s, kam_span(given))) {
 		rpc->fault(ctx, 400, "Say: call_resume.rotate [seconds], up to a year");
 		return;
 	}

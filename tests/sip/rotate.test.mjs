@@ -12,7 +12,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
+import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
 import { Kamailio } from '../lib/kamailio.mjs';
 import { Client, FarEnd } from '../lib/sip.mjs';
 import { until } from '../lib/wait.mjs';
@@ -112,6 +112,26 @@ test('rotate: what cannot be done is said, and changes nothing', async () => {
 	assert.match(stack.kamailio.log(), /ERROR: .*not rotated: cannot open/);
 	assert.equal(keysOf(await kamcmd('call_resume.keys')).length, 16);
 	await fresh();
+});
+
+test('rotate: what is wrong with another file is no matter of the ring, and does not part it from its file', async () => {
+	const dir = runFolder('rotate-other');
+	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+	const [file, secret] = [path.join(dir, 'ring'), path.join(dir, 'turn.secret')];
+	fs.writeFileSync(file, newLine('k1'), { mode: 0o600 });
+	fs.writeFileSync(secret, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600 });
+	const kamailio = await Kamailio.start(dir, {
+		defines: { RTPENGINE: '"udp:127.0.0.1:9"', RESUME_KEY_RING: `"${file}"`, RESUME_TURN_SECRET_FILE: `"${secret}"` },
+	});
+	try {
+		fs.chmodSync(secret, 0o644);
+		await assert.rejects(kamailio.kamcmd('call_resume.reload'), /The old keys stay: .*turn.secret/);
+		const [{ kid }] = keysOf(await kamailio.kamcmd('call_resume.rotate'));
+		assert.match(fs.readFileSync(file, 'utf8'), new RegExp(`^${kid} .*\nk1 `));
+		assert.equal(keysOf(await kamailio.kamcmd('call_resume.keys'))[0].kid, kid);
+	} finally {
+		await kamailio.stop();
+	}
 });
 
 test('rotate: a link stays one, comments stay', async () => {

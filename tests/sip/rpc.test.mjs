@@ -269,6 +269,21 @@ test('every command says what it is for, to kamcmd and in JSON-RPC', async () =>
 	await kamcmd('call_resume.reload');
 });
 
+test('rotate: seconds that are no number rotate nothing, whatever the transport makes of them', async () => {
+	const ring = fs.readFileSync(stack.keyRing, 'utf8');
+	for (const bad of ['1h', 'abc', '-1', '', '1.5', '99999999999999999999']) {
+		assert.match((await json('rotate', bad)).error?.message ?? 'rotated', /Say: call_resume.rotate/, bad);
+		if (bad) await assert.rejects(kamcmd('call_resume.rotate', `s:${bad}`), /Say: call_resume.rotate/, bad);
+	}
+	assert.match((await json('rotate', -1)).error?.message ?? 'rotated', /Say: call_resume.rotate/);
+	assert.match((await json('rotate', null)).error?.message ?? 'rotated', /Say: call_resume.rotate/);
+	assert.equal(fs.readFileSync(stack.keyRing, 'utf8'), ring);
+	// JSON tools send numbers as strings: 0 would retire all other keys at once.
+	assert.ok((await json('rotate', '500')).result[1].not_after > Date.now() / 1000 + 490);
+	fs.writeFileSync(stack.keyRing, ring);
+	await kamcmd('call_resume.reload');
+});
+
 test('with debug=9 and everything in the log: no token, key, state, TURN secret or part of one', async () => {
 	// What Kamailio itself logs at that level is the message as it came and as it
 	// goes; so look at our own lines, and at everything for what no message holds.
