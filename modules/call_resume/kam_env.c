@@ -13,6 +13,7 @@
 #include "../../core/dprint.h"
 #include "../../core/locking.h"
 #include "../../core/mem/shm_mem.h"
+#include "../../core/pt.h"
 
 #include "base.h"
 #include "rotate.h"
@@ -204,8 +205,23 @@ static void take_keys(void)
 	lock_release(&shared->lock);
 }
 
+/* A script can be here before the fork (event_route[htable:mod-init]). The
+ * module tls has OpenSSL take its memory from what processes share: what was
+ * made then is of the process that made it, and is not freed here either. */
+static void forget_others(void)
+{
+	static int owner;
+
+	if(owner != process_no) {
+		env.crypto = NULL;
+		memset(trust.verifiers, 0, sizeof(trust.verifiers));
+		owner = process_no;
+	}
+}
+
 const cr_env_t *kam_env(void)
 {
+	forget_others();
 	if(env.crypto == NULL && (env.crypto = cr_crypto_new()) == NULL) {
 		LM_ERR("OpenSSL does not work\n");
 		return NULL;
