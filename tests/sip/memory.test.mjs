@@ -8,14 +8,15 @@ import assert from 'node:assert/strict';
 
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { Client, FarEnd } from '../lib/sip.mjs';
-import { until } from '../lib/wait.mjs';
+import { Usage } from '../lib/usage.mjs';
 
 const CLIENTS = 10;
 const CALLS = 30; // of each client
 
-let stack, far, token, gateway;
+let stack, far, token, gateway, usage;
 before(async () => {
 	stack = await Stack.start('memory', { kamailio: { args: ['-x', 'qm', '-X', 'qm', '-m', '128'] } });
+	usage = new Usage(stack.kamailio);
 	gateway = { ip: stack.kamailio.ip, port: stack.kamailio.port };
 	token = await stack.kamailio.token(`sip:alice@${DOMAIN}`, 'web-session-1');
 	far = await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway });
@@ -24,26 +25,6 @@ after(async () => {
 	far?.close();
 	await stack?.stop();
 });
-
-/** What the module has: {shm: {place: bytes}, pkg: {...}} */
-async function module() {
-	const of = async (kind) => Object.fromEntries([...(await stack.kamailio.kamcmd('mod.stats', 'call_resume', kind))
-		.matchAll(/(\S+): (\d+)/g)].map((m) => [m[1].replace(/\(.*/, ''), Number(m[2])]));
-	return { shm: await of('shm'), pkg: await of('pkg') };
-}
-
-/** Bytes of private memory in use in each process: {pid: bytes} */
-async function processes() {
-	const text = await stack.kamailio.kamcmd('pkg.stats');
-	return Object.fromEntries([...text.matchAll(/pid: (\d+)\s+rank: \S+\s+used: (\d+)[^}]*desc: ([^\n]*)/g)]
-		.filter((m) => !/ctl|JSONRPC|fifo/i.test(m[3])).map((m) => [m[1], Number(m[2])]));
-}
-
-const shared = async () => Number(/used: (\d+)/.exec(await stack.kamailio.kamcmd('core.shmmem'))[1]);
-const cells = async () => Number(/current: (\d+)/.exec(await stack.kamailio.kamcmd('tm.stats'))[1]);
-
-/** Transactions have memory of ours while they last: wait until there are none. */
-const settled = () => until('the transactions to end', async () => (await cells()) === 0, { timeout_ms: 20000, every_ms: 100 });
 
 /** n calls by each of the clients, every one resumed by another client: [dialog, ...]. */
 async function hold(n) {
@@ -73,33 +54,33 @@ async function hangUp(dialogs) {
 test(`${CLIENTS * CALLS} calls, sealed, resumed, held and ended: not a byte`, async (t) => {
 	// The first ones leave Kamailio's own caches as they will be.
 	await hangUp(await hold(4));
-	await settled();
-	const before = await module();
-	const pkgBefore = await processes();
-	const shmBefore = await shared();
+	await usage.settled();
+	const before = await usage.module();
+	const pkgBefore = await usage.processes();
+	const shmBefore = await usage.shared();
 	assert.deepEqual(Object.keys(before.shm), ['kam_env_init', 'Total'], 'the key ring, and nothing else');
 
 	const dialogs = await hold(CALLS);
 	assert.equal(dialogs.length, CLIENTS * CALLS);
-	const busy = await module();
+	const busy = await usage.module();
 	assert.ok(busy.shm.watch_replies > 0, 'transactions do have memory of ours: it is counted');
-	await settled();
-	assert.deepEqual(await module(), before, 'while the calls are held');
+	await usage.settled();
+	assert.deepEqual(await usage.module(), before, 'while the calls are held');
 	assert.equal((await stack.rtpengine.calls()).length, dialogs.length, 'they are held');
 
 	await hangUp(dialogs);
-	await settled();
-	assert.deepEqual(await module(), before, 'after they ended');
-	assert.deepEqual(await processes(), pkgBefore, 'private memory of every process');
-	assert.equal(await shared(), shmBefore, 'shared memory of all of Kamailio');
+	await usage.settled();
+	assert.deepEqual(await usage.module(), before, 'after they ended');
+	assert.deepEqual(await usage.processes(), pkgBefore, 'private memory of every process');
+	assert.equal(await usage.shared(), shmBefore, 'shared memory of all of Kamailio');
 	const stats = await stack.kamailio.kamcmd('call_resume.stats');
 	assert.match(stats, new RegExp(`dialogs_resumed: ${CLIENTS * (CALLS + 4)}\n`));
 	t.diagnostic(`module: ${before.shm.Total} bytes of shared memory; Kamailio: ${shmBefore}`);
 });
 
 test('a reload, and calls that are refused, leave nothing either', async () => {
-	await settled();
-	const before = await module();
+	await usage.settled();
+	const before = await usage.module();
 	for (let i = 0; i < 50; i++) await stack.kamailio.kamcmd('call_resume.reload');
 	const alice = await Client.open({ token, to: gateway });
 	for (let i = 0; i < 50; i++) {
@@ -109,6 +90,6 @@ test('a reload, and calls that are refused, leave nothing either', async () => {
 	alice.token = 'no.such.token';
 	for (let i = 0; i < 50; i++) assert.equal((await alice.register()).status, 401);
 	alice.close();
-	await settled();
-	assert.deepEqual(await module(), before);
+	await usage.settled();
+	assert.deepEqual(await usage.module(), before);
 });
