@@ -16,7 +16,8 @@
 -- is relayed, resume.unreachable() where t_relay() failed, resume.failed(delete) first in
 -- the failure callback of every request in a dialog.
 
--- resume.push = true is RESUME_PUSH of resume.cfg.
+-- resume.push = true is RESUME_PUSH of resume.cfg. With bind_fingerprint resume.offer(to_browser) is to give
+-- the offer to rtpengine; it needs the module textopsx.
 
 local resume = {}
 
@@ -48,6 +49,19 @@ function resume.authenticate()
 	end
 end
 
+-- With bind_fingerprint: a new DTLS connection with the old certificate.
+local function new_dtls()
+	local sdp = get("$rb")
+
+	KSR.textops.replace_body_all("a=fingerprint:[Ss][Hh][Aa]-256 [0-9A-Fa-f:]+",
+		"a=fingerprint:sha-256 00" .. string.rep(":00", 31))
+	KSR.textopsx.msg_apply_changes()
+	resume.offer(string.find(get("$ru"), "alias=[^;]*~[56]") ~= nil)
+	KSR.textopsx.msg_apply_changes()
+	KSR.textops.set_body(sdp, "application/sdp")
+	KSR.textopsx.msg_apply_changes()
+end
+
 -- An INVITE with a call state becomes a re-INVITE of the old dialog.
 function resume.dialog()
 	local in_dialog = KSR.siputils.has_totag() > 0
@@ -75,6 +89,7 @@ function resume.dialog()
 		KSR.sl.send_reply(get("$resume(code)"), get("$resume(reason)"))
 		KSR.x.exit()
 	end
+	if resume.offer and get("$resume(bound)") == 1 then new_dtls() end
 	-- For the callbacks of tm, where $resume() is not.
 	KSR.pv.seti("$avp(resumed)", 1)
 end
@@ -122,6 +137,7 @@ end
 -- The 2xx of a resume during which Kamailio died: answer() takes it to rtpengine.
 function resume.reply(answer)
 	remove("Call-State")
+	remove("Call-State-Fingerprint")
 	if resume.push then KSR.call_resume.resume_push() end
 	if KSR.tm.t_check_trans() > 0 or get("$rm") ~= "INVITE" or get("$rs") < 200 or get("$rs") > 299
 			or KSR.textops.has_body_type("application/sdp") < 0 then

@@ -836,7 +836,8 @@ class SIPjsPhone {
 		return new Promise((resolve) => {
 			if (!registerer) return resolve();
 			return registerer.register({
-				requestOptions: this.#token ? { extraHeaders: [`Authorization: Bearer ${this.#token}`] } : undefined,
+				requestOptions: this.#token
+					? { extraHeaders: [...this.#call.extraHeaders ?? [], `Authorization: Bearer ${this.#token}`] } : undefined,
 				requestDelegate: {
 					onAccept: resolve,
 					onReject: async ({ message }) => {

@@ -22,6 +22,8 @@ end
 
 local FOR_PHONE = "trust-address replace-origin replace-session-connection ICE=remove RTP/AVP port-latching"
 
+resume.offer = function() KSR.rtpengine.rtpengine_offer(FOR_PHONE) end
+
 local function relay()
 	if KSR.is_INVITE() and has_sdp() then KSR.rtpengine.rtpengine_offer(FOR_PHONE) end
 	KSR.tm.t_on_reply("ksr_onreply_manage")

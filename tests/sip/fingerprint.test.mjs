@@ -135,6 +135,9 @@ test('a caller: its own certificate resumes, every other offer is refused, and t
 	one.close();
 	const { dialog: back, answer } = await resumes(state);
 	assert.equal(answer, 'SIP/2.0 200 OK');
+	const reinvite = bob.requests.findLast(request('INVITE', callId));
+	assert.match(reinvite.body, /^v=0\r\n[^]*\r\nm=audio \d+ RTP\/AVP 8\r\n/, 'the SDP is rtpengine\'s');
+	assert.doesNotMatch(reinvite.body, /fingerprint/);
 	await hangUp(back, callId);
 });
 

@@ -90,6 +90,9 @@ test('calls that are bound to a certificate, of either role', async () => {
 	const bob = await farEnd();
 	const called = await (await client()).call({ headers, body: offer(digits('0A')) });
 	await check(called.state);
+	const reinvite = bob.requests.findLast((m) => m.method === 'INVITE');
+	assert.match(reinvite.body, /^v=0\r\n[^]*\r\nm=audio \d+ RTP\/AVP 8\r\n/, 'the SDP is rtpengine\'s');
+	assert.doesNotMatch(reinvite.body, /fingerprint/);
 	assert.ok(bob.requests.every((m) => !m.get('call-state-fingerprint')));
 
 	const reg = await client();

@@ -3,10 +3,12 @@
 
 import JsSIP from '/bundle/jssip.js';
 import { resumeJsSIP } from '../call-resume.js';
-import { configuration, linked, onDial, row, say, signedIn, store, token, video } from './view.js';
+import { configuration, kept, linked, onDial, row, say, signedIn, store, token, video } from './view.js';
 
 const portal = await signedIn();
-const call = { mediaConstraints: { audio: true, video }, pcConfig: configuration(portal) };
+const own = await kept(portal);
+const extraHeaders = own ? [own.header] : [];
+const call = { mediaConstraints: { audio: true, video }, pcConfig: configuration(portal, own), extraHeaders };
 const ua = new JsSIP.UA({
 	sockets: [new JsSIP.WebSocketInterface(portal.websocket)],
 	uri: portal.user,
@@ -14,6 +16,7 @@ const ua = new JsSIP.UA({
 	connection_recovery_min_interval: 1,
 	connection_recovery_max_interval: 4,
 });
+ua.registrator().setExtraHeaders(extraHeaders);
 
 const calls = resumeJsSIP(ua, { call, token, store });
 calls.addEventListener('resumed', ({ detail }) => say(`Resumed, away for ${detail.away} ms.`));

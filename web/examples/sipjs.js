@@ -3,10 +3,12 @@
 
 import { Inviter, Registerer, UserAgent } from '/bundle/sip.js';
 import { resumeSIPjs } from '../call-resume.js';
-import { configuration, linked, onDial, row, say, signedIn, store, token, video } from './view.js';
+import { configuration, kept, linked, onDial, row, say, signedIn, store, token, video } from './view.js';
 
 const portal = await signedIn();
+const own = await kept(portal);
 const options = {
+	extraHeaders: own ? [own.header] : [],
 	sessionDescriptionHandlerOptions: {
 		constraints: { audio: true, video },
 		iceGatheringTimeout: 500,
@@ -17,11 +19,11 @@ const userAgent = new UserAgent({
 	transportOptions: { server: portal.websocket },
 	logLevel: 'error',
 	sessionDescriptionHandlerFactoryOptions: {
-		peerConnectionConfiguration: configuration(portal),
+		peerConnectionConfiguration: configuration(portal, own),
 	},
 	delegate: { onInvite: (invitation) => show(invitation, invitation.remoteIdentity.uri.user) },
 });
-const bearer = { extraHeaders: [`Authorization: Bearer ${portal.token}`] };
+const bearer = { extraHeaders: [...options.extraHeaders, `Authorization: Bearer ${portal.token}`] };
 const registerer = new Registerer(userAgent, bearer);
 
 const calls = resumeSIPjs(userAgent, { Inviter, registerer, call: options, token, store });
@@ -76,7 +78,7 @@ function show(session, title, { held = false, muted = false } = {}) {
 function dial(number) {
 	const target = userAgent.configuration.uri.clone();
 	target.user = number;
-	const inviter = new Inviter(userAgent, target, { ...bearer, ...options });
+	const inviter = new Inviter(userAgent, target, { ...options, ...bearer });
 	show(inviter, number);
 	inviter.invite().catch((e) => say(e.message));
 }

@@ -2,6 +2,7 @@
 // What both example pages show: a sign-in form, a line to say things, and one row of
 // buttons for each call. Nothing here knows of SIP.
 
+import { keptCertificate } from '../certificate.js';
 import { networkStore } from '../network-store.js';
 import { session, signIn } from '../portal.js';
 
@@ -54,9 +55,13 @@ export const linked = asked.get('dial');
 /** ?video */
 export const video = asked.has('video');
 
+/** ?bound: calls are bound to a certificate that the browser keeps. */
+export const kept = ({ user }) => (asked.has('bound') ? keptCertificate(user.match(/^sip:(.*)@/)[1]) : undefined);
+
 /** ?relay: media through the portal's TURN server only. */
-export const configuration = (portal) => ({
+export const configuration = (portal, own) => ({
 	iceServers: portal.ice_servers, iceTransportPolicy: asked.has('relay') ? 'relay' : 'all',
+	...own && { certificates: [own.certificate] },
 });
 
 /** ?store=network: the gateway keeps the calls, and not the browser. */
