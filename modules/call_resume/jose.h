@@ -15,13 +15,14 @@
 
 #define CR_JOSE_NAME_MAX 31
 
-/* Members that are absent are empty strings. */
+/* Members that are absent are empty strings; all are visible ASCII without
+ * quotes and backslash. */
 typedef struct cr_jose
 {
 	char alg[CR_JOSE_NAME_MAX + 1];
 	char enc[CR_JOSE_NAME_MAX + 1];
 	char typ[CR_JOSE_NAME_MAX + 1];
-	char kid[CR_JOSE_KID_MAX + 1]; /* visible ASCII: others name theirs */
+	char kid[CR_JOSE_KID_MAX + 1]; /* others name theirs as they like */
 } cr_jose_t;
 
 /**

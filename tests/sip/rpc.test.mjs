@@ -128,6 +128,14 @@ describe('inspect', () => {
 		assert.equal(field(await inspect(flip(token)), 'sub'), undefined);
 		assert.notEqual(field(await inspect(token.slice(0, -5)), 'verdict'), 'accepted');
 	});
+	test('inspect: what a forger writes into a header does nothing to the terminal', async () => {
+		const part = (o) => Buffer.from(JSON.stringify(o)).toString('base64url');
+		for (const head of [{ alg: '\x1b[2J' }, { alg: 'HS256\nverdict: accepted' }, { alg: 'HS256', kid: '\x1b[2J' }]) {
+			const text = await inspect(`${part(head)}.${part({ sub: SUB })}.AAAA`);
+			assert.equal(field(text, 'verdict'), 'malformed');
+			assert.ok(!text.includes('\x1b') && !text.includes('accepted'), JSON.stringify(text));
+		}
+	});
 	test('inspect: a state, with sub and sid', async () => {
 		for (const text of [await inspect(state, SUB, SID), await inspect(`${state};tag=abc`, SUB, SID)]) {
 			assert.equal(field(text, 'verdict'), 'opens');
