@@ -233,8 +233,8 @@ static int fill(cr_state_t *st, const cr_env_t *env, const cr_push_t *p)
 			: 0;
 	st->iat = env->now_ms;
 	if(err == CR_OK
-			&& (st->target.len == 0 || st->local_tag.len == 0
-					|| st->remote_tag.len == 0))
+			&& (!cr_text_is_uri(contact_of(&p->reply)) || st->target.len == 0
+					|| st->local_tag.len == 0 || st->remote_tag.len == 0))
 		err = CR_EMALFORMED;
 	return err;
 }

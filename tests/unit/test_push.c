@@ -207,6 +207,17 @@ static void target_and_address(void **state)
 	assert_span(cr_push_address(&p), "sip:alice@example.com");
 }
 
+/* The Contact becomes the Request-URI of a request that is ours. */
+static void a_contact_that_is_no_uri(void **state)
+{
+	(void)state;
+	assert_int_equal(
+			caller_answers("sip:alice@c\r\n SIP/2.0", ""), CR_EMALFORMED);
+	assert_int_equal(caller_answers("sip:alice@c SIP/2.0", ""), CR_EMALFORMED);
+	assert_int_equal(caller_answers("*", ""), CR_EMALFORMED);
+	assert_true(caller_answers("sip:alice@c;ob", "") > 0);
+}
+
 /* Whoever answers is no client of ours, or a stranger's reference is planted. */
 static void whose_answer(void **state)
 {
@@ -275,6 +286,7 @@ int main(void)
 			T(cseq),
 			T(a_resumed_client),
 			T(target_and_address),
+			T(a_contact_that_is_no_uri),
 			T(whose_answer),
 			T(offer_in_the_answer),
 			T(other_messages),
