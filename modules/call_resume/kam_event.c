@@ -12,6 +12,7 @@
 #include "base.h"
 #include "ref.h"
 #include "seal.h"
+#include "text.h"
 
 typedef enum kind
 {
@@ -106,16 +107,7 @@ static void ended(struct sip_msg *msg, const kam_event_t *e)
 /* ---- what is known ------------------------------------------------------------- */
 
 /* Cut off rather than refused: it is for people to read. */
-static void copy(char *out, size_t max, cr_span_t text)
-{
-	size_t n = text.len < max ? text.len : max - 1;
-
-	for(size_t i = 0; i < n; i++)
-		out[i] = text.s[i] >= ' ' && text.s[i] != 127 ? text.s[i] : '?';
-	out[n] = '\0';
-}
-
-#define COPY(field, text) copy(e->field, sizeof(e->field), text)
+#define COPY(field, text) cr_text_show(e->field, sizeof(e->field), text)
 
 static void fill_session(kam_event_t *e, const kam_session_t *s)
 {
@@ -137,8 +129,12 @@ static void fill_state(kam_event_t *e, const cr_state_t *st)
 	COPY(remote_uri, st->remote_uri);
 	e->role = st->role == CR_CALLER ? "caller" : "callee";
 	e->start = st->start;
-	if(env != NULL)
-		e->away = (int)(cr_now_s(env) - st->iat / 1000);
+	if(env == NULL)
+		return;
+	e->away = (int)(cr_now_s(env) - st->iat / 1000);
+	/* Sealed by a node whose clock is ahead. */
+	if(e->away < 0)
+		e->away = 0;
 }
 
 /* ---- refused here ---------------------------------------------------------------- */
@@ -152,7 +148,7 @@ void kam_event_refused(struct sip_msg *msg)
 	if(o->known)
 		fill_state(&e, &o->state);
 	e.code = o->code;
-	copy(e.reason, sizeof(e.reason), cr_span_str(o->reason));
+	cr_text_show(e.reason, sizeof(e.reason), cr_span_str(o->reason));
 	refused(msg, &e);
 }
 
@@ -197,7 +193,7 @@ static void on_final(struct cell *t, int type, struct tmcb_params *ps)
 		return;
 	e.code = ps->code;
 	if(ps->rpl != NULL && ps->rpl != FAKED_REPLY)
-		copy(e.reason, sizeof(e.reason),
+		cr_text_show(e.reason, sizeof(e.reason),
 				kam_span(ps->rpl->first_line.u.reply.reason));
 	if(ps->code >= 300) {
 		kam_count(KAM_RESUMES_FAILED);

@@ -104,14 +104,10 @@ static void rpc_issue(rpc_t *rpc, void *ctx)
 		sid.len = 0;
 	if(n < 3)
 		ttl_s = kam_config.token_lifetime;
-	if(env != NULL && ttl_s > 0 && sub.len <= CR_SUB_MAX
-			&& sid.len <= CR_SID_MAX) {
-		memcpy(token.sub, sub.s, sub.len);
-		if(sid.len > 0)
-			memcpy(token.sid, sid.s, sid.len);
+	if(env != NULL
+			&& cr_token_name(&token, kam_span(sub), kam_span(sid)) == CR_OK)
 		len = cr_token_issue(text, sizeof(text), &token, env->crypto, env->ring,
 				cr_now_s(env), ttl_s);
-	}
 	if(len < 0) {
 		rpc->fault(ctx, 400, "No token: %s", cr_strerror(len));
 		return;

@@ -102,21 +102,21 @@ static int issue(struct sip_msg *msg, str *sub, const str *sid)
 {
 	kam_session_t *s = kam_session(msg);
 	const cr_env_t *env = kam_env();
+	char shown[CR_SUB_MAX + 1];
 	cr_token_t token = {0};
 	int len = CR_EMALFORMED;
 
 	if(env == NULL)
 		return -1;
-	if(sub->len <= CR_SUB_MAX && (sid == NULL || sid->len <= CR_SID_MAX)) {
-		memcpy(token.sub, sub->s, sub->len);
-		if(sid != NULL)
-			memcpy(token.sid, sid->s, sid->len);
+	if(cr_token_name(&token, kam_span(*sub),
+			   sid != NULL ? kam_span(*sid) : CR_SPAN(""))
+			== CR_OK)
 		len = cr_token_issue(s->issued, sizeof(s->issued), &token, env->crypto,
 				env->ring, cr_now_s(env), kam_config.token_lifetime);
-	}
 	if(len < 0) {
 		s->issued[0] = '\0';
-		LM_ERR("no token for [%.*s]: %s\n", sub->len, sub->s, cr_strerror(len));
+		cr_text_show(shown, sizeof(shown), kam_span(*sub));
+		LM_ERR("no token for [%s]: %s\n", shown, cr_strerror(len));
 		return -1;
 	}
 	kam_count(KAM_TOKENS_ISSUED);
@@ -313,6 +313,7 @@ int ki_resume_turn(struct sip_msg *msg, str *sub)
 {
 	kam_session_t *s = kam_session(msg);
 	const cr_env_t *env = kam_env();
+	char shown[CR_SUB_MAX + 1];
 	int err = CR_EINTERNAL;
 
 	cr_wipe(&s->turn, sizeof(s->turn));
@@ -327,8 +328,9 @@ int ki_resume_turn(struct sip_msg *msg, str *sub)
 	if(err == CR_EMISSING)
 		LM_ERR("resume_turn() needs a secret: set modparam(\"call_resume\","
 			   " \"turn_secret_file\", \"/path/to/file\")\n");
-	else
-		LM_ERR("no TURN credentials for [%.*s]: %s\n", sub->len, sub->s,
-				cr_strerror(err));
+	else {
+		cr_text_show(shown, sizeof(shown), kam_span(*sub));
+		LM_ERR("no TURN credentials for [%s]: %s\n", shown, cr_strerror(err));
+	}
 	return err - 1;
 }

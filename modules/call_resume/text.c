@@ -108,3 +108,25 @@ int cr_text_is_sub(cr_span_t s)
 {
 	return s.len > 0 && is_utf8_without(s, "\"<>\\");
 }
+
+void cr_text_show(char *out, size_t max, cr_span_t s)
+{
+	const uint8_t *p = (const uint8_t *)s.s;
+	size_t len = 0;
+
+	for(size_t i = 0; i < s.len;) {
+		size_t n = utf8_sequence(&p[i], s.len - i);
+
+		if(len + (n > 0 ? n : 1) >= max)
+			break;
+		if(n == 0 || p[i] < ' ' || p[i] == 0x7f) {
+			out[len++] = '?';
+			i++;
+			continue;
+		}
+		memcpy(&out[len], &p[i], n);
+		len += n;
+		i += n;
+	}
+	out[len] = '\0';
+}

@@ -34,6 +34,14 @@ int cr_text_is_uri(cr_span_t s);
  * and angle brackets. The apostrophe stays: it is a legal user part. */
 int cr_text_is_sub(cr_span_t s);
 
+/**
+ * Copy what somebody else has written for people to read, in a log line say: a
+ * byte that is no UTF-8 or part of a control character becomes a question mark.
+ * What is too long is cut off behind a whole character.
+ * @param max  bytes at out, over 0; the zero behind the text needs one
+ */
+void cr_text_show(char *out, size_t max, cr_span_t s);
+
 /** Visible ASCII without quotes and backslash, at most max characters. */
 int cr_text_is_plain(cr_span_t s, size_t max);
 

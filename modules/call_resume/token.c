@@ -151,12 +151,23 @@ int cr_token_issue(char *out, size_t out_max, cr_token_t *token, cr_crypto_t *c,
 	return (int)w.len - 1;
 }
 
+/* A zero inside would end the text there, and name somebody else. */
 static int copy(char *out, size_t max, cr_span_t text)
 {
-	if(text.len == 0 || text.len > max)
+	if(text.len > max || (text.len > 0 && memchr(text.s, 0, text.len)))
 		return CR_EMALFORMED;
-	memcpy(out, text.s, text.len);
+	if(text.len > 0)
+		memcpy(out, text.s, text.len);
+	out[text.len] = 0;
 	return CR_OK;
+}
+
+int cr_token_name(cr_token_t *token, cr_span_t sub, cr_span_t sid)
+{
+	return copy(token->sub, CR_SUB_MAX, sub)
+					|| copy(token->sid, CR_SID_MAX, sid)
+			? CR_EMALFORMED
+			: CR_OK;
 }
 
 int cr_token_stand_in(cr_token_t *out, const cr_ring_t *ring, cr_span_t sub,
@@ -167,7 +178,7 @@ int cr_token_stand_in(cr_token_t *out, const cr_ring_t *ring, cr_span_t sub,
 
 	if(!key)
 		return CR_EKEY;
-	if(copy(t.sub, CR_SUB_MAX, sub) || copy(t.sid, CR_SID_MAX, sid)
+	if(sid.len == 0 || cr_token_name(&t, sub, sid)
 			|| fill_in(&t, ring, key, now, ttl_s))
 		return CR_EMALFORMED;
 	*out = t;

@@ -33,6 +33,14 @@ typedef struct cr_token
 } cr_token_t;
 
 /**
+ * Write sub and sid into a token that is to be issued; sid may be empty.
+ * @return CR_OK, or CR_EMALFORMED (over CR_SUB_MAX or CR_SID_MAX, or a zero byte
+ *         in it): token is then no use
+ */
+int cr_token_name(
+		cr_token_t *token, cr_span_t sub, cr_span_t sid) CR_MUST_CHECK;
+
+/**
  * Issue a token with the sealing key of the ring.
  * @param out    receives the token, zero-terminated, at most CR_TOKEN_MAX + 1
  * @param token  sub and sid to be set; iat, exp and jti are filled in; an empty

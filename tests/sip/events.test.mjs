@@ -58,6 +58,22 @@ async function lost() {
 	return call;
 }
 
+test('resumed: a user with letters of its own keeps them', async () => {
+	const sub = `sip:jürgen@${DOMAIN}`;
+	const own = await stack.kamailio.token(sub, 's-2');
+	const user = Buffer.from('jürgen').toString('latin1'); // as our SIP client sends its bytes
+	const one = await client({ user, token: own });
+	const call = await one.call();
+	assert.equal(call.final.status, 200);
+	one.close();
+	const two = await client({ user, token: own });
+	let back;
+	const { events: [e] } = await watch(async () => { back = await two.call({ state: call.state }); });
+	assert.deepEqual([e.kind, e.sub, e.local_uri], ['resumed', sub, sub]);
+	assert.equal((await back.request('BYE')).status, 200);
+	two.close();
+});
+
 test('resumed: when the far end has taken it', async () => {
 	const before = { answered: await count('resumes_answered'), away: await count('away_seconds') };
 	const call = await lost();

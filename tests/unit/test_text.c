@@ -112,6 +112,36 @@ static void utf8(void **state)
 	all(cr_text_is_sub, 0, bad);
 }
 
+static void shows(const char *want, size_t max, cr_span_t s)
+{
+	char *out = malloc(max); /* to its last byte */
+
+	assert_non_null(out);
+	cr_text_show(out, max, s);
+	assert_string_equal(out, want);
+	free(out);
+}
+
+static void shown_to_people(void **state)
+{
+	(void)state;
+	shows("", 1, CR_SPAN("a"));
+	shows("", 9, (cr_span_t){NULL, 0});
+	shows("abc", 4, CR_SPAN("abc"));
+	shows("ab", 3, CR_SPAN("abc"));
+	shows("sip:j\xc3\xbcrgen@b", 99, CR_SPAN("sip:j\xc3\xbcrgen@b"));
+	shows("j\xc3\xbc", 4, CR_SPAN("j\xc3\xbcr"));
+	shows("j", 3, CR_SPAN("j\xc3\xbcr"));
+	shows("a?b?c??d", 99,
+			CR_SPAN("a\nb\0c\x1b\x7f"
+					"d"));
+	shows("a??31m", 99,
+			CR_SPAN("a\xc2\x9b"
+					"31m"));
+	shows("??", 99, CR_SPAN("\xff\xc3"));
+	shows("\"\\<>", 99, CR_SPAN("\"\\<>"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +152,7 @@ int main(void)
 			cmocka_unit_test(call_ids),
 			cmocka_unit_test(uris),
 			cmocka_unit_test(utf8),
+			cmocka_unit_test(shown_to_people),
 	};
 
 	return RUN(tests);

@@ -179,6 +179,12 @@ static void stand_ins(void **state)
 	assert_int_equal(stand_in("<a>", "s", 60), CR_EMALFORMED);
 	assert_int_equal(stand_in("a", "<urn:uuid:1>", 60), CR_EMALFORMED);
 	assert_int_equal(stand_in("a", "s", 0), CR_EMALFORMED);
+	assert_int_equal(cr_token_stand_in(&got, &ring, CR_SPAN("a\0evil"),
+							 CR_SPAN("s"), NOW, 60),
+			CR_EMALFORMED);
+	assert_int_equal(cr_token_stand_in(&got, &ring, CR_SPAN("a"),
+							 CR_SPAN("s\0evil"), NOW, 60),
+			CR_EMALFORMED);
 	memset(name, 'x', CR_SUB_MAX + 1);
 	assert_int_equal(stand_in(name, "s", 60), CR_EMALFORMED);
 	assert_int_equal(
@@ -187,6 +193,37 @@ static void stand_ins(void **state)
 	assert_int_equal(
 			cr_token_stand_in(&got, &none, CR_SPAN("a"), CR_SPAN("s"), NOW, 60),
 			CR_EKEY);
+}
+
+static void names(void **state)
+{
+	cr_token_t t = {.sub = "longer than the next", .sid = "longer, too"};
+	char name[CR_SUB_MAX + 1];
+
+	(void)state;
+	assert_int_equal(
+			cr_token_name(&t, CR_SPAN("sip:a@b"), CR_SPAN("s")), CR_OK);
+	assert_string_equal(t.sub, "sip:a@b");
+	assert_string_equal(t.sid, "s");
+	assert_int_equal(
+			cr_token_name(&t, CR_SPAN("sip:a@b"), (cr_span_t){NULL, 0}), CR_OK);
+	assert_string_equal(t.sid, "");
+	assert_int_equal(cr_token_name(&t, CR_SPAN("sip:a\0@b"), CR_SPAN("")),
+			CR_EMALFORMED);
+	assert_int_equal(cr_token_name(&t, CR_SPAN("sip:a@b"), CR_SPAN("\0")),
+			CR_EMALFORMED);
+	memset(name, 'x', sizeof(name));
+	assert_int_equal(cr_token_name(&t, (cr_span_t){name, CR_SUB_MAX},
+							 (cr_span_t){name, CR_SID_MAX}),
+			CR_OK);
+	assert_int_equal(strlen(t.sub), CR_SUB_MAX);
+	assert_int_equal(strlen(t.sid), CR_SID_MAX);
+	assert_int_equal(
+			cr_token_name(&t, (cr_span_t){name, CR_SUB_MAX + 1}, CR_SPAN("s")),
+			CR_EMALFORMED);
+	assert_int_equal(
+			cr_token_name(&t, CR_SPAN("a"), (cr_span_t){name, CR_SID_MAX + 1}),
+			CR_EMALFORMED);
 }
 
 /* The zero behind the token needs its place, too. */
@@ -457,6 +494,7 @@ int main(void)
 			cmocka_unit_test(renewal_keeps_the_client_key),
 			cmocka_unit_test(issue_refuses),
 			cmocka_unit_test(stand_ins),
+			cmocka_unit_test(names),
 			cmocka_unit_test(issue_exact_room),
 			cmocka_unit_test(damage),
 			cmocka_unit_test(flipped_mac_is_forged),
