@@ -298,8 +298,6 @@ static sr_kemi_t kemi_exports[] = {
 
 /* ---- life cycle -------------------------------------------------------------- */
 
-#define LIFETIME_MAX (366 * 86400)
-
 static int check_challenge(void)
 {
 	cr_span_t server = cr_span_str(kam_config.authz_server);
@@ -331,13 +329,17 @@ static int check_config(void)
 			   " positive, clock_skew not negative\n");
 		return -1;
 	}
-	if(kam_config.map_lifetime > LIFETIME_MAX
-			|| kam_config.state_lifetime > LIFETIME_MAX) {
-		LM_ERR("state_lifetime and map_lifetime are a year at the most\n");
+	/* Sums of them are kept in an int. */
+	if(kam_config.map_lifetime > KAM_LIFETIME_MAX
+			|| kam_config.state_lifetime > KAM_LIFETIME_MAX
+			|| kam_config.token_lifetime > KAM_LIFETIME_MAX
+			|| kam_config.clock_skew > KAM_LIFETIME_MAX) {
+		LM_ERR("token_lifetime, state_lifetime, map_lifetime and clock_skew are"
+			   " a year at the most\n");
 		return -1;
 	}
 	if(kam_config.turn_lifetime <= 0
-			|| kam_config.turn_lifetime > LIFETIME_MAX) {
+			|| kam_config.turn_lifetime > KAM_LIFETIME_MAX) {
 		LM_ERR("turn_lifetime has to be positive, and a year at the most\n");
 		return -1;
 	}

@@ -49,6 +49,8 @@ typedef enum kam_bind
 	KAM_BIND_N,
 } kam_bind_t;
 
+#define KAM_LIFETIME_MAX (366 * 86400) /* s */
+
 extern kam_config_t kam_config;
 extern struct tm_binds kam_tm;
 extern struct rr_binds kam_rr;

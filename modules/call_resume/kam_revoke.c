@@ -19,8 +19,6 @@
 
 #define NAME_MAX_LEN (sizeof("sid:") - 1 + CR_SUB_MAX)
 
-#define LIFETIME_MAX (366 * 86400)
-
 static htable_api_t htable;
 static str table;
 
@@ -94,7 +92,9 @@ static int check(cr_span_t kind, cr_span_t value, const char **out)
 }
 
 /* By value only: in the copy that htable gives, strings still point into the
- * entry that it was made from. The time goes into 32 bits without a sign. */
+ * entry that it was made from. The time goes into 32 bits without a sign. An
+ * entry with a string is not of our making and has no time: it holds whatever
+ * was issued when. */
 static int64_t revoked_at(const char *kind, cr_span_t value)
 {
 	char mem[NAME_MAX_LEN];
@@ -107,7 +107,8 @@ static int64_t revoked_at(const char *kind, cr_span_t value)
 	cell = htable.get_clone(&table, &name);
 	if(cell == NULL)
 		return 0;
-	at = (int64_t)(uint32_t)cell->value.n;
+	at = cell->flags & AVP_VAL_STR ? UINT32_MAX
+								   : (int64_t)(uint32_t)cell->value.n;
 	pkg_free(cell);
 	return at;
 }
@@ -118,7 +119,7 @@ static int set(str *name, int64_t now, int ttl_s)
 	int_str at = {.n = (int)(uint32_t)now}, ttl = {.n = ttl_s};
 	unsigned left = 0;
 
-	if(htable.get_expire(&table, name, &left) == 0 && left <= LIFETIME_MAX
+	if(htable.get_expire(&table, name, &left) == 0 && left <= INT_MAX
 			&& (int)left > ttl_s)
 		ttl.n = (int)left;
 	if(htable.set(&table, name, 0, &at, 1) < 0
@@ -145,7 +146,7 @@ int kam_revoke(cr_span_t kind, cr_span_t value, int ttl_s)
 		return err;
 	if(env == NULL)
 		return CR_EINTERNAL;
-	if(ttl_s < 0 || ttl_s > LIFETIME_MAX)
+	if(ttl_s < 0 || ttl_s > KAM_LIFETIME_MAX)
 		return CR_ETOOBIG;
 	if(ttl_s == 0)
 		ttl_s = kam_config.token_lifetime + kam_config.clock_skew;
@@ -201,15 +202,18 @@ int kam_is_revoked(const cr_token_t *t)
 int ki_resume_revoke_ttl(struct sip_msg *msg, str *kind, str *value, int ttl_s)
 {
 	int err = kam_revoke(kam_span(*kind), kam_span(*value), ttl_s);
+	char of_kind[16], shown[CR_SUB_MAX + 1];
 
 	(void)msg;
 	if(err == CR_OK)
 		return 1;
 	if(err == CR_EMISSING)
 		LM_ERR("%s\n", kam_revoke_how_to());
-	else
-		LM_ERR("not revoked, %.*s [%.*s]: %s\n", kind->len, kind->s, value->len,
-				value->s, cr_strerror(err));
+	else {
+		cr_text_show(of_kind, sizeof(of_kind), kam_span(*kind));
+		cr_text_show(shown, sizeof(shown), kam_span(*value));
+		LM_ERR("not revoked, %s [%s]: %s\n", of_kind, shown, cr_strerror(err));
+	}
 	return -1;
 }
 
@@ -253,9 +257,12 @@ void kam_rpc_revoke(rpc_t *rpc, void *ctx)
 	int ttl_s = 0, err, n = rpc->scan(ctx, ".S.S*d", &kind, &value, &ttl_s);
 
 	/* What was not given is not left alone by every transport. */
-	err = n < 2
-			? CR_EUNSUPPORTED
-			: kam_revoke(kam_span(kind), kam_span(value), n < 3 ? 0 : ttl_s);
+	if(n < 2)
+		err = CR_EUNSUPPORTED;
+	else if(n > 2 && ttl_s <= 0) /* JSON-RPC reads text as the number 0 */
+		err = CR_EMALFORMED;
+	else
+		err = kam_revoke(kam_span(kind), kam_span(value), n < 3 ? 0 : ttl_s);
 	if(!kam_revoke_is_on())
 		err = CR_EMISSING;
 	if(err != CR_OK)

@@ -8,8 +8,6 @@
 #include "jose.h"
 #include "kam.h"
 
-#define LIFETIME_MAX (366 * 86400)
-
 /* The kid of a JWT or JWE stands in its header. */
 void kam_count_retired(cr_span_t jose)
 {
@@ -49,11 +47,11 @@ static int read_seconds(int *out, cr_span_t text)
 	int s = 0;
 
 	for(size_t i = 0; i < text.len; i++) {
-		if(text.s[i] < '0' || text.s[i] > '9' || s > LIFETIME_MAX / 10)
+		if(text.s[i] < '0' || text.s[i] > '9' || s > KAM_LIFETIME_MAX / 10)
 			return 0;
 		s = s * 10 + (text.s[i] - '0');
 	}
-	if(text.len == 0 || s > LIFETIME_MAX)
+	if(text.len == 0 || s > KAM_LIFETIME_MAX)
 		return 0;
 	*out = s;
 	return 1;

@@ -181,12 +181,24 @@ test('RPC: what is wrong is said', async () => {
 	await assert.rejects(kamcmd('call_resume.revoke', 'sid', 'a b'), /Not revoked: malformed/);
 	await assert.rejects(kamcmd('call_resume.revoke', 'sub', 'x'.repeat(300)), /Not revoked/);
 	await assert.rejects(kamcmd('call_resume.revoke', 'sid', 'x', 99999999), /Not revoked: too big/);
+	await assert.rejects(kamcmd('call_resume.revoke', 'sid', 'x', 0), /Not revoked: malformed/);
+	assert.equal(field(await kamcmd('call_resume.revoked', 'sid', 'x'), 'revoked'), 'no');
 	assert.match(await kamcmd('call_resume.revoked'), /table: revoked/);
 	assert.match(await kamcmd('htable.dump', 'revoked'), /name: sid:s-1\n/);
 	// Taken back.
 	await kamcmd('htable.delete', 'revoked', 'sid:s-1');
 	assert.equal(field(await kamcmd('call_resume.revoked', 'sid', 's-1'), 'revoked'), 'no');
 	assert.equal((await register(await until('a token of a later second', () => stack.kamailio.token(SUB, 's-1')))).status, 200);
+});
+
+test('an entry that an operator made, with text in it, revokes', async () => {
+	const sub = `sip:carol@${DOMAIN}`;
+	const token = await stack.kamailio.token(sub, 's-40');
+	await kamcmd('htable.sets', 'revoked', `sub:${sub}`, 'yes');
+	assert.match(await kamcmd('call_resume.inspect', token), /verdict: revoked/);
+	// Not the place in memory where the text stands, taken for a time.
+	assert.equal(field(await kamcmd('call_resume.revoked', 'sub', sub), 'at'), '-1', 'the latest there is, without a sign');
+	await kamcmd('htable.delete', 'revoked', `sub:${sub}`);
 });
 
 /** A gateway without media, in a folder of its own. */

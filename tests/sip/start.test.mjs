@@ -91,6 +91,10 @@ refuses('a time that is none', { ring: `k1 ${key()} tomorrow\n` }, /line 1: not-
 refuses('a duplicate kid', { ring: `k1 ${key()}\nk2 ${key()}\nk1 ${key()}\n` }, /line 3: the kid k1 stands on an earlier line/);
 refuses('17 keys', { ring: Array.from({ length: 17 }, (_, i) => `k${i} ${key()}\n`).join('') }, /line 17: more than 16 keys/);
 refuses('only retired keys', { ring: `k1 ${key()} 2020-01-01T00:00:00Z\n` }, /no usable key \(1 retired\)/);
+for (const [name, define] of [['token_lifetime', 'RESUME_TOKEN_LIFETIME'], ['clock_skew', 'RESUME_CLOCK_SKEW']]) {
+	// Their sum is how long a revocation lasts, and was below zero.
+	refuses(`a ${name} beyond measure`, { ring: `k1 ${key()}\n`, defines: { [define]: 2147483647 } }, new RegExp(`${name}.* a year at the most`));
+}
 refuses('a lifetime of nothing', { ring: `k1 ${key()}\n`, defines: { RESUME_MAP_LIFETIME: 0 } }, /map_lifetime.* positive/);
 refuses('a proxy that is no address', { ring: `k1 ${key()}\n`, defines: { RESUME_TRUSTED_PROXY: '"127.0.0.1, localhost"' } },
 	/trusted_proxy: \[localhost\] is no address/);
