@@ -94,6 +94,14 @@ function resume.dialog()
 	KSR.pv.seti("$avp(resumed)", 1)
 end
 
+-- With bind_fingerprint, for requests in a dialog that do not come from the trunk, before
+-- resume.within_dialog(). Ends the script for one that wants the media of somebody else's certificate.
+function resume.media()
+	if KSR.call_resume.resume_check_media() > 0 then return end
+	if get("$rm") ~= "ACK" then KSR.sl.send_reply(403, "Call is bound to another certificate") end
+	KSR.x.exit()
+end
+
 -- A re-INVITE or UPDATE of either side: a fresh state.
 function resume.within_dialog()
 	KSR.call_resume.resume_seal()

@@ -121,6 +121,11 @@ static int w_resume_seal_bound(
 	return ki_resume_seal_bound(msg, &s, &d, &k, &f);
 }
 
+static int w_resume_check_media(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_check_media(msg);
+}
+
 static int w_resume_push(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_push(msg);
@@ -202,6 +207,8 @@ static cmd_export_t cmds[] = {
 	{"resume_seal", (cmd_function)w_resume_seal_bound, 4,
 		fixup_spve_all, fixup_free_spve_all,
 		REQUEST_ROUTE | BRANCH_ROUTE | FAILURE_ROUTE},
+	{"resume_check_media", (cmd_function)w_resume_check_media, 0, 0, 0,
+		REQUEST_ROUTE},
 	/* REQUEST_ROUTE: so that a route block of a reply_route can call it. */
 	{"resume_push", (cmd_function)w_resume_push, 0, 0, 0,
 		REQUEST_ROUTE | ONREPLY_ROUTE},
@@ -274,6 +281,9 @@ static sr_kemi_t kemi_exports[] = {
 	{ str_init("call_resume"), str_init("resume_seal_bound"), SR_KEMIP_INT,
 		ki_resume_seal_bound, { KEMI_STR, KEMI_STR, KEMI_STR,
 			KEMI_STR, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_check_media"), SR_KEMIP_INT,
+		ki_resume_check_media, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_push"), SR_KEMIP_INT,
 		ki_resume_push, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },

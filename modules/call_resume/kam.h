@@ -242,6 +242,8 @@ int kam_fp_named(cr_fp_t *fp, struct sip_msg *msg) CR_MUST_CHECK;
 /** What the description that the message brings needs. @return as cr_fp_of_sdp() */
 int kam_fp_offered(cr_fp_t *fp, struct sip_msg *msg) CR_MUST_CHECK;
 
+int ki_resume_check_media(struct sip_msg *msg);
+
 /* ---- proxies in front of us (kam_proxy.c) ---------------------------------- */
 
 /** The parameter trusted_proxy. @return 0, or -1 and it is logged */

@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { openState } from '../lib/call.mjs';
 import { Client, FarEnd, sdp } from '../lib/sip.mjs';
+import { until } from '../lib/wait.mjs';
 
 const USER = `sip:alice@${DOMAIN}`;
 const SID = 'web-session-1';
@@ -282,3 +283,68 @@ for (const [mode, what] of [[0, 'off: nothing is bound'], [2, 'needed: a state t
 		}
 	});
 }
+
+// ---- in the dialog -----------------------------------------------------------
+
+/** The dialog as a thief knows it who has opened the state, from an address of his own. */
+async function forged(dialog, change = {}) {
+	const thief = await life({ transport: 'udp', fp: OTHER });
+	const copy = Object.assign(Object.create(Object.getPrototypeOf(dialog)), dialog, { party: thief, cseq: dialog.cseq + 100, ...change });
+	return copy;
+}
+
+test('a thief who sends a re-INVITE into the dialog is refused, whatever he makes of its Route', async () => {
+	const { one, dialog, callId } = await calling();
+	const [route] = dialog.routes;
+	assert.match(route, /;crs-a=/);
+	assert.match(route, /;ftag=/);
+	const ways = {
+		'as it is': route,
+		'without the reference': route.replace(/;crs-a=[^;>]*/, ''),
+		'with a damaged one': route.replace(/;crs-a=....../, ';crs-a=aaaaaa'),
+		'from the other side': route.replace(/;ftag=[^;>]*/, ';ftag=x'),
+		'as that of the called one': route.replace(';crs-a=', ';crs-b='),
+	};
+	const bodies = { 'his own': media(OTHER), plain: sdp('127.0.0.1', 4000), none: '' };
+	const seen = bob.requests.length;
+	const before = await stat('fingerprints_refused');
+	let n = 0;
+	for (const [what, uri] of Object.entries(ways)) {
+		for (const [kind, body] of Object.entries(bodies)) {
+			const his = await forged(dialog, { routes: [uri] });
+			const answer = await his.request('INVITE', { body });
+			assert.equal(answer.start, 'SIP/2.0 403 Call is bound to another certificate', `${what}, ${kind}`);
+			n++;
+		}
+		const his = await forged(dialog, { routes: [uri] });
+		assert.equal((await his.request('UPDATE', { body: media(OTHER) })).status, 403, what);
+		his.ack({ body: media(OTHER), cseq: dialog.cseq });
+		await until('the ACK to be refused', async () => await stat('fingerprints_refused') - before === n + 2);
+		n += 2;
+	}
+	assert.equal(bob.requests.length, seen, 'the far end hears nothing of it');
+	assert.match(stack.kamailio.log(), /NOTICE: .*INVITE from 127.0.0.1 refused: the call is bound to another certificate/);
+	// The client itself, and what says nothing about media.
+	assert.equal((await dialog.request('INVITE', { body: media(MINE, { version: 4 }) })).status, 200);
+	dialog.ack();
+	assert.equal((await dialog.request('UPDATE')).status, 200);
+	assert.equal((await dialog.request('INFO')).status, 200);
+	one.close();
+	const { dialog: back, client } = await resumes(dialog.state);
+	assert.equal((await back.request('INVITE', { body: media(MINE, { version: 5 }) })).status, 200);
+	back.ack();
+	assert.equal((await back.request('INVITE', { body: media(OTHER, { version: 6 }) })).status, 403);
+	back.ack({ via: back.branch });
+	client.dialogs.set(back.callId, back);
+	await hangUp(back, callId);
+});
+
+test('calls that are not bound may change their media', async () => {
+	const { dialog, callId } = await calling([]);
+	assert.equal((await dialog.request('INVITE', { body: media(OTHER, { version: 2 }) })).status, 200);
+	dialog.ack();
+	const theirs = bob.dialog(callId);
+	assert.equal((await theirs.request('INVITE', { body: sdp(bob.ip, bob.media, 9) })).status, 200);
+	theirs.ack();
+	await hangUp(dialog, callId);
+});

@@ -89,6 +89,9 @@ test('calls that are bound to a certificate, of either role', async () => {
 	};
 	const bob = await farEnd();
 	const called = await (await client()).call({ headers, body: offer(digits('0A')) });
+	const other = await called.request('INVITE', { body: offer(digits('0B')) });
+	called.ack({ via: called.branch });
+	assert.equal(other.start, 'SIP/2.0 403 Call is bound to another certificate');
 	await check(called.state);
 	const reinvite = bob.requests.findLast((m) => m.method === 'INVITE');
 	assert.match(reinvite.body, /^v=0\r\n[^]*\r\nm=audio \d+ RTP\/AVP 8\r\n/, 'the SDP is rtpengine\'s');
