@@ -9,24 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "crypto.h"
-
-__attribute__((format(printf, 3, 4))) static int refuse(
-		char *why, int err, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, CR_FILE_WHY_MAX, format, args);
-	va_end(args);
-	return err;
-}
 
 static int check(char *why, int fd, const char *path, size_t max,
 		mode_t refused, const char *repair)
@@ -34,15 +21,15 @@ static int check(char *why, int fd, const char *path, size_t max,
 	struct stat st;
 
 	if(fstat(fd, &st) != 0)
-		return refuse(why, CR_EMISSING, "cannot look at %.160s", path);
+		return cr_refuse(why, CR_EMISSING, "cannot look at %.160s", path);
 	if(!S_ISREG(st.st_mode))
-		return refuse(why, CR_EFORGED, "%.160s is not a regular file", path);
+		return cr_refuse(why, CR_EFORGED, "%.160s is not a regular file", path);
 	if((st.st_mode & refused) != 0)
-		return refuse(why, CR_EFORGED,
+		return cr_refuse(why, CR_EFORGED,
 				"%.160s is open to group or others (mode %04o); %s it", path,
 				(unsigned)(st.st_mode & 07777), repair);
 	if(st.st_size < 0 || (size_t)st.st_size > max)
-		return refuse(
+		return cr_refuse(
 				why, CR_ETOOBIG, "%.160s is longer than %zu bytes", path, max);
 	return CR_OK;
 }
@@ -76,7 +63,7 @@ static int read_file(cr_span_t *text, char *why, const char *path,
 	int err;
 
 	if(fd < 0)
-		return refuse(why, CR_EMISSING, "cannot open %.100s; %s", path, how);
+		return cr_refuse(why, CR_EMISSING, "cannot open %.100s; %s", path, how);
 	err = check(why, fd, path, max, refused, repair);
 	if(err)
 		goto end;
@@ -86,7 +73,7 @@ static int read_file(cr_span_t *text, char *why, const char *path,
 		if(mem)
 			cr_wipe(mem, max);
 		free(mem);
-		err = refuse(why, CR_EINTERNAL, "cannot read %.160s", path);
+		err = cr_refuse(why, CR_EINTERNAL, "cannot read %.160s", path);
 		goto end;
 	}
 	*text = (cr_span_t){mem, (size_t)len};

@@ -3,9 +3,6 @@
  */
 #include "ring.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "base.h"
 #include "bytes.h"
 #include "private_file.h"
@@ -27,17 +24,6 @@ typedef struct parser
 	char *why; /* CR_RING_WHY_MAX bytes */
 	int line;  /* counted from 1 */
 } parser_t;
-
-__attribute__((format(printf, 3, 4))) static int refuse(
-		char *why, int err, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, CR_RING_WHY_MAX, format, args);
-	va_end(args);
-	return err;
-}
 
 /* ---- deriving ------------------------------------------------------------ */
 
@@ -184,25 +170,25 @@ static int parse_words(cr_key_t *key, uint8_t master[MASTER_ROOM],
 	int len;
 
 	if(n < 2 || n > 3)
-		return refuse(p->why, CR_EMALFORMED,
+		return cr_refuse(p->why, CR_EMALFORMED,
 				"line %d: wants a kid, a key and at most a not-after time",
 				p->line);
 	if(!cr_text_is_id(words[0], CR_KID_MAX))
-		return refuse(p->why, CR_EMALFORMED,
+		return cr_refuse(p->why, CR_EMALFORMED,
 				"line %d: a kid has 1 to %d characters of A-Z a-z 0-9 . _ -",
 				p->line, CR_KID_MAX);
 	memcpy(key->kid, words[0].s, words[0].len);
 	len = cr_b64_decode(master, MASTER_ROOM, words[1]);
 	if(len == CR_EMALFORMED)
-		return refuse(p->why, CR_EMALFORMED,
+		return cr_refuse(p->why, CR_EMALFORMED,
 				"line %d: the key is not base64url without padding; %s",
 				p->line, HOW_TO_MAKE);
 	if(len != CR_KEY_LEN)
-		return refuse(p->why, CR_EMALFORMED,
+		return cr_refuse(p->why, CR_EMALFORMED,
 				"line %d: the key is not %d bytes long; %s", p->line,
 				CR_KEY_LEN, HOW_TO_MAKE);
 	if(n == 3 && parse_time(&key->not_after, words[2]))
-		return refuse(p->why, CR_EMALFORMED,
+		return cr_refuse(p->why, CR_EMALFORMED,
 				"line %d: not-after is a UTC time like 2027-01-31T00:00:00Z",
 				p->line);
 	return CR_OK;
@@ -215,12 +201,12 @@ static int check_unique(
 		const cr_key_t *other = &ring->keys[i];
 
 		if(strcmp(other->kid, key->kid) == 0)
-			return refuse(p->why, CR_EDUPLICATE,
+			return cr_refuse(p->why, CR_EDUPLICATE,
 					"line %d: the kid %s stands on an earlier line, choose "
 					"another",
 					p->line, key->kid);
 		if(memcmp(other->hint, key->hint, CR_BOX_HINT_LEN) == 0)
-			return refuse(p->why, CR_EDUPLICATE,
+			return cr_refuse(p->why, CR_EDUPLICATE,
 					"line %d: the kids %s and %s have the same hint, rename "
 					"the newer key",
 					p->line, other->kid, key->kid);
@@ -243,14 +229,14 @@ static int parse_line(cr_ring_t *ring, cr_span_t line, const parser_t *p)
 		goto end;
 	err = derive_all(p->c, &key, master);
 	if(err) {
-		refuse(p->why, err, "line %d: OpenSSL failed", p->line);
+		cr_refuse(p->why, err, "line %d: OpenSSL failed", p->line);
 		goto end;
 	}
 	err = check_unique(ring, &key, p);
 	if(err)
 		goto end;
 	if(ring->n_keys == CR_RING_MAX) {
-		err = refuse(p->why, CR_ETOOBIG,
+		err = cr_refuse(p->why, CR_ETOOBIG,
 				"line %d: more than %d keys, remove retired ones", p->line,
 				CR_RING_MAX);
 		goto end;
@@ -291,7 +277,7 @@ int cr_ring_parse(
 	int err = parse_lines(&made, text, &p);
 
 	if(!err && !cr_ring_sealing(&made, now))
-		err = refuse(why, CR_EMISSING,
+		err = cr_refuse(why, CR_EMISSING,
 				"no usable key (%d retired); add a line: kid, blank, key; %s",
 				made.n_keys, HOW_TO_MAKE);
 	if(!err)

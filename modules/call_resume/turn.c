@@ -3,8 +3,6 @@
  */
 #include "turn.h"
 
-#include <stdio.h>
-
 #include <openssl/evp.h>
 
 #include "bytes.h"
@@ -13,12 +11,6 @@
 #define HOW_TO_MAKE                                                            \
 	"one line in it with the secret that the TURN server has too; make one "   \
 	"with: openssl rand -hex 32"
-
-static int refuse(char *why, int err, const char *reason)
-{
-	snprintf(why, CR_FILE_WHY_MAX, "%s", reason);
-	return err;
-}
 
 static cr_span_t without_line_end(cr_span_t s)
 {
@@ -34,12 +26,12 @@ int cr_turn_secret_parse(cr_turn_secret_t *secret, char *why, cr_span_t text)
 	cr_span_t line = without_line_end(text);
 
 	if(line.len > CR_TURN_SECRET_MAX)
-		return refuse(why, CR_ETOOBIG,
+		return cr_refuse(why, CR_ETOOBIG,
 				"the TURN secret is too long; one line, make it with: "
 				"openssl rand -hex 32");
 	if(line.len < CR_TURN_SECRET_MIN
 			|| !cr_text_is_plain(line, CR_TURN_SECRET_MAX))
-		return refuse(why, CR_EMALFORMED,
+		return cr_refuse(why, CR_EMALFORMED,
 				"the TURN secret is not one line of 16 or more visible "
 				"characters without quotes and backslash; make it with: "
 				"openssl rand -hex 32");
