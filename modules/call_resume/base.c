@@ -43,17 +43,14 @@ static const base_t b64 = {6,
 		b64_values};
 static const base_t b32 = {5, "abcdefghijklmnopqrstuvwxyz234567", b32_values};
 
-/* Inlined into both callers, so that bits is a constant in the loop. */
-static inline int encode(const base_t base, char *out, size_t out_max,
-		const uint8_t *in, size_t in_len)
+static inline int encode(
+		const base_t base, char *out, const uint8_t *in, size_t in_len)
 {
 	const uint32_t mask = (1u << base.bits) - 1;
 	uint32_t acc = 0;
 	unsigned have = 0; /* bits of acc that are not written yet */
 	size_t n = 0;
 
-	if(in_len > INPUT_MAX || (in_len * 8 + base.bits - 1) / base.bits > out_max)
-		return CR_ETOOBIG;
 	for(size_t i = 0; i < in_len; i++) {
 		acc = acc << 8 | in[i];
 		for(have += 8; have >= base.bits;) {
@@ -66,15 +63,12 @@ static inline int encode(const base_t base, char *out, size_t out_max,
 	return (int)n;
 }
 
-static inline int decode(
-		const base_t base, uint8_t *out, size_t out_max, cr_span_t in)
+static inline int decode(const base_t base, uint8_t *out, cr_span_t in)
 {
 	uint32_t acc = 0;
 	unsigned have = 0; /* bits of acc that are not written yet */
 	size_t n = 0;
 
-	if(in.len > INPUT_MAX || in.len * base.bits / 8 > out_max)
-		return CR_ETOOBIG;
 	for(size_t i = 0; i < in.len; i++) {
 		unsigned value = base.values[(uint8_t)in.s[i]];
 
@@ -94,22 +88,88 @@ static inline int decode(
 	return (int)n;
 }
 
+/* Whole groups, three bytes and four characters of base64, five and eight of base32:
+ * most of a state and a map goes this way, and what is left the general one. Inlined,
+ * so that all but groups is constant. */
+static inline void encode_groups(const base_t base, unsigned bytes,
+		unsigned chars, char *out, const uint8_t *in, size_t groups)
+{
+	for(; groups > 0; groups--, in += bytes, out += chars) {
+		uint64_t acc = 0;
+
+		for(unsigned i = 0; i < bytes; i++)
+			acc = acc << 8 | in[i];
+		for(unsigned i = chars; i > 0; acc >>= base.bits)
+			out[--i] = base.alphabet[acc & ((1u << base.bits) - 1)];
+	}
+}
+
+/* @return 0 when there is a foreign character: what it stands for is more than
+ * any other, 0 - 1 */
+static inline int decode_groups(const base_t base, unsigned chars,
+		unsigned bytes, uint8_t *out, const uint8_t *in, size_t groups)
+{
+	unsigned all = 0;
+
+	for(; groups > 0; groups--, in += chars, out += bytes) {
+		uint64_t acc = 0;
+
+		for(unsigned i = 0; i < chars; i++) {
+			unsigned value = base.values[in[i]] - 1u;
+
+			all |= value;
+			acc = acc << base.bits | value;
+		}
+		for(unsigned i = bytes; i > 0; acc >>= 8)
+			out[--i] = (uint8_t)acc;
+	}
+	return all < 1u << base.bits;
+}
+
+static inline int encode_all(const base_t base, unsigned bytes, unsigned chars,
+		char *out, size_t out_max, const uint8_t *in, size_t in_len)
+{
+	size_t groups = in_len / bytes;
+
+	if(in_len > INPUT_MAX || (in_len * 8 + base.bits - 1) / base.bits > out_max)
+		return CR_ETOOBIG;
+	encode_groups(base, bytes, chars, out, in, groups);
+	return (int)(chars * groups)
+			+ encode(base, out + chars * groups, in + bytes * groups,
+					in_len % bytes);
+}
+
+static inline int decode_all(const base_t base, unsigned chars, unsigned bytes,
+		uint8_t *out, size_t out_max, cr_span_t in)
+{
+	size_t groups = in.len / chars;
+	cr_span_t rest = {in.s + chars * groups, in.len % chars};
+	int n;
+
+	if(in.len > INPUT_MAX || in.len * base.bits / 8 > out_max)
+		return CR_ETOOBIG;
+	if(!decode_groups(base, chars, bytes, out, (const uint8_t *)in.s, groups))
+		return CR_EMALFORMED;
+	n = decode(base, out + bytes * groups, rest);
+	return n < 0 ? n : (int)(bytes * groups) + n;
+}
+
 int cr_b64_encode(char *out, size_t out_max, const void *in, size_t in_len)
 {
-	return encode(b64, out, out_max, in, in_len);
+	return encode_all(b64, 3, 4, out, out_max, in, in_len);
 }
 
 int cr_b64_decode(uint8_t *out, size_t out_max, cr_span_t in)
 {
-	return decode(b64, out, out_max, in);
+	return decode_all(b64, 4, 3, out, out_max, in);
 }
 
 int cr_b32_encode(char *out, size_t out_max, const void *in, size_t in_len)
 {
-	return encode(b32, out, out_max, in, in_len);
+	return encode_all(b32, 5, 8, out, out_max, in, in_len);
 }
 
 int cr_b32_decode(uint8_t *out, size_t out_max, cr_span_t in)
 {
-	return decode(b32, out, out_max, in);
+	return decode_all(b32, 8, 5, out, out_max, in);
 }
