@@ -50,7 +50,7 @@ const BOB = 'sip:bob@example.org';
 
 const request = (method, cseq, { to = O, inDialog = true, callee = BOB, extra = [] } = {}) => [
 	`${method} ${inDialog ? '[next_url]' : callee} SIP/2.0`,
-	'Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch];rport',
+	'Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport',
 	'Max-Forwards: 70',
 	inDialog && '[routes]',
 	`From: <${SUB}>;tag=${to.tag}`,
@@ -58,7 +58,7 @@ const request = (method, cseq, { to = O, inDialog = true, callee = BOB, extra = 
 	`Call-ID: ${to.callId}`,
 	`CSeq: ${cseq} ${method}`,
 	extra,
-	method === 'INVITE' && 'Contact: <sip:alice@[local_ip]:[local_port]>',
+	method === 'INVITE' && 'Contact: <sip:alice@[local_ip]:[local_port][tcp]>',
 ];
 
 const answered = (actions = '') => `<recv response="100" optional="true"/>
@@ -73,12 +73,12 @@ const TOKEN = 'Authorization: Bearer [token]';
 
 /* How the client opens a call: with its token or without, and whether it
  * keeps the sealed state. */
-const open = ({ token, keep }) => [
+const open = ({ token, keep, pause_ms = 100 }) => [
 	send(request('INVITE', 1, { inDialog: false, extra: token ? [TOKEN] : [] }), { sdp: 1 }),
 	answered(keep && '<action><ereg regexp="Call-State: *([[:graph:]]+)" search_in="msg" '
 		+ 'check_it="true" assign_to="whole,state"/></action>'),
 	ack(1),
-	pause(100),
+	pause(pause_ms),
 ];
 
 const reinvite = (cseq) => [
@@ -92,9 +92,18 @@ const resume = (callee = BOB) => [
 	pause(100),
 ];
 
+/* The right form and the wrong content. */
+const forged = () => [
+	send(request('INVITE', 1, { inDialog: false, extra: [TOKEN,
+		`Call-State: ${Buffer.from('{"alg":"dir","enc":"A256GCM","kid":"k1"}').toString('base64url')}..${'A'.repeat(16)}.${'A'.repeat(840)}.${'A'.repeat(22)}`] }), { sdp: 1 }),
+	'<recv response="100" optional="true"/>',
+	'<recv response="403"/>',
+	send(request('ACK', 1, { inDialog: false }), { retrans: false }),
+];
+
 const reply = (code, reason, { tag = '', sdp } = {}) => send([
 	`SIP/2.0 ${code} ${reason}`, '[last_Via:]', '[last_From:]', `[last_To:]${tag}`, '[last_Call-ID:]',
-	'[last_CSeq:]', '[last_Record-Route:]', sdp && 'Contact: <sip:bob@[local_ip]:[local_port]>',
+	'[last_CSeq:]', '[last_Record-Route:]', sdp && 'Contact: <sip:bob@[local_ip]:[local_port][tcp]>',
 ], { sdp, retrans: Boolean(sdp) });
 
 const PEER_TAG = ';tag=p[pid]x[call_number]';
@@ -125,10 +134,13 @@ const SCENARIOS = {
 	token: [[open({ token: true }), bye(2)], [answer(), answerBye()]],
 	setup: [[open({ token: true })], [answer()]],
 	resume: [[open({ token: true, keep: true }), resume(), bye(2, N)], [answer(), answerAgain(), answerBye()]],
+	/* A second in between: a machine that stands still for a moment does not make the ACK come late. */
+	'resume-calm': [[open({ token: true, keep: true, pause_ms: 1000 }), resume(), bye(2, N)], [answer(), answerAgain(), answerBye()]],
 	reinvite: [[open({ token: true, keep: true }), reinvite(2), resume(), bye(2, N)],
 		[answer(), answerAgain(), answerAgain(), answerBye()]],
 	'reinvite-other': [[open({ token: true, keep: true }), reinvite(2), resume(OTHER), bye(2, N, OTHER)],
 		[answer(), answerAgain(), answerAgain(), answerBye()]],
+	forged: [[forged()], [answer()]],
 	hold: [[open({ token: true }), FOREVER], [answer(), FOREVER]],
 	'hold-plain': [[open({}), FOREVER], [answer(), FOREVER]],
 };
@@ -144,8 +156,10 @@ function write(dir, name, side) {
 /* ---- running ------------------------------------------------------------------- */
 
 const hexPort = (port) => `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-const listens = (port) => fs.readFileSync('/proc/net/udp', 'latin1').split('\n')
-	.some((line) => line.trim().split(/ +/)[1]?.endsWith(hexPort(port)));
+/* A TCP port that is closed has connections for a while. */
+const STATE = { udp: '07', tcp: '0A' };
+const listens = (port, transport) => fs.readFileSync(`/proc/net/${transport}`, 'latin1').split('\n')
+	.map((line) => line.trim().split(/ +/)).some(([, local, , state]) => local?.endsWith(hexPort(port)) && state === STATE[transport]);
 
 /* The last line of SIPp's statistics as {column: value}. */
 function statistics(file) {
@@ -162,12 +176,13 @@ function progress(file) {
 }
 
 /**
- * Both ends of a load. The peer's port stays the same over all loads, because
+ * Both ends of a load, over UDP or TCP. The peer's port stays the same over all loads, because
  * the gateways have been told it.
  */
 export class Load {
-	constructor(dir, peerPort) {
+	constructor(dir, peerPort, transport = 'udp') {
 		this.dir = dir;
+		this.transport = transport;
 		this.peerPort = peerPort;
 		this.serial = 0;
 	}
@@ -181,7 +196,8 @@ export class Load {
 	 */
 	async start(scenario, to, { calls, rate, token = 'none', trace = false, timeout_s = 120 }) {
 		const run = `${scenario}-${++this.serial}`;
-		const common = (name, count) => ['-nostdin', '-m', String(count), '-timeout', String(timeout_s), '-timeout_error',
+		const common = (name, count) => ['-t', this.transport === 'tcp' ? 't1' : 'u1', '-key', 'tcp', this.transport === 'tcp' ? ';transport=tcp' : '',
+			'-nostdin', '-m', String(count), '-timeout', String(timeout_s), '-timeout_error',
 			'-trace_err', '-error_file', path.join(this.dir, `${name}.errors`)];
 		const peerName = `${run}-peer`;
 		const clientName = `${run}-client`;
@@ -191,7 +207,7 @@ export class Load {
 			'-sf', write(this.dir, scenario, 1), '-i', PEER_IP, '-p', String(this.peerPort), '-mp', '39000', ...common(peerName, calls + 1),
 			...(trace ? ['-trace_msg', '-message_file', messages] : []),
 		], { env: { TERM: 'dumb' } });
-		await until(`${peerName} to listen`, () => { peer.assertAlive(); return listens(this.peerPort); }, { every_ms: 5 });
+		await until(`${peerName} to listen`, () => { peer.assertAlive(); return listens(this.peerPort, this.transport); }, { every_ms: 5 });
 		const client = new Proc(clientName, this.dir, 'sipp', [
 			'-sf', write(this.dir, scenario, 0), '-i', CLIENT_IP, '-p', String(await freePort(CLIENT_IP)), '-mp', '39100',
 			'-r', String(rate), '-l', String(calls), '-cid_str', CALL_ID, '-key', 'token', token,

@@ -26,7 +26,7 @@ async function moduleShm(gateway) {
 	return total[1];
 }
 
-async function snapshot(gateway) {
+export async function snapshot(gateway) {
 	const shm = Object.fromEntries(await numbers(gateway, 'core.shmmem'));
 	const pkg = (await numbers(gateway, 'pkg.stats')).filter(([k]) => k === 'used').map(([, v]) => v);
 	/* OpenSSL and jansson allocate there. */
