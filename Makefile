@@ -26,7 +26,7 @@ DOCS    := $(wildcard README.md COPYING docs/*.md docs/*.png docs/*.json modules
 	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml \
 	examples/portal/*.md examples/portal/*.mjs examples/portal/*.json)
 
-.PHONY: build help deps packages packages-run test unit model sip js browser fuzz sanitize demo run bench bench-browser install install-web clean keyring
+.PHONY: build help deps packages packages-run test unit model sip js browser fuzz sanitize demo run bench soak bench-browser install install-web clean keyring
 .NOTPARALLEL:
 
 build: $(MODULE) ## the module, build/call_resume.so (the default)
@@ -48,7 +48,7 @@ $(MODULE): $(SOURCES) tools/build-module
 	@tools/build-module '$(SRC)' $@
 
 test: deps build ## every test, one summary
-	@tools/test unit model sip js browser build
+	@tools/test unit model fuzz sip sanitize js browser build
 
 unit: ## tests of the core, with sanitizers
 	@tools/test unit
@@ -81,6 +81,9 @@ run: packages-run build ## the stack and a softphone in the foreground, until Ct
 
 bench: packages build ## the figures, as a table and in build/bench.json
 	@tools/in-netns node bench/run.mjs
+
+soak: packages build ## 200,000 calls, 20,000 of them resumed: nothing fails, nothing grows
+	@tools/in-netns node bench/soak.mjs
 
 bench-browser: deps build ## what a reload costs in a real browser
 	@tools/web test

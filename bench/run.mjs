@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The figures: a table, and the same in build/bench.json.
 //
-// usage: node bench/run.mjs [--only=core,size,memory,own,cpu] [--rounds=N] [--calls=N] [--rate=N]
+// usage: node bench/run.mjs [--only=core,size,memory,own,revoked,cpu] [--rounds=N] [--calls=N] [--rate=N]
 //                           [--held=N] [--quick] [--module=FILE] [--out=FILE]
 
 import { execFileSync } from 'node:child_process';
@@ -15,10 +15,11 @@ import { core } from './core.mjs';
 import { freshFolder } from './gateway.mjs';
 import { memory } from './memory.mjs';
 import { own } from './own.mjs';
+import { revoked } from './revoked.mjs';
 import { size } from './size.mjs';
 import { print } from './stats.mjs';
 
-const PARTS = { core, size, memory, own, cpu };
+const PARTS = { core, size, memory, own, revoked, cpu };
 
 function options() {
 	const { values } = parseArgs({

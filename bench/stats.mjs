@@ -13,16 +13,21 @@ export const median = (values) => quantile(values, 0.5);
 /** First and third quartile. */
 export const quartiles = (values) => [quantile(values, 0.25), quantile(values, 0.75)];
 
+/** A target that has to be reached and not to be kept below. */
+export const atLeast = (least) => ({ least });
+
 /**
  * One line of the table and of build/bench.json.
  * @param values  one or many; the value is their median, the spread their quartiles
- * @param target  the most that is good; null: there is none
+ * @param target  the most that is good; null: there is none; atLeast(): the least
  */
 export function row(name, values, unit, target = null) {
 	const all = [].concat(values);
 	const value = median(all);
+	const least = target?.least;
 	return {
-		name, value, unit, target, ok: target === null ? null : value <= target,
+		name, value, unit, target: least ?? target, ...(least === undefined ? {} : { at_least: true }),
+		ok: target === null ? null : least === undefined ? value <= target : value >= least,
 		spread: all.length > 1 ? quartiles(all) : null,
 	};
 }
@@ -33,7 +38,7 @@ const number = (v, unit) => (unit === 'ratio' ? v.toFixed(3) : unit === 'us' || 
 export function print(rows) {
 	const lines = rows.map((r) => [
 		r.name, `${number(r.value, r.unit)}${r.unit === 'ratio' ? '' : ` ${r.unit}`}`,
-		r.target === null ? '' : `<= ${r.target}`,
+		r.target === null ? '' : `${r.at_least ? '>=' : '<='} ${r.target}`,
 		r.ok === null ? '' : r.ok ? 'ok' : 'MISSED',
 		r.spread ? `${number(r.spread[0], r.unit)} .. ${number(r.spread[1], r.unit)}` : '',
 	]);
