@@ -17,12 +17,14 @@
 const PATIENCE = 30_000;
 /** How long ICE may be disconnected before its call is resumed, in milliseconds. */
 const ICE_PATIENCE = 1_500;
+/** How long to wait for a registration with a new token when one was refused, in milliseconds. */
+const RENEW = 30_000;
 /** How long the gateway may take to answer on a connection that may be dead, in milliseconds. */
 const PROBE = 2_000;
 /** How often a call says that its page is alive, in milliseconds. */
 const HEARTBEAT = 1_000;
-/** After so many heartbeats without a connection another one is tried. */
-const DOWN = 5;
+/** After so many heartbeats without a connection another one is tried: long enough for a slow network. */
+const DOWN = 10;
 
 // ---- errors ---------------------------------------------------------------
 
@@ -43,9 +45,9 @@ export class ResumeError extends Error {
 
 const MESSAGES = {
 	ended: 'The call ended while you were away.',
-	expired: 'You were away for too long to come back into the call.',
+	expired: 'You were away for too long.',
 	refused: 'You are not allowed to come back into this call.',
-	'no-network': 'The telephone service cannot be reached.',
+	'no-network': 'The service cannot be reached.',
 	'no-media': 'The microphone or camera cannot be used.',
 	failed: 'The call could not be resumed.',
 	canceled: 'You hung up.',
@@ -54,7 +56,7 @@ const MESSAGES = {
 /** What a final answer to the resume INVITE means. @returns the reason, or
  * undefined when it is worth another attempt. */
 function reasonOf({ status, cause }) {
-	if (cause?.name === 'NotAllowedError' || cause?.name === 'NotFoundError') return 'no-media';
+	if (/^Not(Allowed|Found)Error$/.test(cause?.name)) return 'no-media';
 	if (status === 481 || status === 408) return 'ended';
 	if (status === 410) return 'expired';
 	if (status === 401 || status === 403) return 'refused';
@@ -120,7 +122,7 @@ export function browserStore(user) {
 	return {
 		local: true,
 		async load() {
-			return await disk('readonly', (calls) => calls.getAll(IDBKeyRange.bound(prefix, `${prefix}~`)))
+			return await disk('readonly', (calls) => calls.getAll(IDBKeyRange.bound(prefix, `${prefix}~`))).catch(() => undefined)
 				?? Object.keys(localStorage).filter((key) => key.startsWith(prefix))
 					.map((key) => [key.slice(prefix.length), localStorage.getItem(key)]);
 		},
@@ -148,7 +150,8 @@ const fromBase64url = (text) => Uint8Array.from(
 /** The client keys of this web session, in memory only (RFC 7516, dir and A256GCM). */
 class Keys {
 	#keys = new Map();
-	#arrived = [];
+	#arrived;
+	#first = new Promise((resolve) => { this.#arrived = resolve; });
 
 	/** Take the keys of a Call-State-Key field. */
 	async add(value) {
@@ -158,16 +161,12 @@ class Keys {
 			this.#keys.set(params.kid, await crypto.subtle.importKey(
 				'raw', fromBase64url(params.key), 'AES-GCM', false, ['decrypt']));
 		}
-		for (const resolve of this.#arrived.splice(0)) resolve();
+		this.#arrived();
 	}
 
 	/** Wait for the first key, so long and no longer. */
-	async some(timeout) {
-		if (this.#keys.size > 0) return;
-		await new Promise((resolve) => {
-			this.#arrived.push(resolve);
-			setTimeout(resolve, timeout);
-		});
+	some(timeout) {
+		return Promise.race([this.#first, sleep(timeout)]);
 	}
 
 	/** What a state says; undefined when no key opens it. */
@@ -199,12 +198,14 @@ function parse(text) {
 	}
 }
 
-/** Hold the lock of one call, so that one tab is in charge of it.
+/** Hold the lock of one call, so that one tab is in charge of it. Where there are no
+ * locks, one tab in charge too many is better than none.
  * @returns {Promise<() => void>} what lets go of it */
 function holdLock(name) {
-	if (!navigator.locks) return Promise.resolve(() => {});
-	return new Promise((held, failed) => {
-		navigator.locks.request(name, () => new Promise((release) => held(release))).catch(failed);
+	return new Promise((held) => {
+		const none = () => held(() => {});
+		if (navigator.locks) navigator.locks.request(name, () => new Promise(held)).catch(none);
+		else none();
 	});
 }
 
@@ -222,6 +223,7 @@ export class CallResume extends EventTarget {
 	#records = new Map();
 	#stopped = false;
 	#beat;
+	#listening = new AbortController(); // has a signal, and so is an option of addEventListener()
 
 	constructor(phone, options) {
 		super();
@@ -231,16 +233,15 @@ export class CallResume extends EventTarget {
 		phone.attach({
 			receive: (text) => this.#receive(text),
 			began: (callId, session) => this.#began(callId, session),
-			up: (callId) => this.#up(callId),
 			ended: (callId) => this.#ended(callId),
 			changed: (callId, what) => this.#changed(callId, what),
 			online: () => this.#online(),
 			token: () => this.#renew(),
 		});
 		this.#beat = setInterval(() => this.#tick(), HEARTBEAT);
-		addEventListener('pagehide', this.#seen);
-		addEventListener('online', this.#probe);
-		navigator.connection?.addEventListener('change', this.#probe);
+		addEventListener('pagehide', this.#seen, this.#listening);
+		addEventListener('online', this.#probe, this.#listening);
+		navigator.connection?.addEventListener('change', this.#probe, this.#listening);
 		this.#load();
 	}
 
@@ -248,9 +249,7 @@ export class CallResume extends EventTarget {
 	stop() {
 		this.#stopped = true;
 		clearInterval(this.#beat);
-		removeEventListener('pagehide', this.#seen);
-		removeEventListener('online', this.#probe);
-		navigator.connection?.removeEventListener('change', this.#probe);
+		this.#listening.abort();
 		for (const record of this.#records.values()) record.release?.();
 		this.#records.clear();
 	}
@@ -263,17 +262,15 @@ export class CallResume extends EventTarget {
 	/** Keep with a call what the library does not tell: held and muted (SIP.js), and data of
 	 * your own. All come back when it is resumed. */
 	remember(session, { held, muted, data }) {
-		const record = this.#of(session);
+		const record = this.#find('session', session);
 		if (!record) return;
-		if (held !== undefined) record.held = held;
-		if (muted !== undefined) record.muted = muted;
-		if (data !== undefined) record.data = data;
+		for (const [name, value] of Object.entries({ held, muted, data })) if (value !== undefined) record[name] = value;
 		this.#save(record);
 	}
 
 	/** What the gateway sealed about a call that is up: its true start, who is in it. */
 	async info(session) {
-		const record = this.#of(session);
+		const record = this.#find('session', session);
 		if (!record?.state) return undefined;
 		await this.#keys.some(10_000);
 		return this.#describe(record);
@@ -302,18 +299,14 @@ export class CallResume extends EventTarget {
 		this.dispatchEvent(new CustomEvent(type, { detail }));
 	}
 
-	#of(session) {
-		return [...this.#records.values()].find((r) => r.session === session);
-	}
-
-	#byCallId(callId) {
-		return [...this.#records.values()].find((r) => r.callId === callId);
+	#find(what, value) {
+		return [...this.#records.values()].find((r) => r[what] === value);
 	}
 
 	// -- what the library tells
 
 	#began(callId, session) {
-		const record = this.#byCallId(callId) ?? this.#create(callId);
+		const record = this.#find('callId', callId) ?? this.#create(callId);
 		record.session = session;
 	}
 
@@ -325,13 +318,16 @@ export class CallResume extends EventTarget {
 
 	/** A message from the gateway, as text. */
 	#receive(text) {
+		if (this.#stopped) return;
 		const request = text.match(/^([A-Z]+) /)?.[1];
 		const answered = header(text, 'cseq').split(/\s+/)[1];
 		for (const key of headers(text, 'call-state-key')) this.#keys.add(key);
 		if (request === 'NOTIFY') return void this.#pushed(text);
 		if (request === 'BYE' || request === 'CANCEL' || answered === 'BYE') return this.#ended(callIdOf(text));
-		const record = this.#byCallId(callIdOf(text));
+		const record = this.#find('callId', callIdOf(text));
 		if (request === 'ACK' && record && !record.up) {
+			// Nobody has said that this is a session, so it was refused, and this ends that.
+			if (!record.session) return this.#forget(record);
 			// A state that came by NOTIFY in between has the tag in it.
 			if (record.tag === '') record.tag = header(text, 'to|t').match(/;tag=([^;\s]+)/)?.[1];
 			this.#up(record.callId);
@@ -367,7 +363,7 @@ export class CallResume extends EventTarget {
 
 	/** The call is answered: from here on it is worth keeping. */
 	async #up(callId) {
-		const record = this.#byCallId(callId);
+		const record = this.#find('callId', callId);
 		if (!record?.state || record.up) return;
 		record.up = true;
 		this.#save(record);
@@ -377,33 +373,40 @@ export class CallResume extends EventTarget {
 	}
 
 	#changed(callId, what) {
-		const record = this.#byCallId(callId);
+		const record = this.#find('callId', callId);
 		if (!record) return;
 		Object.assign(record, what);
 		this.#save(record);
 	}
 
 	#ended(callId) {
-		const record = this.#byCallId(callId);
+		const record = this.#find('callId', callId);
 		// An attempt that failed is not the end of the call.
 		if (record && !record.resuming) this.#forget(record);
 	}
 
 	#forget(record) {
 		this.#records.delete(record.id);
-		record.release?.();
-		this.#keep(this.#store.remove(record.id));
+		// Another tab that waits shall not find it.
+		this.#keep(this.#store.remove(record.id).finally(record.release));
 	}
 
-	#save(record) {
+	#save(record, pause = 1_000) {
 		if (!record.up) return;
 		const { state, update, tag, media, held, muted, data } = record;
 		this.#keep(this.#store.save(record.id,
-			JSON.stringify({ state, update, tag, media, held, muted, data, seen: Date.now() })));
+			JSON.stringify({ state, update, tag, media, held, muted, data, seen: Date.now() })), async () => {
+			if (this.#store.local) return; // the next heartbeat saves it
+			await sleep(pause);
+			if (this.#records.has(record.id)) this.#save(record, 2 * pause);
+		});
 	}
 
-	#keep(promise) {
-		promise.catch((cause) => this.#emit('storeerror', { cause }));
+	#keep(promise, failed) {
+		promise.catch((cause) => {
+			this.#emit('storeerror', { cause });
+			failed?.();
+		});
 	}
 
 	#seen = () => {
@@ -414,13 +417,15 @@ export class CallResume extends EventTarget {
 	// -- resuming
 
 	async #load() {
-		let all = [];
-		try {
-			all = await this.#store.load();
-		} catch (cause) {
-			this.#emit('storeerror', { cause });
+		for (let pause = 500; !this.#stopped; pause *= 2) {
+			try {
+				for (const [id, text] of await this.#store.load()) if (!this.#records.has(id)) this.#take(id, text);
+				return;
+			} catch (cause) {
+				this.#emit('storeerror', { cause });
+				await sleep(pause);
+			}
 		}
-		for (const [id, text] of all) this.#take(id, text);
 	}
 
 	/** A call in the storage: get in charge of it, then bring it back. */
@@ -468,25 +473,22 @@ export class CallResume extends EventTarget {
 	async #call(record) {
 		const end = Date.now() + (this.#options.patience ?? PATIENCE);
 		const media = this.#phone.prepare(record);
+		let session;
 		let renewed = false;
-		let canceled = false;
 		try {
 			for (let attempt = 0; ; attempt++) {
-				if (!await this.#phone.connected(end - Date.now())) throw new ResumeError('no-network', { final: false });
-				const failure = await this.#attempt(record, await media);
-				if (failure.session && canceled) {
+				while (!this.#phone.connected() && Date.now() < end) await sleep(20);
+				const failure = this.#phone.connected() ? await this.#attempt(record, await media) : {};
+				if (failure.session && record.canceled) {
 					this.#phone.hangUp(failure.session);
 					throw new ResumeError('canceled');
 				}
-				if (failure.session) return failure.session;
+				if (failure.session) return session = failure.session;
 				// Who hangs up meanwhile wants the call to end, and not to be left in it.
-				canceled ||= failure.canceled;
-				if (failure.status === 401 && !renewed) {
-					renewed = true;
-					await this.#renew();
-					continue;
-				}
-				const reason = canceled && failure.canceled ? undefined : reasonOf(failure);
+				record.canceled ||= failure.canceled;
+				const stale = failure.status === 401 && !renewed;
+				if (stale && (renewed = await this.#renew())) continue;
+				const reason = failure.canceled || stale ? undefined : reasonOf(failure);
 				const pause = failure.canceled ? 0 : failure.retryAfter * 1000
 					|| Math.min(4000, 250 * 2 ** attempt) * (0.5 + Math.random() / 2);
 				if (reason || Date.now() + pause > end) {
@@ -496,7 +498,7 @@ export class CallResume extends EventTarget {
 				await sleep(pause);
 			}
 		} finally {
-			this.#phone.prepared(media);
+			this.#phone.prepared(media, session);
 		}
 	}
 
@@ -505,20 +507,22 @@ export class CallResume extends EventTarget {
 		const state = [record.state, record.update && `update=${record.update}`, record.tag && `tag=${record.tag}`];
 		try {
 			return { session: await this.#phone.call({
-				headers: [`Call-State: ${state.filter(Boolean).join(';')}`],
-				media: record.media ?? [{ kind: 'audio' }], held: record.held, muted: record.muted, stream,
+				...record, media: record.media ?? [{ kind: 'audio' }], headers: [`Call-State: ${state.filter(Boolean).join(';')}`], stream,
 			}, (callId) => Object.assign(record, { callId })) };
 		} catch (failure) {
 			return failure;
 		}
 	}
 
+	/** @returns false when there is no new token now */
 	async #renew() {
-		if (typeof this.#options.token !== 'function') return;
+		const { token } = this.#options;
 		try {
-			this.#phone.useToken(await this.#options.token());
+			if (typeof token === 'function') this.#phone.useToken(await token());
+			return true;
 		} catch (cause) {
 			this.#emit('tokenerror', { cause });
+			return false;
 		}
 	}
 
@@ -528,11 +532,12 @@ export class CallResume extends EventTarget {
 	#down = 0;
 
 	#tick() {
-		const slept = Date.now() - this.#ticked > DOWN * HEARTBEAT;
+		// A hidden page without a call gets one tick a minute.
+		const slept = Date.now() - this.#ticked > (this.#records.size ? DOWN : 90) * HEARTBEAT;
 		this.#ticked = Date.now();
 		this.#seen();
 		if (slept) this.#probe();
-		if (this.#records.size === 0 || this.#phone.connected(0)) this.#down = 0;
+		if (this.#records.size === 0 || this.#phone.connected()) this.#down = 0;
 		else if (++this.#down % DOWN === 0) this.#phone.reset();
 	}
 
@@ -543,7 +548,7 @@ export class CallResume extends EventTarget {
 	 * for a good one, for many minutes; then another one is made. */
 	#probe = () => {
 		this.#probing ??= (async () => {
-			const there = this.#phone.connected(0) && await this.#phone.probe(PROBE);
+			const there = this.#phone.connected() && await Promise.race([this.#phone.probe(), sleep(PROBE)]);
 			this.#moved ||= !there;
 			if (!there) this.#phone.reset();
 			this.#probing = undefined;
@@ -604,6 +609,9 @@ async function capture(constraints) {
 	return navigator.mediaDevices.getUserMedia(constraints).catch(() => undefined);
 }
 
+/** Let go of what was captured. */
+const release = async (media) => (await media)?.getTracks().forEach((track) => track.stop());
+
 /** One transceiver for each m-line that the dialog has, in its order (RFC 3264 section 8). */
 function layOut(connection, { media, held }, constraints) {
 	return media.filter(({ kind }) => kind === 'audio' || kind === 'video').map(({ kind, rejected }) => {
@@ -643,7 +651,8 @@ class JsSIPPhone {
 			this.#renewing = false;
 		});
 		ua.on('registrationFailed', async ({ response }) => {
-			if (response?.status_code !== 401 || this.#renewing) return;
+			if (response?.status_code !== 401) return;
+			if (this.#renewing) await sleep(RENEW);
 			this.#renewing = true;
 			await report.token();
 			ua.register();
@@ -659,10 +668,8 @@ class JsSIPPhone {
 		if (session.direction === 'incoming') take(request);
 		session.on('accepted', ({ response }) => take(response));
 		session.on('confirmed', ({ ack }) => take(ack));
-		session.on('reinvite', (e) => take(e.request));
-		session.on('update', (e) => take(e.request));
-		session.on('ended', () => report.ended(callId));
-		session.on('failed', () => report.ended(callId));
+		for (const event of ['reinvite', 'update']) session.on(event, (e) => take(e.request));
+		for (const event of ['ended', 'failed']) session.on(event, () => report.ended(callId));
 		const changed = () => report.changed(callId, {
 			held: session.isOnHold().local, muted: session.isMuted().audio,
 		});
@@ -671,35 +678,17 @@ class JsSIPPhone {
 
 	add() {} // newRTCSession has told
 
-	connected(timeout) {
-		const ua = this.#ua;
-		if (ua.isConnected() || timeout <= 0) return ua.isConnected();
-		return new Promise((resolve) => {
-			const done = () => {
-				clearTimeout(timer);
-				ua.removeListener('connected', done);
-				resolve(ua.isConnected());
-			};
-			const timer = setTimeout(done, timeout);
-			ua.on('connected', done);
-		});
+	connected() {
+		return this.#ua.isConnected();
 	}
 
-	/** Does the registrar answer? */
-	probe(timeout) {
-		const ua = this.#ua;
+	/** Does the gateway answer, whatever? (That a registration was renewed is not told.) */
+	probe() {
+		const target = this.#ua.configuration.uri.clone();
+		target.user = null;
 		return new Promise((resolve) => {
-			const done = (there) => {
-				clearTimeout(timer);
-				ua.removeListener('registered', yes);
-				ua.removeListener('registrationFailed', yes);
-				resolve(there);
-			};
-			const yes = () => done(true);
-			const timer = setTimeout(() => done(false), timeout);
-			ua.on('registered', yes);
-			ua.on('registrationFailed', yes);
-			ua.register();
+			const told = ({ originator }) => resolve(originator === 'remote');
+			this.#ua.sendOptions(target, null, { eventHandlers: { succeeded: told, failed: told } });
 		});
 	}
 
@@ -713,7 +702,12 @@ class JsSIPPhone {
 		return this.#call.mediaStream ?? capture(capturing(media, this.#call.mediaConstraints));
 	}
 
-	prepared() {} // the call has the stream
+	/** The library leaves a stream open that it was given, and the microphone with it. */
+	prepared(media, session) {
+		if (this.#call.mediaStream) return;
+		if (session) session.on('ended', () => release(media));
+		else release(media);
+	}
 
 	call(how, started) {
 		const call = this.#call;
@@ -724,36 +718,36 @@ class JsSIPPhone {
 		return new Promise((resolve, reject) => {
 			const eventHandlers = {
 				...page,
-				peerconnection: (e) => {
-					transceivers = layOut(e.peerconnection, how, mediaConstraints);
-					page.peerconnection?.(e);
-				},
 				icecandidate: (e) => e.ready(),
-				sending: (e) => {
-					if (how.muted) session.mute({ audio: true });
-					page.sending?.(e);
-				},
 				confirmed: async (e) => {
-					page.confirmed?.(e);
-					// The library shall know of the hold, and be able to end it; and the page
-					// hears of it when it has heard that the call is up.
-					await null;
-					for (const t of how.held ? transceivers : []) t.direction = 'sendrecv';
-					if (how.held) session.hold();
-					resolve(session);
+					try {
+						page.confirmed?.(e);
+					} finally {
+						// The library shall know of the hold, and be able to end it; and the page
+						// hears of it when it has heard that the call is up.
+						await null;
+						for (const t of how.held ? transceivers : []) t.direction = 'sendrecv';
+						if (how.held) session.hold();
+						resolve(session);
+					}
 				},
 				getusermediafailed: (cause) => reject({ cause }),
 				failed: ({ originator, message, cause }) => reject({
-					status: message?.status_code, retryAfter: Number(message?.getHeader('Retry-After')) || 0,
+					status: message?.status_code, retryAfter: message?.getHeader('Retry-After'),
 					canceled: originator === 'local' && cause === 'Canceled',
 				}),
 			};
 			this.#started = started;
-			session = this.#ua.call(TARGET, {
-				...call, eventHandlers, mediaConstraints, mediaStream: how.stream,
-				extraHeaders: [...call.extraHeaders ?? [], ...how.headers],
-			});
-			this.#started = undefined;
+			try {
+				session = this.#ua.call(TARGET, {
+					...call, eventHandlers, mediaConstraints, mediaStream: how.stream,
+					extraHeaders: [...call.extraHeaders ?? [], ...how.headers],
+				});
+			} finally {
+				this.#started = undefined; // also when a listener of the page throws
+			}
+			transceivers = layOut(session.connection, how, mediaConstraints);
+			if (how.muted) session.on('sending', () => session.mute({ audio: true }));
 		});
 	}
 
@@ -786,13 +780,15 @@ export function resumeJsSIP(ua, options = {}) {
 
 // ---- SIP.js ---------------------------------------------------------------
 
+/** Its status, unless the library has made it up: 408 when nobody answered, 503 without a connection. */
+const answered = ({ data, statusCode }) => data && statusCode;
+
 class SIPjsPhone {
 	#agent;
 	#options;
 	#call;
 	#report;
 	#token;
-	#stopped = false;
 
 	constructor(agent, options) {
 		this.#agent = agent;
@@ -836,8 +832,7 @@ class SIPjsPhone {
 		return new Promise((resolve) => {
 			if (!registerer) return resolve();
 			return registerer.register({
-				requestOptions: this.#token
-					? { extraHeaders: [...this.#call.extraHeaders ?? [], `Authorization: Bearer ${this.#token}`] } : undefined,
+				requestOptions: this.#token && { extraHeaders: this.#headers() },
 				requestDelegate: {
 					onAccept: resolve,
 					onReject: async ({ message }) => {
@@ -859,23 +854,13 @@ class SIPjsPhone {
 		});
 	}
 
-	connected(timeout) {
-		const { transport } = this.#agent;
-		if (transport.isConnected() || timeout <= 0) return transport.isConnected();
-		return new Promise((resolve) => {
-			const done = () => {
-				clearTimeout(timer);
-				transport.stateChange.removeListener(changed);
-				resolve(transport.isConnected());
-			};
-			const changed = (state) => state === 'Connected' && done();
-			const timer = setTimeout(done, timeout);
-			transport.stateChange.addListener(changed);
-		});
+	connected() {
+		return this.#agent.isConnected();
 	}
 
-	async probe(timeout) {
-		return Promise.race([this.#register().then(() => true), sleep(timeout).then(() => false)]);
+	async probe() {
+		await this.#register();
+		return true;
 	}
 
 	reset() {
@@ -892,20 +877,19 @@ class SIPjsPhone {
 	}
 
 	prepared(media) {
-		Promise.resolve(media).then((stream) => stream?.getTracks().forEach((track) => track.stop()));
+		release(media);
 	}
 
 	async call(how, started) {
-		const { Inviter } = this.#options;
+		const { Inviter, token } = this.#options;
 		const given = this.#call.sessionDescriptionHandlerOptions ?? {};
 		const constraints = capturing(how.media, given.constraints);
 		const target = this.#agent.configuration.uri.clone();
 		target.user = TARGET;
-		const token = this.#token ?? await this.#first();
+		this.#token ??= typeof token === 'function' ? await token() : token;
 		const session = new Inviter(this.#agent, target, {
 			...this.#call,
-			extraHeaders: [...this.#call.extraHeaders ?? [], ...how.headers,
-				...token ? [`Authorization: Bearer ${token}`] : []],
+			extraHeaders: [...this.#headers(), ...how.headers],
 		});
 		session.delegate = {
 			onSessionDescriptionHandler: (handler) => {
@@ -930,17 +914,16 @@ class SIPjsPhone {
 				},
 				requestDelegate: {
 					onReject: ({ message }) => reject({
-						status: message.statusCode, retryAfter: Number(message.getHeader('Retry-After')) || 0, canceled,
+						status: answered(message), retryAfter: message.getHeader('Retry-After'), canceled,
 					}),
 				},
 			}).catch((cause) => reject({ cause, canceled }));
 		});
 	}
 
-	async #first() {
-		const { token } = this.#options;
-		this.#token = typeof token === 'function' ? await token() : token;
-		return this.#token;
+	/** Those of the page's own calls, and the token. */
+	#headers() {
+		return [...this.#call.extraHeaders ?? [], ...this.#token ? [`Authorization: Bearer ${this.#token}`] : []];
 	}
 
 	#mute(session, { muted }) {
@@ -956,7 +939,10 @@ class SIPjsPhone {
 			},
 			// The library leaves it to us to end a dialog that is gone (RFC 3261 section 14.1).
 			requestDelegate: {
-				onReject: ({ message }) => [408, 481].includes(message.statusCode) && this.drop(session),
+				onReject: ({ message }) => {
+					if ([408, 481].includes(answered(message))) this.drop(session);
+					if (!answered(message)) sleep(1_000).then(() => this.refresh(session, hold));
+				},
 			},
 		}).catch(() => {});
 	}

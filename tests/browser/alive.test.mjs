@@ -80,14 +80,39 @@ for (const [i, library] of ['jssip', 'sipjs'].entries()) {
 		await call.endsBy('far');
 	});
 
+	test(`${library}: a network that changes and leaves the connection as it was changes nothing`, async () => {
+		const call = await WebCall.up(stack, browser, { library });
+		const { count } = await call.tab.media();
+		let sockets = 0;
+		call.tab.page.on('websocket', () => { sockets++; });
+		await call.tab.page.evaluate(() => dispatchEvent(new Event('online')));
+		// A probe that is not content makes another connection two seconds later.
+		await call.tab.page.waitForTimeout(2500);
+		assert.equal(sockets, 0, 'the connection is the same');
+		assert.equal(call.far.reinvites, 0);
+		assert.equal((await call.tab.media()).count, count);
+		await call.endsBy('page');
+	});
+
 	test(`${library}: lost and reloaded at once`, async () => {
 		const call = await WebCall.up(stack, browser, { library, role: 'callee' });
 		await cuts['nginx is stopped and started'](() => {});
+		await call.tab.page.addInitScript(() => {
+			const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+			window.captured = [];
+			navigator.mediaDevices.getUserMedia = async (wants) => {
+				const stream = await real(wants);
+				window.captured.push(...stream.getTracks());
+				return stream;
+			};
+		});
 		await call.tab.page.reload();
 		await until('the call to be back', async () => /^Resumed/.test(await call.tab.line()));
 		await call.tab.up();
 		await call.talks();
 		await call.endsBy('page');
+		await until('the microphone to be closed', () => call.tab.page.evaluate(
+			() => window.captured.length > 0 && window.captured.every((track) => track.readyState === 'ended')));
 	});
 
 	test(`${library}: the far end hangs up meanwhile, which the page learns afterwards`, async () => {

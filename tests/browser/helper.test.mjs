@@ -88,13 +88,14 @@ before(async () => {
 	// A library that answers as a test says; log: the events of the helper.
 	await page.evaluate(async () => {
 		const { CallResume } = await import('/call-resume.js');
-		window.helper = ({ answers = [], online = true, kept = [], ...options }) => {
+		window.helper = ({ answers = [], online = true, kept = [], tokenFails, ...options }) => {
+			if (tokenFails) options.token = async () => { throw new Error('not now'); };
 			const log = [];
 			const phone = {
 				user: 'alice', calls: 0,
 				attach(report) { phone.report = report; },
-				async connected() { return online; },
-				async prepare() {}, prepared() {}, connection() {}, useToken() {}, drop() {}, hangUp() {},
+				connected: () => online,
+				async prepare() {}, prepared() {}, connection() {}, useToken() {}, drop() {}, hangUp() { phone.hungUp = true; },
 				async call(how, started) {
 					phone.calls++;
 					started(`call ${phone.calls}`);
@@ -119,12 +120,13 @@ before(async () => {
 });
 after(() => browser?.close());
 
-for (const [what, options, reason, { kept = 0, calls = 1 } = {}] of [
+for (const [what, options, reason, { kept = 0, calls = 1, extra = [] } = {}] of [
 	['481', { answers: [{ status: 481 }] }, 'ended'],
 	['408', { answers: [{ status: 408 }] }, 'ended'],
 	['410', { answers: [{ status: 410 }] }, 'expired'],
 	['403', { answers: [{ status: 403 }] }, 'refused'],
 	['401 twice', { answers: [{ status: 401 }, { status: 401 }] }, 'refused', { calls: 2 }],
+	['401, and no token to be had', { answers: [{ status: 401 }], tokenFails: true }, 'failed', { kept: 1, extra: ['tokenerror'] }],
 	['401, then 200', { answers: [{ status: 401 }, 200] }, undefined, { kept: 1, calls: 2 }],
 	['491, then 200', { answers: [{ status: 491 }, 200], patience: 5000 }, undefined, { kept: 1, calls: 2 }],
 	['503 with Retry-After, then 481', { answers: [{ status: 503, retryAfter: 0.1 }, { status: 481 }], patience: 5000 }, 'ended', { calls: 2 }],
@@ -148,7 +150,7 @@ for (const [what, options, reason, { kept = 0, calls = 1 } = {}] of [
 				name: error?.name, kept: store.all.size, calls: phone.calls,
 			};
 		}, options);
-		assert.deepEqual(seen.types, ['resuming', reason ? 'failed' : 'resumed']);
+		assert.deepEqual(seen.types, ['resuming', ...extra, reason ? 'failed' : 'resumed']);
 		assert.equal(seen.reason, reason);
 		assert.equal(seen.kept, kept);
 		assert.equal(seen.calls, calls);
@@ -206,3 +208,146 @@ test('the storage has the calls of one user only, and they are found without Ind
 	});
 	assert.deepEqual(seen, [[['1', 'one']], [['2', 'two']], [['1', 'one']], 2, [], []]);
 });
+
+const ANSWER = 'SIP/2.0 200 OK\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\nCall-State: x\r\n\r\n';
+const CALLED = 'INVITE sip:alice SIP/2.0\r\nTo: <sip:alice>\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\nCall-State: x\r\n\r\n';
+const ACK = 'ACK sip:alice SIP/2.0\r\nTo: <sip:alice>;tag=1\r\nCall-ID: c1\r\nCSeq: 1 ACK\r\n\r\n';
+
+test('who has hung up while the call came back has hung up, however long that takes', async () => {
+	const seen = await page.evaluate(async () => {
+		const { calls, log, phone, store } = window.helper({ answers: [{ canceled: true }, 200], kept: ['one'] });
+		const told = () => new Promise((resolve) => { calls.addEventListener('failed', resolve, { once: true }); });
+		const first = told();
+		phone.connected = () => phone.calls === 0;
+		await first;
+		phone.connected = () => true;
+		const second = told();
+		phone.report.online();
+		await second;
+		calls.stop();
+		return { types: log.map((l) => l.type), reason: log.at(-1).detail.error.reason, hungUp: phone.hungUp, kept: store.all.size };
+	});
+	assert.deepEqual(seen, { types: ['resuming', 'failed', 'resuming', 'failed'], reason: 'canceled', hungUp: true, kept: 0 });
+});
+
+test('a call that a page of SIP.js refuses without a word is not kept; one that it takes is', async () => {
+	const kept = await page.evaluate(async ([CALLED, ACK]) => {
+		const sizes = [];
+		for (const session of [undefined, {}]) {
+			const { calls, phone, store } = window.helper({});
+			phone.report.receive(CALLED);
+			if (session) phone.report.began('c1', session);
+			phone.report.receive(ACK);
+			sizes.push(store.all.size);
+			calls.stop();
+		}
+		return sizes;
+	}, [CALLED, ACK]);
+	assert.deepEqual(kept, [0, 1]);
+});
+
+test('after stop() nothing is stored', async () => {
+	const kept = await page.evaluate(async (ANSWER) => {
+		const { calls, phone, store } = window.helper({});
+		calls.stop();
+		phone.report.receive(ANSWER);
+		return store.all.size;
+	}, ANSWER);
+	assert.equal(kept, 0);
+});
+
+test('a store on the network that fails is asked again', async () => {
+	const seen = await page.evaluate(async (ANSWER) => {
+		let down = true;
+		const all = new Map([['one', '{"state":"x"}']]);
+		const fails = () => { if (down) throw new Error('down'); };
+		const store = {
+			local: false,
+			async load() { fails(); return [...all]; },
+			async save(id, text) { fails(); all.set(id, text); },
+			async remove(id) { all.delete(id); },
+		};
+		const { calls, phone, log } = window.helper({ store, answers: [200] });
+		const resumed = new Promise((resolve) => { calls.addEventListener('resumed', resolve); });
+		phone.report.began('c1', {});
+		phone.report.receive(ANSWER);
+		await null;
+		down = false;
+		await resumed;
+		while (all.size < 2) await new Promise((resolve) => { setTimeout(resolve, 50); });
+		calls.stop();
+		return log.filter((l) => l.type === 'storeerror').length;
+	}, ANSWER);
+	assert.equal(seen, 2);
+});
+
+test('calls are found in localStorage when the database opens and then fails, and without locks', async () => {
+	const seen = await page.evaluate(async () => {
+		const { browserStore } = await import('/call-resume.js');
+		const store = browserStore('alice');
+		await store.save('1', '{"state":"x"}');
+		const { transaction } = IDBDatabase.prototype;
+		const { request } = LockManager.prototype;
+		IDBDatabase.prototype.transaction = () => { throw new DOMException('closing', 'InvalidStateError'); };
+		LockManager.prototype.request = async () => { throw new DOMException('not here', 'SecurityError'); };
+		const { calls } = window.helper({ store, answers: [200] });
+		await new Promise((resolve) => { calls.addEventListener('resumed', resolve); });
+		calls.stop();
+		Object.assign(IDBDatabase.prototype, { transaction });
+		Object.assign(LockManager.prototype, { request });
+		await store.remove('1');
+		return true;
+	});
+	assert.ok(seen);
+});
+
+test('JsSIP: a handler of the page that throws does not stop a call that is back', async () => {
+	const seen = await page.evaluate(async () => {
+		const { resumeJsSIP } = await import('/call-resume.js');
+		const listeners = {};
+		const ua = {
+			get: () => 'alice', isConnected: () => true, on(type, act) { listeners[type] = act; },
+			call(target, { eventHandlers }) {
+				const session = { on() {}, isEnded: () => false, connection: new RTCPeerConnection() };
+				listeners.newRTCSession({ session, request: { getHeader: () => 'n1' } });
+				Promise.resolve().then(() => eventHandlers.confirmed({})).catch(() => {});
+				return session;
+			},
+		};
+		const store = { local: true, load: async () => [['one', '{"state":"x"}']], async save() {}, async remove() {} };
+		addEventListener('unhandledrejection', (e) => e.preventDefault(), { once: true });
+		const calls = resumeJsSIP(ua, { store, call: {
+			mediaStream: new MediaStream(), eventHandlers: { confirmed() { throw new Error('of the page'); } },
+		} });
+		const event = await new Promise((resolve) => { calls.addEventListener('resumed', resolve); });
+		calls.stop();
+		return event.type;
+	});
+	assert.equal(seen, 'resumed');
+});
+
+for (const [what, message, reason] of [
+	['nobody answered', { statusCode: 408 }, 'no-network'],
+	['the gateway says 408', { statusCode: 408, data: 'SIP/2.0 408 Request Timeout' }, 'ended'],
+]) {
+	test(`SIP.js: ${what}`, async () => {
+		const seen = await page.evaluate(async (message) => {
+			const { resumeSIPjs } = await import('/call-resume.js');
+			class Inviter {
+				request = { callId: 'n1' };
+				stateChange = { addListener() {} };
+				async invite({ requestDelegate }) { requestDelegate.onReject({ message: { ...message, getHeader() {} } }); }
+			}
+			const agent = {
+				configuration: { uri: { user: 'alice', clone: () => ({}) } }, state: 'Started', isConnected: () => true,
+				transport: { onMessage() {}, stateChange: { addListener() {} } },
+			};
+			const store = { local: true, load: async () => [['one', '{"state":"x"}']], async save() {}, async remove() {} };
+			const calls = resumeSIPjs(agent, { Inviter, store, patience: 0, token: 'token' });
+			const { detail } = await new Promise((resolve) => { calls.addEventListener('failed', resolve); });
+			calls.stop();
+			return detail.error.reason;
+		}, message);
+		assert.equal(seen, reason);
+	});
+}
