@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 
 import { Kamailio, MODULE, ROOT } from '../lib/kamailio.mjs';
@@ -124,4 +125,28 @@ test('allow_insecure warns', async () => {
 test('nothing but tm, rr and sl is needed', async () => {
 	const { started, log } = await start({ ring: `k1 ${key()}\n`, cfg: {} });
 	assert.ok(started, log);
+});
+
+// Each define alone, any two together, and all: what one loads another may load too, and
+// Kamailio takes no module twice. Those that need another one have it.
+const SWITCHES = [
+	['WITH_TLS'], ['WITH_PORTAL'], ['WITH_PORTAL', 'WITH_NETWORK_STORE'], ['WITH_DIGEST'], ['WITH_ACC'], ['WITH_REVOCATION'],
+	['WITH_REVOCATION', 'WITH_REVOKED_DB'], ['WITH_REVOCATION', 'WITH_DMQ'], ['WITH_NEWEST_STATE'], ['WITH_PROMETHEUS'],
+	['WITH_SLOW_DOWN'], ['WITH_AWAY_ANNOUNCEMENT'], ['RESUME_PUSH'], ['RESUME_TURN_SECRET_FILE="/dev/null"'],
+];
+
+const check = (defines) => new Promise((resolve) => {
+	const args = ['-c', '-f', path.join(ROOT, 'cfg/kamailio.cfg'), '-A', `RESUME_MODULE="${MODULE}"`];
+	execFile('kamailio', [...args, ...defines.flatMap((d) => ['-A', d])], { timeout: 20_000 }, (e, out, err) => {
+		resolve(e || /twice|ERROR|CRITICAL/.test(err) ? err || String(e) : undefined);
+	});
+});
+
+test('the configuration can be read with every two of its switches, without resuming, and with all', async () => {
+	const sets = [[], ['WITHOUT_RESUME'], ['WITHOUT_RESUME', 'WITHOUT_AUTH', 'WITH_TLS', 'WITH_ACC'], SWITCHES.flat()];
+	for (const one of SWITCHES) for (const other of SWITCHES) if (one <= other) sets.push([...one, ...other]);
+	for (const set of sets) {
+		const defines = [...new Set(set)];
+		assert.equal(await check(defines), undefined, defines.join(' '));
+	}
 });
