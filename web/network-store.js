@@ -15,16 +15,27 @@ export function networkStore(url, token) {
 		if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status}`);
 		return answer;
 	};
+	// What is said of one call arrives in this order: an old value must not come last.
+	const last = new Map();
+	const inTurn = async (id, ...what) => {
+		const turn = (last.get(id) ?? Promise.resolve()).catch(() => {}).then(() => ask(...what));
+		last.set(id, turn);
+		try {
+			await turn;
+		} finally {
+			if (last.get(id) === turn) last.delete(id);
+		}
+	};
 	return {
 		local: false,
 		async load() {
 			return Object.entries(await (await ask('GET')).json());
 		},
 		async save(id, text) {
-			await ask('PUT', `/${id}`, text);
+			await inTurn(id, 'PUT', `/${id}`, text);
 		},
 		async remove(id) {
-			await ask('DELETE', `/${id}`);
+			await inTurn(id, 'DELETE', `/${id}`);
 		},
 	};
 }

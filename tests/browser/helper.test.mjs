@@ -351,3 +351,23 @@ for (const [what, message, reason] of [
 		assert.equal(seen, reason);
 	});
 }
+
+test('what is said of a call reaches the store on the network in order, also after a failure', async () => {
+	const seen = await page.evaluate(async () => {
+		const { networkStore } = await import('/network-store.js');
+		const { fetch } = window;
+		const asked = [];
+		window.fetch = async (url, { method }) => {
+			const first = asked.length === 0;
+			asked.push(`${method} ${url}`);
+			if (first) await new Promise((resolve) => { setTimeout(resolve, 200); });
+			asked.push('answered');
+			return { ok: !first, status: 500 };
+		};
+		const store = networkStore('/calls', () => 'token');
+		const all = await Promise.allSettled([store.save('1', 'x'), store.remove('1')]);
+		window.fetch = fetch;
+		return [...asked, ...all.map((one) => one.status)];
+	});
+	assert.deepEqual(seen, ['PUT /calls/1', 'answered', 'DELETE /calls/1', 'answered', 'rejected', 'fulfilled']);
+});
