@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * What an operator writes: an issuer, the secret of the TURN server, and realm,
- * server and scope of the challenge, which a script may take from a request.
+ * server and scope of the challenge, which a script may take from a request. And text of
+ * others as the log shows it.
  */
 #include "fuzz.h"
 
@@ -70,6 +71,17 @@ static void try_challenge(cr_span_t a, cr_span_t b)
 	}
 }
 
+/* A line of the log stays one. */
+static void try_show(cr_span_t text)
+{
+	char out[64];
+
+	cr_text_show(out, sizeof(out), text);
+	CHECK(memchr(out, 0, sizeof(out)));
+	for(const char *p = out; *p != '\0'; p++)
+		CHECK((unsigned char)*p >= ' ' && *p != 0x7f);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const cr_span_t text = {(const char *)data, size};
@@ -79,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	setup();
 	try_issuer(text);
 	try_turn(text);
+	try_show(text);
 	try_challenge((cr_span_t){text.s, first},
 			end != NULL ? (cr_span_t){end + 1, size - first - 1}
 						: (cr_span_t){text.s, 0});

@@ -7,6 +7,7 @@
 #include "fuzz.h"
 
 #include "dialog_name.h"
+#include "seal.h"
 #include "sip.h"
 
 static cr_sip_t m;
@@ -95,6 +96,19 @@ static void check_edits(cr_span_t text)
 	(void)applied(&after);
 }
 
+/* An order to seal made of a request is a value of one header field. */
+static void check_order(void)
+{
+	const cr_env_t env = {.order_mark = "mark"};
+	int n = cr_seal_order(out, sizeof(out), &env, CR_PURPOSE_CALLER,
+			CR_SPAN("ref"), NOW * 1000, &m);
+
+	CHECK(n > 0);
+	for(int i = 0; i < n; i++)
+		CHECK(out[i] != '\n'
+				|| (i + 1 < n && (out[i + 1] == ' ' || out[i + 1] == '\t')));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const cr_span_t text = {(const char *)data, size};
@@ -123,5 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			look_at_value(value);
 		}
 	check_edits(text);
+	if(m.status == 0)
+		check_order();
 	return 0;
 }
