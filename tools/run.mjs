@@ -59,7 +59,7 @@ const stack = await Stack.start('foreground', {
 	web: { port: Number(PORT), certificate: { cert: path.join(tls, 'cert.pem'), key: path.join(tls, 'key.pem') } },
 	turn: TURN ? { peers: [ip] } : false,
 	// SIP in the clear too, for phones and scenarios without TLS.
-	defines: { RESUME_ALLOW_INSECURE: 1 },
+	defines: { RESUME_ALLOW_INSECURE: 1, RESUME_BIND_FINGERPRINT: 1 },
 	kamailio: { ip, ports: { port: Number(SIP_PORT), ws: Number(WS_PORT) } },
 	// Nothing flows while both sides are away; that must not end their call.
 	rtpengine: { ip, timeout_s: 3600 },

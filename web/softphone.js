@@ -4,6 +4,7 @@
 
 import JsSIP from '/bundle/jssip.js';
 import { resumeJsSIP } from './call-resume.js';
+import { forgetCertificate, keptCertificate } from './certificate.js';
 import { session as webSession, signIn, signOut } from './portal.js';
 import { Call, user as userOf } from './softphone/call.js';
 import { keys } from './softphone/card.js';
@@ -93,7 +94,10 @@ function remember(user) {
 
 const portal = await enter();
 const me = userOf(portal.user);
-const pcConfig = { iceServers: portal.ice_servers };
+// Where the gateway binds calls to the certificate of their media, this browser keeps one.
+const own = portal.bind ? await keptCertificate(me) : undefined;
+const extraHeaders = own ? [own.header] : [];
+const pcConfig = { iceServers: portal.ice_servers, ...own && { certificates: [own.certificate] } };
 const ua = new JsSIP.UA({
 	sockets: [new JsSIP.WebSocketInterface(portal.websocket)],
 	uri: portal.user,
@@ -108,6 +112,7 @@ const ua = new JsSIP.UA({
 const options = (video) => ({
 	mediaConstraints: { audio: true, video },
 	pcConfig,
+	extraHeaders,
 	// The gateway learns further candidates from the checks that come from them.
 	eventHandlers: { icecandidate: (e) => e.ready() },
 });
@@ -384,6 +389,7 @@ async function leave() {
 	await Promise.race([gone, sleep(3000)]);
 	calls.stop();
 	await signOut().catch(() => {});
+	await forgetCertificate(me);
 	for (const key of ['softphone user', RECENT]) localStorage.removeItem(key);
 	location.reload();
 }
@@ -399,5 +405,6 @@ setInterval(() => {
 }, 120);
 showRecent();
 layOut();
+ua.registrator().setExtraHeaders(extraHeaders);
 ua.start();
 keepToken(portal);

@@ -132,6 +132,40 @@ for (const library of ['jssip', 'sipjs']) {
 	});
 }
 
+test('the softphone does it by itself, and forgets the certificate when its user signs out', async () => {
+	const before = stack.echo.calls.length;
+	const { page, ...tab } = await browser.open('about:blank');
+	page.setDefaultTimeout(15000);
+	const signIn = async () => {
+		await page.fill('#user', 'alice');
+		await page.fill('#password', stack.passwords.alice);
+		await page.click('#sign-in button');
+		await page.locator('#status[data-is=on]').waitFor();
+	};
+	const up = () => page.locator('.call[data-state=up]').waitFor().catch((e) => { throw new Error(`${e.message}\n${tab.console.join('\n')}`); });
+	await page.goto(stack.web.url);
+	await signIn();
+	await page.fill('#number', 'echo');
+	await page.click('#call');
+	await up();
+	const own = await certificate({ page });
+	assert.equal((await kept({ page })).fingerprint, own);
+	const state = await page.evaluate(async () => JSON.parse((await window.inDatabase('readonly', (calls) => calls.getAll()))[0][1]).state);
+	const { sid } = await page.evaluate(() => fetch('/session', { method: 'POST' }).then((answer) => answer.json()));
+	assert.match(await stack.kamailio.kamcmd('call_resume.inspect', state, 'sip:alice@example.org', `s:${sid}`), /bound: 1/);
+	await page.reload();
+	await up();
+	const call = stack.echo.calls[before];
+	await Promise.all([call.hears(), stack.audio(call.id)]);
+	assert.equal(await certificate({ page }), own);
+	assert.equal((await call.hangUp()).status, 200);
+	await stack.noMedia();
+	await page.locator('.call').waitFor({ state: 'detached' });
+	await page.click('#sign-out');
+	await page.locator('#sign-in:visible').waitFor();
+	assert.notEqual((await kept({ page })).fingerprint, own);
+});
+
 // ---- certificate.js alone ---------------------------------------------------
 
 const page = async () => browser.open(`${stack.web.url}/examples/view.js`);
