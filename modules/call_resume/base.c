@@ -97,8 +97,10 @@ static inline void encode_groups(const base_t base, unsigned bytes,
 	for(; groups > 0; groups--, in += bytes, out += chars) {
 		uint64_t acc = 0;
 
+#pragma GCC unroll 8
 		for(unsigned i = 0; i < bytes; i++)
 			acc = acc << 8 | in[i];
+#pragma GCC unroll 8
 		for(unsigned i = chars; i > 0; acc >>= base.bits)
 			out[--i] = base.alphabet[acc & ((1u << base.bits) - 1)];
 	}
@@ -114,12 +116,14 @@ static inline int decode_groups(const base_t base, unsigned chars,
 	for(; groups > 0; groups--, in += chars, out += bytes) {
 		uint64_t acc = 0;
 
+#pragma GCC unroll 8
 		for(unsigned i = 0; i < chars; i++) {
 			unsigned value = base.values[in[i]] - 1u;
 
 			all |= value;
 			acc = acc << base.bits | value;
 		}
+#pragma GCC unroll 8
 		for(unsigned i = bytes; i > 0; acc >>= 8)
 			out[--i] = (uint8_t)acc;
 	}
