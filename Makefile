@@ -103,7 +103,7 @@ install: build ## module, example configuration and documentation, below DESTDIR
 
 install-web: ## the softphone, the browser helper and their bundles, below DESTDIR
 	@tools/web
-	for f in web/*.html web/*.css web/*.js web/*.d.ts web/softphone/* web/examples/*; do \
+	for f in web/*.html web/*.css web/*.js web/*.d.ts web/call-resume/* web/softphone/* web/examples/*; do \
 		install -D -m 644 $$f '$(DESTDIR)$(WEB_DIR)'/$$f || exit 1; \
 	done
 	install -d '$(DESTDIR)$(WEB_DIR)/bundle'

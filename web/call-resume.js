@@ -10,8 +10,13 @@
 //	resumeJsSIP(ua, options)            one call for each library, both
 //	resumeSIPjs(userAgent, options)     give a CallResume
 //
-// From top to bottom: errors, SIP as text, storage, sealed states, CallResume, and
-// one adapter a library. The types are in call-resume.d.ts.
+// From top to bottom: errors, SIP as text, storage, sealed states, CallResume. What is
+// special about each library is in call-resume/jssip.js and sipjs.js. The types are in
+// call-resume.d.ts.
+
+import { JsSIPPhone } from './call-resume/jssip.js';
+import { sleep } from './call-resume/shared.js';
+import { SIPjsPhone } from './call-resume/sipjs.js';
 
 /** How long a page tries to get its call back, in milliseconds. */
 const PATIENCE = 30_000;
@@ -186,8 +191,6 @@ class Keys {
 
 // ---- CallResume -----------------------------------------------------------
 
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
 /** A record from the storage, where anything may be. */
 function parse(text) {
 	try {
@@ -308,6 +311,7 @@ export class CallResume extends EventTarget {
 	#began(callId, session) {
 		const record = this.#find('callId', callId) ?? this.#create(callId);
 		record.session = session;
+		this.#join(record);
 	}
 
 	#create(callId) {
@@ -334,6 +338,27 @@ export class CallResume extends EventTarget {
 		}
 		const value = header(text, 'call-state');
 		if (value) this.#sealed(record ?? this.#create(callIdOf(text)), value, text, request);
+		if (request === 'INVITE') this.#join(this.#find('callId', callIdOf(text)), header(text, 'call-state-id'));
+	}
+
+	/** A new call that goes on with one of ours, because both its ends were away: the gateway
+	 * says so. Nobody has to answer it. */
+	async #join(record, id = record?.joins) {
+		if (!record || !id) return;
+		record.joins = id;
+		if (!record.session || record.up) return;
+		for (const old of this.#records.values()) {
+			if (old === record || !old.state || (await this.#keys.open(old.state))?.id !== id) continue;
+			const { held, muted, data, lost, seen } = old;
+			Object.assign(record, { held, muted, data });
+			old.joined = true;
+			this.#forget(old);
+			if (old.session) this.#phone.drop(old.session);
+			await this.#phone.answer(record.session, { media: old.media ?? [], held, muted });
+			this.#emit('resumed', {
+				id: record.id, session: record.session, data, held: !!held, muted: !!muted, away: Date.now() - (lost ?? seen),
+			});
+		}
 	}
 
 	#sealed(record, value, text, request) {
@@ -342,7 +367,7 @@ export class CallResume extends EventTarget {
 		if (params.includes('update')) {
 			record.update = jwe;
 		} else {
-			Object.assign(record, { state: jwe, update: undefined, tag: first ? '' : undefined });
+			Object.assign(record, { state: jwe, update: undefined, tag: first ? '' : undefined, again: false });
 		}
 		record.media = mediaOf(text) ?? record.media;
 		if (request || record.up) this.#save(record);
@@ -444,7 +469,7 @@ export class CallResume extends EventTarget {
 	}
 
 	async #resume(record) {
-		if (record.resuming || this.#stopped) return;
+		if (record.resuming || this.#records.get(record.id) !== record) return;
 		record.resuming = true;
 		const old = { session: record.session, callId: record.callId };
 		const since = (record.up ? record.lost : record.seen) ?? Date.now();
@@ -459,6 +484,7 @@ export class CallResume extends EventTarget {
 				away: Date.now() - since,
 			});
 		} catch (error) {
+			if (record.joined) return;
 			Object.assign(record, old);
 			if (error.final) this.#forget(record);
 			// Nobody is left to hang up on.
@@ -478,6 +504,7 @@ export class CallResume extends EventTarget {
 		try {
 			for (let attempt = 0; ; attempt++) {
 				while (!this.#phone.connected() && Date.now() < end) await sleep(20);
+				if (record.joined) throw new ResumeError('ended');
 				const failure = this.#phone.connected() ? await this.#attempt(record, await media) : {};
 				if (failure.session && record.canceled) {
 					this.#phone.hangUp(failure.session);
@@ -486,6 +513,7 @@ export class CallResume extends EventTarget {
 				if (failure.session) return session = failure.session;
 				// Who hangs up meanwhile wants the call to end, and not to be left in it.
 				record.canceled ||= failure.canceled;
+				record.again ||= failure.away && !record.up;
 				const stale = failure.status === 401 && !renewed;
 				if (stale && (renewed = await this.#renew())) continue;
 				const reason = failure.canceled || stale ? undefined : reasonOf(failure);
@@ -504,10 +532,11 @@ export class CallResume extends EventTarget {
 
 	/** One INVITE. @returns {session} or {status, retryAfter, cause, canceled} */
 	async #attempt(record, stream) {
-		const state = [record.state, record.update && `update=${record.update}`, record.tag && `tag=${record.tag}`];
+		const state = [record.state, record.update && `update=${record.update}`, record.tag && `tag=${record.tag}`,
+			record.again && 'again'];
 		try {
 			return { session: await this.#phone.call({
-				...record, media: record.media ?? [{ kind: 'audio' }], headers: [`Call-State: ${state.filter(Boolean).join(';')}`], stream,
+				...record, target: (await this.#describe(record))?.peer, media: record.media ?? [{ kind: 'audio' }], headers: [`Call-State: ${state.filter(Boolean).join(';')}`], stream,
 			}, (callId) => Object.assign(record, { callId })) };
 		} catch (failure) {
 			return failure;
@@ -588,382 +617,9 @@ export class CallResume extends EventTarget {
 	}
 }
 
-// ---- both adapters --------------------------------------------------------
-//
-// Neither waits for more than the first candidate: rtpengine learns the others from
-// the checks that come from them (RFC 8445 section 7.3.1.3).
-
-/** Whom a resume INVITE is for does not matter: the state in it says that. */
-const TARGET = 'call-resume';
-
-const wants = (media, kind, constraint) => media.some((m) => m.kind === kind && !m.rejected) && (constraint ?? true);
-
-/** What to capture for the m-lines of a dialog, as far as the page wants it. */
-const capturing = (media = [{ kind: 'audio' }], { audio, video } = {}) => ({
-	audio: wants(media, 'audio', audio), video: wants(media, 'video', video),
-});
-
-/** Ask for microphone and camera at once, while the page still connects. */
-async function capture(constraints) {
-	if (!constraints.audio && !constraints.video) return undefined;
-	return navigator.mediaDevices.getUserMedia(constraints).catch(() => undefined);
-}
-
-/** Let go of what was captured. */
-const release = async (media) => (await media)?.getTracks().forEach((track) => track.stop());
-
-/** One transceiver for each m-line that the dialog has, in its order (RFC 3264 section 8). */
-function layOut(connection, { media, held }, constraints) {
-	return media.filter(({ kind }) => kind === 'audio' || kind === 'video').map(({ kind, rejected }) => {
-		const direction = rejected ? 'inactive' : held ? 'sendonly' : constraints[kind] ? 'sendrecv' : 'recvonly';
-		return connection.addTransceiver(kind, { direction });
-	});
-}
-
-// ---- JsSIP ----------------------------------------------------------------
-
-class JsSIPPhone {
-	#ua;
-	#call;
-	#report;
-	#started; // of the call that is being placed
-	#transport;
-	#lost = false;
-	#renewing = false;
-
-	constructor(ua, options) {
-		this.#ua = ua;
-		this.#call = options.call ?? {};
-		this.user = ua.get('authorization_user');
-	}
-
-	attach(report) {
-		const ua = this.#ua;
-		this.#report = report;
-		ua.on('newRTCSession', ({ session, request }) => this.#watch(session, request));
-		ua.on('sipEvent', ({ request }) => report.receive(request.toString()));
-		ua.on('connected', ({ socket }) => { this.#transport = socket; });
-		ua.on('disconnected', () => { this.#lost = true; });
-		ua.on('registered', ({ response }) => {
-			report.receive(response.toString());
-			if (this.#lost) report.online();
-			this.#lost = false;
-			this.#renewing = false;
-		});
-		ua.on('registrationFailed', async ({ response }) => {
-			if (response?.status_code !== 401) return;
-			if (this.#renewing) await sleep(RENEW);
-			this.#renewing = true;
-			await report.token();
-			ua.register();
-		});
-	}
-
-	#watch(session, request) {
-		const report = this.#report;
-		const callId = request.getHeader('Call-ID');
-		const take = (message) => message && report.receive(message.toString());
-		this.#started?.(callId);
-		report.began(callId, session);
-		if (session.direction === 'incoming') take(request);
-		session.on('accepted', ({ response }) => take(response));
-		session.on('confirmed', ({ ack }) => take(ack));
-		for (const event of ['reinvite', 'update']) session.on(event, (e) => take(e.request));
-		for (const event of ['ended', 'failed']) session.on(event, () => report.ended(callId));
-		const changed = () => report.changed(callId, {
-			held: session.isOnHold().local, muted: session.isMuted().audio,
-		});
-		for (const event of ['hold', 'unhold', 'muted', 'unmuted']) session.on(event, changed);
-	}
-
-	add() {} // newRTCSession has told
-
-	connected() {
-		return this.#ua.isConnected();
-	}
-
-	/** Does the gateway answer, whatever? (That a registration was renewed is not told.) */
-	probe() {
-		const target = this.#ua.configuration.uri.clone();
-		target.user = null;
-		return new Promise((resolve) => {
-			const told = ({ originator }) => resolve(originator === 'remote');
-			this.#ua.sendOptions(target, null, { eventHandlers: { succeeded: told, failed: told } });
-		});
-	}
-
-	/** Another connection, whatever has become of this one. */
-	reset() {
-		this.#transport?.disconnect();
-		this.#transport?.connect();
-	}
-
-	prepare({ media }) {
-		return this.#call.mediaStream ?? capture(capturing(media, this.#call.mediaConstraints));
-	}
-
-	/** The library leaves a stream open that it was given, and the microphone with it. */
-	prepared(media, session) {
-		if (this.#call.mediaStream) return;
-		if (session) session.on('ended', () => release(media));
-		else release(media);
-	}
-
-	call(how, started) {
-		const call = this.#call;
-		const { eventHandlers: page = {} } = call;
-		const mediaConstraints = capturing(how.media, call.mediaConstraints);
-		let transceivers;
-		let session;
-		return new Promise((resolve, reject) => {
-			const eventHandlers = {
-				...page,
-				icecandidate: (e) => e.ready(),
-				confirmed: async (e) => {
-					try {
-						page.confirmed?.(e);
-					} finally {
-						// The library shall know of the hold, and be able to end it; and the page
-						// hears of it when it has heard that the call is up.
-						await null;
-						for (const t of how.held ? transceivers : []) t.direction = 'sendrecv';
-						if (how.held) session.hold();
-						resolve(session);
-					}
-				},
-				getusermediafailed: (cause) => reject({ cause }),
-				failed: ({ originator, message, cause }) => reject({
-					status: message?.status_code, retryAfter: message?.getHeader('Retry-After'),
-					canceled: originator === 'local' && cause === 'Canceled',
-				}),
-			};
-			this.#started = started;
-			try {
-				session = this.#ua.call(TARGET, {
-					...call, eventHandlers, mediaConstraints, mediaStream: how.stream,
-					extraHeaders: [...call.extraHeaders ?? [], ...how.headers],
-				});
-			} finally {
-				this.#started = undefined; // also when a listener of the page throws
-			}
-			transceivers = layOut(session.connection, how, mediaConstraints);
-			if (how.muted) session.on('sending', () => session.mute({ audio: true }));
-		});
-	}
-
-	refresh(session) {
-		session.renegotiate();
-	}
-
-	/** The session's call has moved on to another session: end it on our side only. */
-	drop(session) {
-		if (!session.isEnded()) session.terminate({ extraHeaders: ['Call-State: replaced'] });
-	}
-
-	hangUp(session) {
-		session.terminate();
-	}
-
-	connection(session) {
-		return session?.connection;
-	}
-
-	useToken(token) {
-		this.#ua.set('authorization_jwt', `Bearer ${token}`);
-	}
-}
-
 /** Make the calls of a JsSIP.UA survive. Call it before ua.start(). */
 export function resumeJsSIP(ua, options = {}) {
 	return new CallResume(new JsSIPPhone(ua, options), options);
-}
-
-// ---- SIP.js ---------------------------------------------------------------
-
-/** Its status, unless the library has made it up: 408 when nobody answered, 503 without a connection. */
-const answered = ({ data, statusCode }) => data && statusCode;
-
-class SIPjsPhone {
-	#agent;
-	#options;
-	#call;
-	#report;
-	#token;
-
-	constructor(agent, options) {
-		this.#agent = agent;
-		this.#options = options;
-		this.#call = options.call ?? {};
-		this.user = agent.configuration.uri.user;
-	}
-
-	attach(report) {
-		const { transport } = this.#agent;
-		const deliver = transport.onMessage;
-		this.#report = report;
-		transport.onMessage = (text) => {
-			report.receive(text);
-			deliver(text);
-		};
-		let lost = false;
-		transport.stateChange.addListener(async (state) => {
-			if (state === 'Disconnected' && this.#agent.state === 'Started') {
-				lost = true;
-				await this.#reconnect();
-			}
-			if (state === 'Connected' && lost) {
-				lost = false;
-				await this.#register();
-				report.online();
-			}
-		});
-	}
-
-	async #reconnect() {
-		for (let attempt = 0; !this.#agent.isConnected() && this.#agent.state === 'Started'; attempt++) {
-			await sleep(Math.min(4000, 250 * 2 ** attempt) * (0.5 + Math.random() / 2));
-			await this.#agent.reconnect().catch(() => {});
-		}
-	}
-
-	/** Register again; with a new token when the old one is no longer good. */
-	#register(again = true) {
-		const { registerer } = this.#options;
-		return new Promise((resolve) => {
-			if (!registerer) return resolve();
-			return registerer.register({
-				requestOptions: this.#token && { extraHeaders: this.#headers() },
-				requestDelegate: {
-					onAccept: resolve,
-					onReject: async ({ message }) => {
-						if (message.statusCode !== 401 || !again) return resolve();
-						await this.#report.token();
-						return resolve(this.#register(false));
-					},
-				},
-			}).catch(resolve);
-		});
-	}
-
-	add(session) {
-		const { callId } = session.request;
-		this.#report.began(callId, session);
-		// An Invitation's INVITE has been here before the page was told of it.
-		session.stateChange.addListener((state) => {
-			if (state === 'Terminated') this.#report.ended(callId);
-		});
-	}
-
-	connected() {
-		return this.#agent.isConnected();
-	}
-
-	async probe() {
-		await this.#register();
-		return true;
-	}
-
-	reset() {
-		const { ws } = this.#agent.transport;
-		if (!ws) return; // it is being connected already
-		ws.close();
-		// Its own event would come only after the other side has said goodbye too.
-		ws.dispatchEvent(new CloseEvent('close', { code: 1006 }));
-	}
-
-	/** The library captures by itself; a device that is open already opens faster. */
-	prepare({ media }) {
-		return capture(capturing(media, this.#call.sessionDescriptionHandlerOptions?.constraints));
-	}
-
-	prepared(media) {
-		release(media);
-	}
-
-	async call(how, started) {
-		const { Inviter, token } = this.#options;
-		const given = this.#call.sessionDescriptionHandlerOptions ?? {};
-		const constraints = capturing(how.media, given.constraints);
-		const target = this.#agent.configuration.uri.clone();
-		target.user = TARGET;
-		this.#token ??= typeof token === 'function' ? await token() : token;
-		const session = new Inviter(this.#agent, target, {
-			...this.#call,
-			extraHeaders: [...this.#headers(), ...how.headers],
-		});
-		session.delegate = {
-			onSessionDescriptionHandler: (handler) => {
-				layOut(handler.peerConnection, how, constraints);
-				handler.peerConnection.addEventListener('icecandidate', () => handler.iceGatheringComplete());
-			},
-		};
-		started(session.request.callId);
-		this.add(session);
-		return new Promise((resolve, reject) => {
-			let canceled = false;
-			session.stateChange.addListener((state) => {
-				if (state === 'Established') {
-					this.#mute(session, how);
-					resolve(session);
-				}
-				canceled ||= state === 'Terminating';
-			});
-			session.invite({
-				sessionDescriptionHandlerOptions: {
-					...given, constraints, hold: !!how.held,
-				},
-				requestDelegate: {
-					onReject: ({ message }) => reject({
-						status: answered(message), retryAfter: message.getHeader('Retry-After'), canceled,
-					}),
-				},
-			}).catch((cause) => reject({ cause, canceled }));
-		});
-	}
-
-	/** Those of the page's own calls, and the token. */
-	#headers() {
-		return [...this.#call.extraHeaders ?? [], ...this.#token ? [`Authorization: Bearer ${this.#token}`] : []];
-	}
-
-	#mute(session, { muted }) {
-		for (const { track } of muted ? this.connection(session).getSenders() : []) {
-			if (track?.kind === 'audio') track.enabled = false;
-		}
-	}
-
-	refresh(session, hold) {
-		session.invite({
-			sessionDescriptionHandlerOptions: {
-				...this.#call.sessionDescriptionHandlerOptions, hold,
-			},
-			// The library leaves it to us to end a dialog that is gone (RFC 3261 section 14.1).
-			requestDelegate: {
-				onReject: ({ message }) => {
-					if ([408, 481].includes(answered(message))) this.drop(session);
-					if (!answered(message)) sleep(1_000).then(() => this.refresh(session, hold));
-				},
-			},
-		}).catch(() => {});
-	}
-
-	drop(session) {
-		if (session.state === 'Established') {
-			session.bye({ requestOptions: { extraHeaders: ['Call-State: replaced'] } }).catch(() => {});
-		}
-	}
-
-	hangUp(session) {
-		session.bye();
-	}
-
-	connection(session) {
-		return session?.sessionDescriptionHandler?.peerConnection;
-	}
-
-	useToken(token) {
-		this.#token = token;
-	}
 }
 
 /** Make the calls of a SIP.js UserAgent survive. Call it before userAgent.start(). */

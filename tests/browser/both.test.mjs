@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A call of two browsers: each page is reloaded while the other one has just come back.
+// A call of two browsers: each page is reloaded while the other one has just come back, or
+// both at once.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
@@ -53,6 +54,31 @@ for (const [mine, theirs, by] of [
 			await talk();
 		}
 		assert.equal(await stack.onlyCall(), callId);
+		await tabs[by].click('hangup');
+		for (const tab of tabs) {
+			await tab.up(0);
+			await until('nothing in the storage', async () => (await tab.stored()).length === 0);
+		}
+		await stack.noMedia();
+	});
+}
+
+for (const [mine, theirs, by] of [
+	['jssip', 'jssip', 0], ['jssip', 'sipjs', 1], ['sipjs', 'jssip', 1], ['sipjs', 'sipjs', 0],
+]) {
+	test(`${mine} calls ${theirs}: both pages are reloaded at once, twice`, async () => {
+		const tabs = [
+			await stack.signedIn(browsers[0], mine), await stack.signedIn(browsers[1], theirs, { user: 'bob' }),
+		];
+		await tabs[0].dial('bob');
+		await tabs[1].click('answer');
+		for (const tab of tabs) await tab.up();
+		for (let i = 0; i < 2; i++) {
+			await Promise.all(tabs.map((tab) => tab.page.reload()));
+			for (const tab of tabs) await tab.up();
+			await Promise.all(tabs.map((tab) => tab.hears()));
+			await stack.onlyCall();
+		}
 		await tabs[by].click('hangup');
 		for (const tab of tabs) {
 			await tab.up(0);

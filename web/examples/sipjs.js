@@ -28,7 +28,8 @@ const registerer = new Registerer(userAgent, bearer);
 
 const calls = resumeSIPjs(userAgent, { Inviter, registerer, call: options, token, store });
 calls.addEventListener('resumed', ({ detail }) => {
-	show(detail.session, 'resumed', detail);
+	// A call that both ends had lost comes as an Invitation, which is shown already.
+	if (detail.session instanceof Inviter) show(detail.session, 'resumed', detail);
 	say(`Resumed, away for ${detail.away} ms.`);
 });
 calls.addEventListener('failed', ({ detail }) => say(detail.error.message));

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// JsSIP, as CallResume needs it.
+
+import { AWAY, TARGET, capturing, capture, release, layOut, sleep } from './shared.js';
+
+export class JsSIPPhone {
+	#ua;
+	#call;
+	#report;
+	#started; // of the call that is being placed
+	#transport;
+	#lost = false;
+	#renewing = false;
+
+	constructor(ua, options) {
+		this.#ua = ua;
+		this.#call = options.call ?? {};
+		this.user = ua.get('authorization_user');
+	}
+
+	attach(report) {
+		const ua = this.#ua;
+		this.#report = report;
+		ua.on('newRTCSession', ({ session, request }) => this.#watch(session, request));
+		ua.on('sipEvent', ({ request }) => report.receive(request.toString()));
+		ua.on('connected', ({ socket }) => { this.#transport = socket; });
+		ua.on('disconnected', () => { this.#lost = true; });
+		ua.on('registered', ({ response }) => {
+			report.receive(response.toString());
+			if (this.#lost) report.online();
+			this.#lost = false;
+			this.#renewing = false;
+		});
+		ua.on('registrationFailed', async ({ response }) => {
+			if (response?.status_code !== 401) return;
+			if (this.#renewing) await sleep(RENEW);
+			this.#renewing = true;
+			await report.token();
+			ua.register();
+		});
+	}
+
+	#watch(session, request) {
+		const report = this.#report;
+		const callId = request.getHeader('Call-ID');
+		const take = (message) => message && report.receive(message.toString());
+		this.#started?.(callId);
+		report.began(callId, session);
+		if (session.direction === 'incoming') take(request);
+		session.on('accepted', ({ response }) => take(response));
+		session.on('confirmed', ({ ack }) => take(ack));
+		for (const event of ['reinvite', 'update']) session.on(event, (e) => take(e.request));
+		for (const event of ['ended', 'failed']) session.on(event, () => report.ended(callId));
+		const changed = () => report.changed(callId, {
+			held: session.isOnHold().local, muted: session.isMuted().audio,
+		});
+		for (const event of ['hold', 'unhold', 'muted', 'unmuted']) session.on(event, changed);
+	}
+
+	add() {} // newRTCSession has told
+
+	connected() {
+		return this.#ua.isConnected();
+	}
+
+	/** Does the gateway answer, whatever? (That a registration was renewed is not told.) */
+	probe() {
+		const target = this.#ua.configuration.uri.clone();
+		target.user = null;
+		return new Promise((resolve) => {
+			const told = ({ originator }) => resolve(originator === 'remote');
+			this.#ua.sendOptions(target, null, { eventHandlers: { succeeded: told, failed: told } });
+		});
+	}
+
+	/** Another connection, whatever has become of this one. */
+	reset() {
+		this.#transport?.disconnect();
+		this.#transport?.connect();
+	}
+
+	prepare({ media }) {
+		return this.#call.mediaStream ?? capture(capturing(media, this.#call.mediaConstraints));
+	}
+
+	/** The library leaves a stream open that it was given, and the microphone with it. */
+	prepared(media, session) {
+		if (this.#call.mediaStream) return;
+		if (session) session.on('ended', () => release(media));
+		else release(media);
+	}
+
+	call(how, started) {
+		const call = this.#call;
+		const { eventHandlers: page = {} } = call;
+		const mediaConstraints = capturing(how.media, call.mediaConstraints);
+		let transceivers;
+		let session;
+		return new Promise((resolve, reject) => {
+			const eventHandlers = {
+				...page,
+				icecandidate: (e) => e.ready(),
+				confirmed: async (e) => {
+					try {
+						page.confirmed?.(e);
+					} finally {
+						// The library shall know of the hold, and be able to end it; and the page
+						// hears of it when it has heard that the call is up.
+						await null;
+						for (const t of how.held ? transceivers : []) t.direction = 'sendrecv';
+						if (how.held) session.hold();
+						resolve(session);
+					}
+				},
+				getusermediafailed: (cause) => reject({ cause }),
+				failed: ({ originator, message, cause }) => reject({
+					status: message?.status_code, away: message?.reason_phrase === AWAY, retryAfter: message?.getHeader('Retry-After'),
+					canceled: originator === 'local' && cause === 'Canceled',
+				}),
+			};
+			this.#started = started;
+			try {
+				session = this.#ua.call(how.target ?? TARGET, {
+					...call, eventHandlers, mediaConstraints, mediaStream: how.stream,
+					extraHeaders: [...call.extraHeaders ?? [], ...how.headers],
+				});
+			} finally {
+				this.#started = undefined; // also when a listener of the page throws
+			}
+			transceivers = layOut(session.connection, how, mediaConstraints);
+			if (how.muted) session.on('sending', () => session.mute({ audio: true }));
+		});
+	}
+
+	refresh(session) {
+		session.renegotiate();
+	}
+
+	answer(session, { media, held, muted }) {
+		return new Promise((resolve) => {
+			session.on('confirmed', () => {
+				if (muted) session.mute({ audio: true });
+				if (held) session.hold();
+				resolve();
+			});
+			session.on('failed', resolve);
+			session.answer({ ...this.#call, mediaConstraints: capturing(media, this.#call.mediaConstraints) });
+		});
+	}
+
+	/** The session's call has moved on to another session: end it on our side only. */
+	drop(session) {
+		if (!session.isEnded()) session.terminate({ extraHeaders: ['Call-State: replaced'] });
+	}
+
+	hangUp(session) {
+		session.terminate();
+	}
+
+	connection(session) {
+		return session?.connection;
+	}
+
+	useToken(token) {
+		this.#ua.set('authorization_jwt', `Bearer ${token}`);
+	}
+}

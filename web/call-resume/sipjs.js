@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// SIP.js, as CallResume needs it.
+
+import { AWAY, TARGET, capturing, capture, release, layOut, sleep } from './shared.js';
+
+/** Its status, unless the library has made it up: 408 when nobody answered, 503 without a connection. */
+const answered = ({ data, statusCode }) => data && statusCode;
+
+export class SIPjsPhone {
+	#agent;
+	#options;
+	#call;
+	#report;
+	#token;
+
+	constructor(agent, options) {
+		this.#agent = agent;
+		this.#options = options;
+		this.#call = options.call ?? {};
+		this.user = agent.configuration.uri.user;
+	}
+
+	attach(report) {
+		const { transport } = this.#agent;
+		const deliver = transport.onMessage;
+		this.#report = report;
+		transport.onMessage = (text) => {
+			report.receive(text);
+			deliver(text);
+		};
+		let lost = false;
+		transport.stateChange.addListener(async (state) => {
+			if (state === 'Disconnected' && this.#agent.state === 'Started') {
+				lost = true;
+				await this.#reconnect();
+			}
+			if (state === 'Connected' && lost) {
+				lost = false;
+				await this.#register();
+				report.online();
+			}
+		});
+	}
+
+	async #reconnect() {
+		for (let attempt = 0; !this.#agent.isConnected() && this.#agent.state === 'Started'; attempt++) {
+			await sleep(Math.min(4000, 250 * 2 ** attempt) * (0.5 + Math.random() / 2));
+			await this.#agent.reconnect().catch(() => {});
+		}
+	}
+
+	/** Register again; with a new token when the old one is no longer good. */
+	#register(again = true) {
+		const { registerer } = this.#options;
+		return new Promise((resolve) => {
+			if (!registerer) return resolve();
+			return registerer.register({
+				requestOptions: this.#token && { extraHeaders: this.#headers() },
+				requestDelegate: {
+					onAccept: resolve,
+					onReject: async ({ message }) => {
+						if (message.statusCode !== 401 || !again) return resolve();
+						await this.#report.token();
+						return resolve(this.#register(false));
+					},
+				},
+			}).catch(resolve);
+		});
+	}
+
+	add(session) {
+		const { callId } = session.request;
+		this.#report.began(callId, session);
+		// An Invitation's INVITE has been here before the page was told of it.
+		session.stateChange.addListener((state) => {
+			if (state === 'Terminated') this.#report.ended(callId);
+		});
+	}
+
+	connected() {
+		return this.#agent.isConnected();
+	}
+
+	async probe() {
+		await this.#register();
+		return true;
+	}
+
+	reset() {
+		const { ws } = this.#agent.transport;
+		if (!ws) return; // it is being connected already
+		ws.close();
+		// Its own event would come only after the other side has said goodbye too.
+		ws.dispatchEvent(new CloseEvent('close', { code: 1006 }));
+	}
+
+	/** The library captures by itself; a device that is open already opens faster. */
+	prepare({ media }) {
+		return capture(capturing(media, this.#call.sessionDescriptionHandlerOptions?.constraints));
+	}
+
+	prepared(media) {
+		release(media);
+	}
+
+	async call(how, started) {
+		const { Inviter, token } = this.#options;
+		const given = this.#call.sessionDescriptionHandlerOptions ?? {};
+		const constraints = capturing(how.media, given.constraints);
+		const target = this.#agent.configuration.uri.clone();
+		[, target.user, target.host] = /:(.*)@([^:;]*)/.exec(how.target) ?? [, TARGET, target.host];
+		this.#token ??= typeof token === 'function' ? await token() : token;
+		const session = new Inviter(this.#agent, target, {
+			...this.#call,
+			extraHeaders: [...this.#headers(), ...how.headers],
+		});
+		session.delegate = {
+			onSessionDescriptionHandler: (handler) => {
+				layOut(handler.peerConnection, how, constraints);
+				handler.peerConnection.addEventListener('icecandidate', () => handler.iceGatheringComplete());
+			},
+		};
+		started(session.request.callId);
+		this.add(session);
+		return new Promise((resolve, reject) => {
+			let canceled = false;
+			session.stateChange.addListener((state) => {
+				if (state === 'Established') {
+					this.#mute(session, how);
+					resolve(session);
+				}
+				canceled ||= state === 'Terminating';
+			});
+			session.invite({
+				sessionDescriptionHandlerOptions: {
+					...given, constraints, hold: !!how.held,
+				},
+				requestDelegate: {
+					onReject: ({ message }) => reject({
+						status: answered(message), away: message.reasonPhrase === AWAY, retryAfter: message.getHeader('Retry-After'), canceled,
+					}),
+				},
+			}).catch((cause) => reject({ cause, canceled }));
+		});
+	}
+
+	/** Those of the page's own calls, and the token. */
+	#headers() {
+		return [...this.#call.extraHeaders ?? [], ...this.#token ? [`Authorization: Bearer ${this.#token}`] : []];
+	}
+
+	#mute(session, { muted, held }) {
+		for (const { track } of muted || held ? this.connection(session).getSenders() : []) {
+			if (track?.kind === 'audio') track.enabled = false;
+		}
+	}
+
+	refresh(session, hold) {
+		session.invite({
+			sessionDescriptionHandlerOptions: {
+				...this.#call.sessionDescriptionHandlerOptions, hold,
+			},
+			// The library leaves it to us to end a dialog that is gone (RFC 3261 section 14.1).
+			requestDelegate: {
+				onReject: ({ message }) => {
+					if ([408, 481].includes(answered(message))) this.drop(session);
+					if (!answered(message)) sleep(1_000).then(() => this.refresh(session, hold));
+				},
+			},
+		}).catch(() => {});
+	}
+
+	async answer(session, { media, held, muted }) {
+		const given = this.#call.sessionDescriptionHandlerOptions ?? {};
+		await session.accept({
+			sessionDescriptionHandlerOptions: { ...given, constraints: capturing(media, given.constraints), hold: !!held },
+		});
+		this.#mute(session, { muted, held });
+	}
+
+	drop(session) {
+		if (session.state === 'Established') {
+			session.bye({ requestOptions: { extraHeaders: ['Call-State: replaced'] } }).catch(() => {});
+		}
+	}
+
+	hangUp(session) {
+		session.bye();
+	}
+
+	connection(session) {
+		return session?.sessionDescriptionHandler?.peerConnection;
+	}
+
+	useToken(token) {
+		this.#token = token;
+	}
+}
