@@ -349,15 +349,17 @@ export class CallResume extends EventTarget {
 		if (!record.session || record.up) return;
 		for (const old of this.#records.values()) {
 			if (old === record || !old.state || (await this.#keys.open(old.state))?.id !== id) continue;
-			const { held, muted, data, lost, seen } = old;
-			Object.assign(record, { held, muted, data });
+			const { id: kept, release, held, muted, data, lost, seen } = old;
+			this.#records.delete(record.id);
+			Object.assign(record, { id: kept, release, held, muted, data });
+			this.#records.set(kept, record);
 			old.joined = true;
-			this.#forget(old);
 			if (old.session) this.#phone.drop(old.session);
 			await this.#phone.answer(record.session, { media: old.media ?? [], held, muted });
 			this.#emit('resumed', {
 				id: record.id, session: record.session, data, held: !!held, muted: !!muted, away: Date.now() - (lost ?? seen),
 			});
+			return;
 		}
 	}
 

@@ -243,9 +243,11 @@ const heard = new WeakMap(); // session: when it was first heard
 ua.on('newRTCSession', ({ originator, session, request }) => {
 	// One that we place is in dial(). One that the library places brings a call back.
 	if (originator === 'local') {
-		if (session.remote_identity.uri.user === 'call-resume') heard.set(session, firstAudio(session.connection, 20_000));
+		if (request.hasHeader('Call-State')) heard.set(session, firstAudio(session.connection, 20_000));
 		return;
 	}
+	// Both ends had lost the call, and the other one was first to call again: the library takes it.
+	if (request.hasHeader('Call-State-Id') && live().some((call) => call.state === 'resuming')) return;
 	if (live().length >= CALLS_MAX) return session.terminate({ status_code: 486 });
 	const { remote_identity: who } = session;
 	const call = new Call(phone, {

@@ -128,7 +128,11 @@ export class JsSIPPhone {
 				this.#started = undefined; // also when a listener of the page throws
 			}
 			transceivers = layOut(session.connection, how, mediaConstraints);
-			if (how.muted) session.on('sending', () => session.mute({ audio: true }));
+			session.on('sending', () => {
+				if (how.muted) session.mute({ audio: true });
+				// Not a sound before hold() does it.
+				if (how.held) for (const { track } of session.connection.getSenders()) if (track) track.enabled = false;
+			});
 		});
 	}
 
