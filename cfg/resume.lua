@@ -7,7 +7,7 @@
 --	local resume = dofile("/etc/kamailio/resume.lua")
 --
 -- In ksr_request_route() call resume.dialog() before anything looks at the
--- dialog, resume.within_dialog() after loose_route(), resume.authenticate()
+-- dialog, after loose_route() resume.known() for all but the trunk and resume.within_dialog(), resume.authenticate()
 -- where clients are authenticated, resume.register() before save(),
 -- resume.caller() before record_route(); resume.callee() in the branch callback
 -- towards a client, resume.reply(answer) in ksr_reply_route().
@@ -76,9 +76,6 @@ function resume.dialog()
 	end
 	if get("$rm") ~= "INVITE" or in_dialog or KSR.hdr.is_present("Call-State") < 0 then
 		remove("Call-State")
-		if in_dialog and string.find(get("$hdr(Authorization)") or "", "^[Bb]earer ") then
-			remove("Authorization")
-		end
 		return
 	end
 	resume.authenticate()
@@ -94,6 +91,18 @@ function resume.dialog()
 	KSR.pv.seti("$avp(resumed)", 1)
 end
 
+-- For requests in a dialog that do not come from the trunk, after loose_route(). Ends the script for one
+-- that is in no call of ours.
+function resume.known()
+	if get("$resume(spliced)") == 1 or get("$resume(known)") == 1 or get("$avp(resumed)") == 1 then return end
+	if string.find(get("$hdr(Authorization)") or "", "^[Bb]earer ")
+		and KSR.call_resume.resume_auth() > 0 and get("$resume(sub)") == get("$fu") then
+		return
+	end
+	if get("$rm") ~= "ACK" then KSR.sl.send_reply(403, "Not in a call of ours") end
+	KSR.x.exit()
+end
+
 -- With bind_fingerprint, for requests in a dialog that do not come from the trunk, before
 -- resume.within_dialog(). Ends the script for one that wants the media of somebody else's certificate.
 function resume.media()
@@ -105,6 +114,8 @@ end
 -- A re-INVITE or UPDATE of either side: a fresh state.
 function resume.within_dialog()
 	KSR.call_resume.resume_seal()
+	-- In a dialog a token is of no use to the far end.
+	if string.find(get("$hdr(Authorization)") or "", "^[Bb]earer ") then remove("Authorization") end
 end
 
 -- 1 when a request without a Route may be relayed to its Request-URI.

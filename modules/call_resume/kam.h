@@ -239,6 +239,10 @@ int ki_resume_dialog(struct sip_msg *msg);
  * @return CR_OK, CR_EMISSING, CR_EDUPLICATE or an error of cr_fp_parse() */
 int kam_fp_named(cr_fp_t *fp, struct sip_msg *msg) CR_MUST_CHECK;
 
+/** 1 when our own Route brought back a session reference of this call, of either
+ * side; in request_route, after loose_route(). */
+int kam_in_call(struct sip_msg *msg);
+
 /** What the description that the message brings needs. @return as cr_fp_of_sdp() */
 int kam_fp_offered(cr_fp_t *fp, struct sip_msg *msg) CR_MUST_CHECK;
 

@@ -61,7 +61,7 @@ int kam_fp_offered(cr_fp_t *fp, struct sip_msg *msg)
 			fp, (cr_span_t){body, (size_t)(msg->buf + msg->len - body)});
 }
 
-/* ---- resume_check_media() ------------------------------------------------------ */
+/* ---- what our Route brought back, and resume_check_media() ------------------------------------------------------ */
 
 /* What the request says about the media that its sender wants.
  * @return CR_OK, CR_EMISSING: nothing, and need not; or another error */
@@ -96,6 +96,15 @@ static int open_ref(cr_ref_t *ref, struct sip_msg *msg, cr_purpose_t purpose)
 	return cr_ref_open(ref, env->work->box, env->crypto, env->ring,
 			cr_now_s(env), purpose, kam_span(msg->callid->body),
 			kam_span(value));
+}
+
+int kam_in_call(struct sip_msg *msg)
+{
+	cr_ref_t ref;
+
+	return msg->first_line.type == SIP_REQUEST && kam_is_request_route()
+			&& (open_ref(&ref, msg, CR_PURPOSE_CALLER) == CR_OK
+					|| open_ref(&ref, msg, CR_PURPOSE_CALLEE) == CR_OK);
 }
 
 /* Both sides' references count: which side the sender is on says only the

@@ -22,6 +22,7 @@ typedef enum kam_pv
 	PV_ERROR,
 	PV_SECURE,
 	PV_SPLICED,
+	PV_KNOWN,
 	PV_CODE,
 	PV_REASON,
 	PV_ID,
@@ -53,6 +54,7 @@ static const char *const names[PV_N] = {
 		[PV_ERROR] = "error",
 		[PV_SECURE] = "secure",
 		[PV_SPLICED] = "spliced",
+		[PV_KNOWN] = "known",
 		[PV_CODE] = "code",
 		[PV_REASON] = "reason",
 		[PV_ID] = "id",
@@ -224,6 +226,8 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 	if(which == PV_SPLICED)
 		return pv_get_sintval(
 				msg, param, res, kam_is_request_route() && kam_edge_spliced());
+	if(which == PV_KNOWN)
+		return pv_get_sintval(msg, param, res, kam_in_call(msg));
 	if(which <= PV_ERROR)
 		return get_session(msg, param, res, kam_session(msg), which);
 	o = kam_opened(msg);

@@ -296,14 +296,17 @@ static int seal_caller(struct sip_msg *msg)
 	pending_t what = {.purpose = CR_PURPOSE_CALLER};
 	char text[CR_BOX_TEXT_MAX];
 	cr_fp_t fp = {0};
-	int len;
+	int len, usable;
 
 	if(!s->authenticated)
 		return seal_failed("resume_seal() on a new call needs a resume_auth()"
 						   " that was true, or the session as arguments");
-	if(kam_config.bind_fingerprint != KAM_BIND_OFF
-			&& !is_usable(kam_fp_named(&fp, msg)))
-		return seal_failed("Call-State-Fingerprint is not one of SHA-256");
+	usable = kam_config.bind_fingerprint == KAM_BIND_OFF
+			|| is_usable(kam_fp_named(&fp, msg));
+	/* The reference says that the call is ours, and resumes with no certificate
+	 * that there is. */
+	if(!usable)
+		fp = (cr_fp_t){.known = 1};
 	len = make_ref(text, sizeof(text), msg, CR_PURPOSE_CALLER,
 			cr_span_str(s->token.kid), cr_span_str(s->token.sub),
 			cr_span_str(s->token.sid), &fp);
@@ -311,8 +314,10 @@ static int seal_caller(struct sip_msg *msg)
 		return seal_failed(cr_strerror(len));
 	cr_span_t ref = {text, (size_t)len};
 	if(put_ref(msg, CR_PURPOSE_CALLER, ref) < 0
-			|| watch_replies(msg, &what, ref) < 0)
+			|| (usable && watch_replies(msg, &what, ref) < 0))
 		return seal_failed("cannot prepare to seal");
+	if(!usable)
+		return seal_failed("Call-State-Fingerprint is not one of SHA-256");
 	return 1;
 }
 

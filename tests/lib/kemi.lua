@@ -52,7 +52,10 @@ local function within_dialog()
 		if not KSR.is_ACK() then KSR.sl.send_reply(481, "Call/Transaction Does Not Exist") end
 		KSR.x.exit()
 	end
-	if not is_from_trunk() then resume.media() end
+	if not is_from_trunk() then
+		resume.known()
+		resume.media()
+	end
 	resume.within_dialog()
 	if KSR.is_BYE() then KSR.rtpengine.rtpengine_delete0() end
 	resume.away()

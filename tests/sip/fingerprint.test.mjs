@@ -306,19 +306,21 @@ test('a thief who sends a re-INVITE into the dialog is refused, whatever he make
 		'as that of the called one': route.replace(';crs-a=', ';crs-b='),
 	};
 	const bodies = { 'his own': media(OTHER), plain: sdp('127.0.0.1', 4000), none: '' };
+	// He has the token too: without it he is not in the call at all where no reference opens.
+	const headers = [`Authorization: Bearer ${token}`];
 	const seen = bob.requests.length;
 	const before = await stat('fingerprints_refused');
 	let n = 0;
 	for (const [what, uri] of Object.entries(ways)) {
 		for (const [kind, body] of Object.entries(bodies)) {
 			const his = await forged(dialog, { routes: [uri] });
-			const answer = await his.request('INVITE', { body });
+			const answer = await his.request('INVITE', { body, headers });
 			assert.equal(answer.start, 'SIP/2.0 403 Call is bound to another certificate', `${what}, ${kind}`);
 			n++;
 		}
 		const his = await forged(dialog, { routes: [uri] });
-		assert.equal((await his.request('UPDATE', { body: media(OTHER) })).status, 403, what);
-		his.ack({ body: media(OTHER), cseq: dialog.cseq });
+		assert.equal((await his.request('UPDATE', { body: media(OTHER), headers })).status, 403, what);
+		his.ack({ body: media(OTHER), cseq: dialog.cseq, headers });
 		await until('the ACK to be refused', async () => await stat('fingerprints_refused') - before === n + 2);
 		n += 2;
 	}
