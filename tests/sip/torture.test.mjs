@@ -174,7 +174,8 @@ describe('with and without the module', { skip }, () => {
 		}
 		// Kamailio has some of its own.
 		assert.deepEqual(withIt.bugs, without.bugs);
-		assert.deepEqual(withIt.grown, without.grown, 'bytes that memory grew by');
+		// With tools/sanitize private memory is elsewhere as soon as the module is there.
+		if (!process.env.CALL_RESUME_SANITIZE) assert.deepEqual(withIt.grown, without.grown, 'bytes that memory grew by');
 		return without.heard.flat().length;
 	};
 
