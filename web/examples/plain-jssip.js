@@ -2,10 +2,12 @@
 // The smallest page with JsSIP, as jssip.js was before its calls survived a reload.
 
 import JsSIP from '/bundle/jssip.js';
-import { configuration, linked, onDial, row, say, signedIn, video } from './view.js';
+import { configuration, kept, linked, onDial, row, say, signedIn, video } from './view.js';
 
 const portal = await signedIn();
-const call = { mediaConstraints: { audio: true, video }, pcConfig: configuration(portal) };
+const own = await kept(portal);
+const extraHeaders = own ? [own.header] : [];
+const call = { mediaConstraints: { audio: true, video }, pcConfig: configuration(portal, own), extraHeaders };
 const ua = new JsSIP.UA({
 	sockets: [new JsSIP.WebSocketInterface(portal.websocket)],
 	uri: portal.user,
@@ -13,6 +15,7 @@ const ua = new JsSIP.UA({
 	connection_recovery_min_interval: 1,
 	connection_recovery_max_interval: 4,
 });
+ua.registrator().setExtraHeaders(extraHeaders);
 
 ua.on('newRTCSession', ({ session }) => {
 	const incoming = session.direction === 'incoming';
