@@ -137,6 +137,9 @@ static inline int encode_all(const base_t base, unsigned bytes, unsigned chars,
 
 	if(in_len > INPUT_MAX || (in_len * 8 + base.bits - 1) / base.bits > out_max)
 		return CR_ETOOBIG;
+	/* Nothing may be nowhere, and to nowhere nothing can be added. */
+	if(in_len == 0)
+		return 0;
 	encode_groups(base, bytes, chars, out, in, groups);
 	return (int)(chars * groups)
 			+ encode(base, out + chars * groups, in + bytes * groups,
@@ -147,13 +150,16 @@ static inline int decode_all(const base_t base, unsigned chars, unsigned bytes,
 		uint8_t *out, size_t out_max, cr_span_t in)
 {
 	size_t groups = in.len / chars;
-	cr_span_t rest = {in.s + chars * groups, in.len % chars};
+	cr_span_t rest;
 	int n;
 
 	if(in.len > INPUT_MAX || in.len * base.bits / 8 > out_max)
 		return CR_ETOOBIG;
+	if(in.len == 0)
+		return 0;
 	if(!decode_groups(base, chars, bytes, out, (const uint8_t *)in.s, groups))
 		return CR_EMALFORMED;
+	rest = (cr_span_t){in.s + chars * groups, in.len % chars};
 	n = decode(base, out + bytes * groups, rest);
 	return n < 0 ? n : (int)(bytes * groups) + n;
 }
