@@ -269,6 +269,17 @@ export class Tab {
 		}, { every_ms: 50 });
 	}
 
+	/** The far end sends back what it gets, but no one there asks for a whole picture when the first one was lost. */
+	keyFrame() {
+		return this.page.evaluate(async () => {
+			for (const sender of window.connections.at(-1)?.getSenders() ?? []) {
+				if (sender.track?.kind !== 'video') continue;
+				const parameters = sender.getParameters();
+				await sender.setParameters(parameters, { encodingOptions: parameters.encodings.map(() => ({ keyFrame: true })) }).catch(() => {});
+			}
+		});
+	}
+
 	/** Wait until media flows both ways and a tone was heard. */
 	async hears({ kind = 'audio', nth, timeout_ms = 10000 } = {}) {
 		let before = await this.media(kind, nth);
@@ -277,6 +288,7 @@ export class Tab {
 			const now = await this.media(kind, nth);
 			// Another connection counts from its own beginning.
 			if (now.outbound < before.outbound) before = now;
+			if (kind === 'video' && now.frames === before.frames) await this.keyFrame();
 			level = Math.max(level, now.level);
 			return now.inbound - before.inbound > 20 && now.outbound - before.outbound > 20
 				&& (kind === 'audio' ? level > 0.05 : now.frames > before.frames) && { ...now, level };

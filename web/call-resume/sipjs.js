@@ -125,10 +125,9 @@ export class SIPjsPhone {
 		return new Promise((resolve, reject) => {
 			let canceled = false;
 			session.stateChange.addListener((state) => {
-				if (state === 'Established') {
-					this.#mute(session, how);
-					resolve(session);
-				}
+				// Not a sound before the offer goes, nor after.
+				if (/^Establish/.test(state)) this.#mute(session, how);
+				if (state === 'Established') resolve(session);
 				canceled ||= state === 'Terminating';
 			});
 			session.invite({
@@ -150,7 +149,7 @@ export class SIPjsPhone {
 	}
 
 	#mute(session, { muted, held }) {
-		for (const { track } of muted || held ? this.connection(session).getSenders() : []) {
+		for (const { track } of muted || held ? this.connection(session)?.getSenders() ?? [] : []) {
 			if (track?.kind === 'audio') track.enabled = false;
 		}
 	}
