@@ -22,8 +22,6 @@ import { SIPjsPhone } from './call-resume/sipjs.js';
 const PATIENCE = 30_000;
 /** How long ICE may be disconnected before its call is resumed, in milliseconds. */
 const ICE_PATIENCE = 1_500;
-/** How long to wait for a registration with a new token when one was refused, in milliseconds. */
-const RENEW = 30_000;
 /** How long the gateway may take to answer on a connection that may be dead, in milliseconds. */
 const PROBE = 2_000;
 /** How often a call says that its page is alive, in milliseconds. */
@@ -216,7 +214,8 @@ function holdLock(name) {
  * The calls of one user agent. See call-resume.d.ts for its events.
  *
  * A record is what is stored of a call: {state, update, tag, media, held, muted, data,
- * seen}; and in memory only {id, callId, session, up, lost, resuming, release}.
+ * seen}; and in memory only {id, callId, session, release}, and how far it is: up, lost,
+ * resuming, canceled, again, joins (which call it goes on with), joined (by another one).
  */
 export class CallResume extends EventTarget {
 	#phone;
@@ -355,10 +354,15 @@ export class CallResume extends EventTarget {
 			this.#records.set(kept, record);
 			old.joined = true;
 			if (old.session) this.#phone.drop(old.session);
-			await this.#phone.answer(record.session, { media: old.media ?? [], held, muted });
-			this.#emit('resumed', {
-				id: record.id, session: record.session, data, held: !!held, muted: !!muted, away: Date.now() - (lost ?? seen),
-			});
+			try {
+				await this.#phone.answer(record.session, { media: old.media, held, muted });
+				this.#emit('resumed', {
+					id: kept, session: record.session, data, held: !!held, muted: !!muted, away: Date.now() - (lost ?? seen),
+				});
+			} catch (cause) {
+				this.#forget(record);
+				this.#emit('failed', { id: kept, data, error: new ResumeError('failed', { cause }) });
+			}
 			return;
 		}
 	}
@@ -532,13 +536,14 @@ export class CallResume extends EventTarget {
 		}
 	}
 
-	/** One INVITE. @returns {session} or {status, retryAfter, cause, canceled} */
+	/** One INVITE. @returns an object with session, or with status, away, retryAfter, cause, canceled */
 	async #attempt(record, stream) {
-		const state = [record.state, record.update && `update=${record.update}`, record.tag && `tag=${record.tag}`,
-			record.again && 'again'];
+		const { state, update, tag, again } = record;
+		const value = [state, update && `update=${update}`, tag && `tag=${tag}`, again && 'again'].filter(Boolean).join(';');
+		const target = (await this.#describe(record))?.peer;
 		try {
 			return { session: await this.#phone.call({
-				...record, target: (await this.#describe(record))?.peer, media: record.media ?? [{ kind: 'audio' }], headers: [`Call-State: ${state.filter(Boolean).join(';')}`], stream,
+				...record, target, media: record.media ?? [{ kind: 'audio' }], headers: [`Call-State: ${value}`], stream,
 			}, (callId) => Object.assign(record, { callId })) };
 		} catch (failure) {
 			return failure;

@@ -82,6 +82,20 @@ test('its types fit those of JsSIP and SIP.js', () => {
 	}
 });
 
+test('no script of web/ uses a name that it does not have', () => {
+	const scripts = ['', 'call-resume', 'softphone', 'examples'].flatMap((dir) => fs.readdirSync(path.join(WEB, dir))
+		.filter((name) => name.endsWith('.js')).map((name) => path.join(dir, name)));
+	assert.ok(scripts.length > 12);
+	let said = '';
+	try {
+		tool('tsc', '--allowJs', '--checkJs', '--noEmit', '--target', 'es2022', '--module', 'esnext',
+			'--moduleResolution', 'bundler', '--lib', 'es2023,dom,dom.iterable', ...scripts);
+	} catch (e) {
+		said = String(e.stdout); // it wants types everywhere, which these do not have
+	}
+	assert.deepEqual(said.split('\n').filter((line) => /TS2304|TS2552|TS2305|TS2724/.test(line)), []);
+});
+
 let browser;
 let page;
 
@@ -333,6 +347,67 @@ test('JsSIP: a handler of the page that throws does not stop a call that is back
 	});
 	assert.equal(seen, 'resumed');
 });
+
+test('JsSIP: a token that could not be renewed is asked for again', async () => {
+	const seen = await page.evaluate(async () => {
+		const { resumeJsSIP } = await import('/call-resume.js');
+		const { setTimeout: real } = window;
+		window.setTimeout = (act, ms) => real(act, ms / 1000);
+		const listeners = {};
+		let asked = 0;
+		let registered = 0;
+		const ua = { get: () => 'alice', isConnected: () => true, set() {}, on(type, act) { listeners[type] = act; }, register() { registered++; } };
+		const store = { local: true, load: async () => [], async save() {}, async remove() {} };
+		const calls = resumeJsSIP(ua, { store, token: async () => { if (++asked === 1) throw new Error('not now'); return 'token'; } });
+		for (let i = 0; i < 2; i++) await listeners.registrationFailed({ response: { status_code: 401 } });
+		window.setTimeout = real;
+		calls.stop();
+		return { asked, registered };
+	});
+	assert.deepEqual(seen, { asked: 2, registered: 2 });
+});
+
+// A state that this web session can open, and a call that goes on with it: what becomes of an answer.
+for (const [what, answers, expected] of [
+	['is taken', true, { type: 'resumed', kept: 1 }],
+	['cannot be taken', false, { type: 'failed', reason: 'failed', kept: 0 }],
+]) {
+	test(`a call that both ends had lost ${what}`, async () => {
+		const seen = await page.evaluate(async (works) => {
+			const b64 = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes)))
+				.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+			const utf8 = (text) => new TextEncoder().encode(text);
+			const raw = crypto.getRandomValues(new Uint8Array(32));
+			const key = await crypto.subtle.importKey('raw', raw, 'AES-GCM', false, ['encrypt']);
+			const head = b64(utf8('{"alg":"dir","enc":"A256GCM","kid":"k1"}'));
+			const iv = new Uint8Array(12);
+			const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData: utf8(head) }, key, utf8('{"id":"abc"}')));
+			const jwe = [head, '', b64(iv), b64(sealed.slice(0, -16)), b64(sealed.slice(-16))].join('.');
+			const store = {
+				local: true, all: new Map([['one', JSON.stringify({ state: jwe, held: true })]]),
+				async load() { return [...this.all]; }, async save(id, text) { this.all.set(id, text); }, async remove(id) { this.all.delete(id); },
+			};
+			// Its resume is refused for a while: the other page is away too.
+			const { calls, phone, log } = window.helper({ store, patience: 20_000, answers: Array(9).fill({ status: 491, away: true }) });
+			phone.report.receive(`SIP/2.0 200 OK\r\nCSeq: 1 REGISTER\r\nCall-State-Key: kid=k1;key=${b64(raw)};exp=9\r\n\r\n`);
+			phone.answer = async (session, how) => {
+				phone.held = how.held;
+				if (works) phone.report.receive('ACK sip:a SIP/2.0\r\nCall-ID: n2\r\nTo: <sip:a>;tag=t\r\nCSeq: 1 ACK\r\n\r\n');
+				else phone.report.ended('n2');
+				if (!works) throw new Error('no microphone');
+			};
+			while (!log.some(({ type }) => type === 'resuming')) await new Promise((resolve) => { setTimeout(resolve, 5); });
+			phone.report.began('n2', {});
+			phone.report.receive(`INVITE sip:a SIP/2.0\r\nCall-ID: n2\r\nTo: <sip:a>\r\nCSeq: 1 INVITE\r\nCall-State: ${jwe}\r\nCall-State-Id: abc\r\n\r\n`);
+			while (!log.some(({ type }) => type === 'resumed' || type === 'failed')) await new Promise((resolve) => { setTimeout(resolve, 5); });
+			const { type, detail } = log.find((one) => one.type === 'resumed' || one.type === 'failed');
+			await new Promise((resolve) => { setTimeout(resolve, 50); });
+			calls.stop();
+			return { type, id: detail.id, held: phone.held, reason: detail.error?.reason, kept: store.all.size };
+		}, answers);
+		assert.deepEqual(seen, { id: 'one', held: true, reason: undefined, ...expected });
+	});
+}
 
 for (const [what, message, reason] of [
 	['nobody answered', { statusCode: 408 }, 'no-network'],

@@ -3,6 +3,9 @@
 
 import { AWAY, TARGET, capturing, capture, release, layOut, sleep } from './shared.js';
 
+/** How long to wait for a registration with a new token when one was refused, in milliseconds. */
+const RENEW = 30_000;
+
 export class JsSIPPhone {
 	#ua;
 	#call;
@@ -141,13 +144,13 @@ export class JsSIPPhone {
 	}
 
 	answer(session, { media, held, muted }) {
-		return new Promise((resolve) => {
+		return new Promise((resolve, reject) => {
 			session.on('confirmed', () => {
 				if (muted) session.mute({ audio: true });
 				if (held) session.hold();
 				resolve();
 			});
-			session.on('failed', resolve);
+			session.on('failed', ({ cause }) => reject(new Error(cause)));
 			session.answer({ ...this.#call, mediaConstraints: capturing(media, this.#call.mediaConstraints) });
 		});
 	}

@@ -11,7 +11,7 @@ export const AWAY = 'Far End Away';
  * for the key that opens the state. */
 export const TARGET = 'call-resume';
 
-export const wants = (media, kind, constraint) => media.some((m) => m.kind === kind && !m.rejected) && (constraint ?? true);
+const wants = (media, kind, constraint) => media.some((m) => m.kind === kind && !m.rejected) && (constraint ?? true);
 
 /** What to capture for the m-lines of a dialog, as far as the page wants it. */
 export const capturing = (media = [{ kind: 'audio' }], { audio, video } = {}) => ({

@@ -41,7 +41,7 @@ export class Card {
 
 	/**
 	 * @param id   of the call in the storage: first.js may have made its card already
-	 * @param act  {answer, hangup, mute, ...}: what the buttons do; press(key): of the keypad
+	 * @param act  what the buttons do: answer, hangup, mute, ...; press(key) of the keypad
 	 */
 	constructor(id, act) {
 		this.#act = act;
@@ -66,8 +66,8 @@ export class Card {
 	}
 
 	/**
-	 * @param call  {state, name, start, text, line, held, away (held by the other side), muted,
-	 *              video, offersVideo, compact, retry, number}
+	 * @param call  with state, name, start, text, line, held, away (held by the other side), muted,
+	 *              video, offersVideo, compact, retry, number
 	 */
 	show(call) {
 		const { element } = this;
