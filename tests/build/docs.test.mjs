@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -39,6 +40,30 @@ test('every link leads somewhere', () => {
 			const headings = [...there.matchAll(/^#+ (.*)$/gm)].map((m) => anchor(m[1]));
 			assert.ok(headings.includes(part) || there.includes(`<a id="${part}">`), `${file}: ${to} names no heading`);
 		}
+	}
+});
+
+test('the smallest configuration of docs/configuration.md is one, and README.md names the same modules', () => {
+	const text = fs.readFileSync(path.join(ROOT, 'docs/configuration.md'), 'utf8');
+	const named = (where) => where.match(/`loadmodule` of ([^`]*? and \w+),/)[1].split(/, | and /);
+	const modules = named(text);
+	assert.deepEqual(named(fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8')), modules);
+	const [, routes] = text.match(/^The smallest configuration that has all of them:\n\n((?: {4}.*\n|\n)*)/m);
+	const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'call_resume-docs-'));
+	try {
+		for (const [includes, left] of [[['resume', 'away'], modules], [['resume'], modules.filter((m) => m !== 'rtpengine' && m !== 'registrar')]]) {
+			const cfg = path.join(dir, 'kamailio.cfg');
+			fs.writeFileSync(cfg, ['#!KAMAILIO', `#!define RESUME_MODULE "${ROOT}build/call_resume.so"`,
+				'#!define TRUNK_IP "127.0.0.2"', '#!define TRUNK_URI "sip:127.0.0.2:5080"',
+				...left === modules ? [] : ['#!define RESUME_WITHOUT_AGAIN'],
+				...left.map((m) => `loadmodule "${m}.so"`), ...includes.map((f) => `include_file "${ROOT}cfg/${f}.cfg"`),
+				...left === modules ? [] : ['loadmodule "registrar.so"'],
+				'loadmodule "dialog.so"', 'modparam("tm|usrloc", "xavp_contact", "client")', routes].join('\n'));
+			const { status, stderr } = spawnSync('kamailio', ['-c', '-f', cfg, '-Y', dir], { encoding: 'utf8' });
+			assert.equal(status, 0, stderr);
+		}
+	} finally {
+		fs.rmSync(dir, { recursive: true });
 	}
 });
 
