@@ -61,10 +61,11 @@ test('a called client resumes and hangs up', async () => {
 	reg.close();
 	const one = keep(await FarEnd.open({ user: 'alice', port: reg.port, to: gateway }));
 	const bob = await farEnd();
-	const theirs = await bob.call({ service: 'alice' });
+	const theirs = await bob.call({ service: 'alice', headers: [`Call-State-Id: ${'0'.repeat(32)}`] });
 	assert.equal(theirs.final.status, 200);
 	const invite = await one.take('the INVITE', (m) => m.method === 'INVITE');
 	assert.equal(invite.get('call-state').split('.').length, 5);
+	assert.equal(invite.get('call-state-id'), undefined);
 	const notify = await one.take('the NOTIFY', (m) => m.method === 'NOTIFY');
 	assert.equal(notify.uri, one.uri);
 	const state = notify.get('call-state');

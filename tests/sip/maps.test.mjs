@@ -227,6 +227,13 @@ describe('maps that are not ours', () => {
 		assert.equal(lab.far.requests[asked].get('call-state'), undefined);
 	});
 
+	test('nor does a Call-State-Id, which would have a page take the call by itself', async () => {
+		const asked = lab.far.requests.length;
+		const reply = await lab.alice.outside('MESSAGE', `sip:bob@${DOMAIN}`, { headers: [`Call-State-Id: ${'0'.repeat(32)}`] });
+		assert.equal(reply.status, 200);
+		assert.equal(lab.far.requests[asked].get('call-state-id'), undefined);
+	});
+
 	for (const [status, planted] of [
 		[200, () => `crm1 a ${reference()} sip:evil@192.0.2.1`], [200, () => lab.lost],
 		[486, () => `crm1 a ${reference()} sip:evil@192.0.2.1`],
