@@ -12,11 +12,10 @@
 -- resume.caller() before record_route(); resume.callee() in the branch callback
 -- towards a client, resume.reply(answer) in ksr_reply_route().
 --
--- And away.cfg, without the announcement: resume.away() before a request in a dialog
+-- And away.cfg, without the announcement and without two clients that find each other
+-- when both were away: resume.away() before a request in a dialog
 -- is relayed, resume.unreachable() where t_relay() failed, resume.failed(delete) first in
 -- the failure callback of every request in a dialog.
---
--- Not here: that two clients of this gateway find each other when both had lost their call.
 
 -- resume.push = true is RESUME_PUSH of resume.cfg. With bind_fingerprint resume.offer(to_browser) is to give
 -- the offer to rtpengine; it needs the module textopsx.
@@ -72,7 +71,7 @@ function resume.dialog()
 		if get("$rm") ~= "ACK" then KSR.sl.send_reply(481, "Call/Transaction Does Not Exist") end
 		KSR.x.exit()
 	end
-	-- Nobody may say this to a client; RESUME_AGAIN, which does in resume.cfg, is not here.
+	-- Nobody may say this to a client; AWAY_AGAIN, which does in away.cfg, is not here.
 	remove("Call-State-Id")
 	if get("$rm") == "BYE" and in_dialog and get("$hdr(Call-State)") == "replaced" then
 		KSR.sl.send_reply(200, "OK")

@@ -44,4 +44,5 @@ test('a page cannot tell the trunk to be somebody else', async () => {
 	assert.equal(invite.get('p-asserted-identity'), undefined);
 	assert.equal(invite.get('remote-party-id'), undefined);
 	await call.request('BYE');
+	await stack.noMedia(); // as after every client's BYE
 });
