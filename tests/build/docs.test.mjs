@@ -55,7 +55,6 @@ test('the smallest configuration of docs/configuration.md is one, and README.md 
 			const cfg = path.join(dir, 'kamailio.cfg');
 			fs.writeFileSync(cfg, ['#!KAMAILIO', `#!define RESUME_MODULE "${ROOT}build/call_resume.so"`,
 				'#!define TRUNK_IP "127.0.0.2"', '#!define TRUNK_URI "sip:127.0.0.2:5080"',
-				...left === modules ? [] : ['#!define RESUME_WITHOUT_AGAIN'],
 				...left.map((m) => `loadmodule "${m}.so"`), ...includes.map((f) => `include_file "${ROOT}cfg/${f}.cfg"`),
 				...left === modules ? [] : ['loadmodule "registrar.so"'],
 				'loadmodule "dialog.so"', 'modparam("tm|usrloc", "xavp_contact", "client")', routes].join('\n'));
