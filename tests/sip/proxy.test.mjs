@@ -14,6 +14,7 @@ import { Kamailio, ROOT } from '../lib/kamailio.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { Rtp, audioPort } from '../lib/rtp.mjs';
 import { Client, FarEnd, replyTo } from '../lib/sip.mjs';
+import { until } from '../lib/wait.mjs';
 
 const BOB_IP = '127.0.0.3';
 
@@ -51,6 +52,8 @@ function behindProxy(name, { hop = 'udp', far = 'udp', once = false }, tests) {
 		});
 		afterEach(async () => {
 			lab.open.splice(0).forEach((s) => s.close());
+			// The next bob has the port of this one: the proxy must not think that he is still there.
+			await until('the proxy to lose bob', async () => !(await proxy.kamcmd('core.tcp_list')).includes(BOB_IP));
 			await stack.dropMedia();
 		});
 		after(async () => {
@@ -95,6 +98,7 @@ async function callAndResume(lab, { was = 'udp', is = 'udp', copy = true, who })
 	assert.equal(first.final.status, 200);
 	const { callId } = first;
 	await lab.talk(one, first.final.body, callId);
+	await bob.take('the ACK', (m) => m.method === 'ACK');
 	one.close();
 	one.audio.close();
 
