@@ -28,10 +28,12 @@ test('the diff in the README is the one between the example pages', () => {
 
 test('every link leads somewhere', () => {
 	const anchor = (heading) => heading.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-');
+	let links = 0;
 	for (const file of markdown()) {
 		const text = fs.readFileSync(path.join(ROOT, file), 'utf8').replace(/^```[^]*?^```/gm, '').replace(/`[^`\n]*`/g, (code) => code.replaceAll('](', ''));
 		for (const [, to] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
 			if (/^[a-z]+:/.test(to)) continue;
+			links++;
 			const [name, part] = to.split('#');
 			const target = name ? path.join(path.dirname(path.join(ROOT, file)), name) : path.join(ROOT, file);
 			assert.ok(fs.existsSync(target), `${file}: ${to}`);
@@ -41,6 +43,7 @@ test('every link leads somewhere', () => {
 			assert.ok(headings.includes(part) || there.includes(`<a id="${part}">`), `${file}: ${to} names no heading`);
 		}
 	}
+	assert.ok(links > 100, `${links} links`);
 });
 
 test('the smallest configuration of docs/configuration.md is one, and README.md names the same modules', () => {

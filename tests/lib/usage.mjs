@@ -4,6 +4,12 @@
 
 import { until } from './wait.mjs';
 
+/** Two accounts with nothing in them would be the same. */
+function some(account) {
+	if (Object.keys(account).length === 0) throw new Error('an account of memory with nothing in it');
+	return account;
+}
+
 export class Usage {
 	constructor(kamailio) {
 		this.kamailio = kamailio;
@@ -11,16 +17,16 @@ export class Usage {
 
 	/** What the module has: {shm: {place: bytes}, pkg: {...}} */
 	async module() {
-		const of = async (kind) => Object.fromEntries([...(await this.kamailio.kamcmd('mod.stats', 'call_resume', kind))
-			.matchAll(/(\S+): (\d+)/g)].map((m) => [m[1].replace(/\(.*/, ''), Number(m[2])]));
+		const of = async (kind) => some(Object.fromEntries([...(await this.kamailio.kamcmd('mod.stats', 'call_resume', kind))
+			.matchAll(/(\S+): (\d+)/g)].map((m) => [m[1].replace(/\(.*/, ''), Number(m[2])])));
 		return { shm: await of('shm'), pkg: await of('pkg') };
 	}
 
 	/** Bytes of private memory in use in each process: {pid: bytes} */
 	async processes() {
 		const text = await this.kamailio.kamcmd('pkg.stats');
-		return Object.fromEntries([...text.matchAll(/pid: (\d+)\s+rank: \S+\s+used: (\d+)[^}]*desc: ([^\n]*)/g)]
-			.filter((m) => !/ctl|JSONRPC|fifo/i.test(m[3])).map((m) => [m[1], Number(m[2])]));
+		return some(Object.fromEntries([...text.matchAll(/pid: (\d+)\s+rank: \S+\s+used: (\d+)[^}]*desc: ([^\n]*)/g)]
+			.filter((m) => !/ctl|JSONRPC|fifo/i.test(m[3])).map((m) => [m[1], Number(m[2])])));
 	}
 
 	/** Bytes of shared memory in use, all of Kamailio. */

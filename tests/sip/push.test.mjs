@@ -207,13 +207,12 @@ test('a pushed state, then one from a 200: the newest always resumes', async () 
 	for (let i = 0; i < 3; i++) {
 		life.close();
 		life = await alice('ws');
-		let dialog = await resume(life, jwe, callId);
+		const { state } = await resume(life, jwe, callId);
 		life.close();
 		life = await alice('ws');
-		dialog = await resume(life, dialog.state, callId);
+		await resume(life, state, callId);
 		await refresh(callId);
 		({ jwe } = await pushed(life));
-		assert.ok(dialog);
 	}
 	life.close();
 	life = await alice('ws');

@@ -102,13 +102,14 @@ const fenceText = (n, port) => message('OPTIONS sip:bob@192.0.2.9 SIP/2.0', [
 	`Via: SIP/2.0/UDP 127.0.0.1:${port};branch=z9hG4bK-f${n}`, 'Max-Forwards: 70', 'From: <sip:a@example.org>;tag=f',
 	'To: <sip:b@example.org>', `Call-ID: fence-${n}`, 'CSeq: 1 OPTIONS']);
 
-async function memory(kamailio) {
+async function memory(kamailio, module) {
 	const pkg = await kamailio.kamcmd('pkg.stats');
+	const receivers = [...pkg.matchAll(/used: (\d+)[^}]*desc: ([^\n]*)/g)].filter((m) => /udp|receiver/i.test(m[2]));
+	assert.ok(receivers.length > 0, pkg);
 	return {
 		shared: Number(/used: (\d+)/.exec(await kamailio.kamcmd('core.shmmem'))[1]),
-		private: [...pkg.matchAll(/used: (\d+)[^}]*desc: ([^\n]*)/g)].filter((m) => /udp|receiver/i.test(m[2])).map((m) => Number(m[1])),
-		module: /call_resume/.test(await kamailio.kamcmd('core.modules').catch(() => ''))
-			? await kamailio.kamcmd('mod.stats', 'call_resume', 'all') : '',
+		private: receivers.map((m) => Number(m[1])),
+		module: module ? await kamailio.kamcmd('mod.stats', 'call_resume', 'all') : '',
 	};
 }
 
@@ -134,13 +135,13 @@ async function play(dir, texts, { ports, module, batch }) {
 	};
 	try {
 		await fence();
-		const start = await memory(kamailio);
+		const start = await memory(kamailio, module);
 		for (let i = 0; i < texts.length; i += batch) {
 			for (const text of texts.slice(i, i + batch)) client.send(text.replaceAll('PORT', ports.client));
 			heard.push(await fence());
 			kamailio.proc.assertAlive();
 		}
-		const end = await memory(kamailio);
+		const end = await memory(kamailio, module);
 		assert.equal(end.module, start.module, 'memory of the module');
 		const bugs = bugsIn(kamailio).map((l) => l.replace(/^.*?(CRITICAL|BUG)/, '$1'));
 		return { heard, bugs, grown: [end.shared - start.shared, ...end.private.map((b, i) => b - start.private[i])] };
