@@ -211,7 +211,7 @@ test(`calls that begin and resume while the ring is rotated and reloaded: none f
 		keys: { token }, calls: CALLS, timeout_s: limit_s, args: ['-r', String(RATE), '-d', '400', '-l', String(5 * RATE)],
 	});
 	const at = async (share) => until(`${share} of the calls`, async () => (
-		await count('dialogs_resumed') - resumed >= CALLS * share), { timeout_ms: limit_s * 1000 });
+		await count('dialogs_resumed') - resumed >= CALLS * share), { timeout_ms: limit_s * 1000, every_ms: 100 });
 	await at(0.2);
 	await kamcmd('call_resume.rotate');
 	await at(0.4);
