@@ -9,27 +9,17 @@ import path from 'node:path';
 import { ROOT } from './kamailio.mjs';
 import { Proc } from './proc.mjs';
 import { until } from './wait.mjs';
+import { writeTone } from './wav.mjs';
 
 const { chromium } = createRequire(path.join(ROOT, 'tests/browser/'))('playwright-core');
 
 /** A tone without end for the microphone: Chromium's own beeps are short and far between,
- * and become rare when several pages listen. @return a WAV file (RIFF, PCM) */
+ * and become rare when several pages listen. @return its file */
 function tone() {
 	const file = path.join(ROOT, 'build/tone.wav');
 	if (fs.existsSync(file)) return file;
-	const rate = 48000;
-	const samples = Int16Array.from({ length: rate }, (_, i) => 16000 * Math.sin(2 * Math.PI * 440 * i / rate));
-	const head = Buffer.alloc(44);
-	head.write('RIFF');
-	head.writeUInt32LE(36 + samples.byteLength, 4);
-	head.write('WAVEfmt ', 8);
-	[[16, 4], [1, 2], [1, 2], [rate, 4], [2 * rate, 4], [2, 2], [16, 2]].reduce(
-		(at, [value, size]) => head.writeUIntLE(value, at, size), 16);
-	head.write('data', 36);
-	head.writeUInt32LE(samples.byteLength, 40);
 	fs.mkdirSync(path.dirname(file), { recursive: true });
-	fs.writeFileSync(`${file}.${process.pid}`, Buffer.concat([head, Buffer.from(samples.buffer)]));
-	fs.renameSync(`${file}.${process.pid}`, file);
+	fs.renameSync(writeTone(`${file}.${process.pid}`, { seconds: 1, rate: 48000, loudest: 16000 }), file);
 	return file;
 }
 

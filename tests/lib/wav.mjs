@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A recording: a tone, as a WAV file of 16 bits, 8 kHz, one channel.
+// A tone, as a WAV file (RIFF, PCM) of 16 bits, one channel.
 
 import fs from 'node:fs';
 
-const RATE = 8000;
-
-export function writeTone(file, { seconds = 2, hertz = 440 } = {}) {
-	const samples = RATE * seconds;
+export function writeTone(file, { seconds = 2, hertz = 440, rate = 8000, loudest = 8000 } = {}) {
+	const samples = rate * seconds;
 	const wav = Buffer.alloc(44 + 2 * samples);
 	wav.write('RIFF', 0);
 	wav.writeUInt32LE(wav.length - 8, 4);
@@ -14,14 +12,14 @@ export function writeTone(file, { seconds = 2, hertz = 440 } = {}) {
 	wav.writeUInt32LE(16, 16);			// bytes of the format
 	wav.writeUInt16LE(1, 20);			// PCM
 	wav.writeUInt16LE(1, 22);			// channels
-	wav.writeUInt32LE(RATE, 24);
-	wav.writeUInt32LE(2 * RATE, 28);	// bytes a second
+	wav.writeUInt32LE(rate, 24);
+	wav.writeUInt32LE(2 * rate, 28);	// bytes a second
 	wav.writeUInt16LE(2, 32);			// bytes a sample
 	wav.writeUInt16LE(16, 34);
 	wav.write('data', 36);
 	wav.writeUInt32LE(2 * samples, 40);
 	for (let i = 0; i < samples; i++) {
-		wav.writeInt16LE(Math.round(8000 * Math.sin((2 * Math.PI * hertz * i) / RATE)), 44 + 2 * i);
+		wav.writeInt16LE(Math.round(loudest * Math.sin((2 * Math.PI * hertz * i) / rate)), 44 + 2 * i);
 	}
 	fs.writeFileSync(file, wav);
 	return file;
