@@ -63,8 +63,8 @@ export function fetchJson(url, { method = 'GET', headers = {}, body, ca, ...opti
 	});
 }
 
-/** A browser of one user: keeps the cookie. */
-export class Browser {
+/** A browser as the portal sees it: keeps the cookie of one user. */
+export class Visitor {
 	/** @param url  of the origin */
 	constructor(url, { ca } = {}) {
 		Object.assign(this, { url, ca, cookie: undefined });

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto';
 
-import { Browser } from '../lib/portal.mjs';
+import { Visitor } from '../lib/portal.mjs';
 import { Client } from '../lib/sip.mjs';
 import { ROOT } from '../lib/kamailio.mjs';
 import { DOMAIN, Stack, runFolder } from '../lib/stack.mjs';
@@ -75,7 +75,7 @@ after(async () => {
 	if (dir) fs.rmSync(dir, { recursive: true, force: true });
 });
 
-const browser = () => new Browser(url, { ca });
+const browser = () => new Visitor(url, { ca });
 
 async function signedIn(b = browser()) {
 	const { status, json, text } = await b.signIn('alice', PASSWORD);

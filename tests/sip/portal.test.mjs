@@ -12,7 +12,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { X509Certificate, createHash } from 'node:crypto';
 import { once } from 'node:events';
 
-import { Browser, fetchJson } from '../lib/portal.mjs';
+import { Visitor, fetchJson } from '../lib/portal.mjs';
 import { ROOT } from '../lib/kamailio.mjs';
 import { Client, FarEnd } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
@@ -66,7 +66,7 @@ const sha256 = (text) => createHash('sha256').update(text).digest('hex');
 let host = 10;
 const elsewhere = () => ({ localAddress: `127.0.3.${host++}` });
 
-const browser = (origin = url) => new Browser(origin, { ca });
+const browser = (origin = url) => new Visitor(origin, { ca });
 
 async function signedIn(b = browser()) {
 	const { status, json, text } = await b.signIn('alice', PASSWORD);
@@ -684,7 +684,7 @@ describe('as it comes', () => {
 	after(() => plain?.stop());
 
 	test('no TURN server, no store; floods are stopped in nginx', async () => {
-		const b = new Browser(plain.web.url, { ca: plain.certificate.cert });
+		const b = new Visitor(plain.web.url, { ca: plain.certificate.cert });
 		const password = plain.portal.add(`alice@${DOMAIN}`);
 		const { json } = await b.signIn('alice', password);
 		assert.deepEqual(json.ice_servers, []);
@@ -701,7 +701,7 @@ describe('as it comes', () => {
 
 	test('without Kamailio there is the page, and a clear answer from the rest', async () => {
 		await plain.kamailio.stop();
-		const b = new Browser(plain.web.url, { ca: plain.certificate.cert });
+		const b = new Visitor(plain.web.url, { ca: plain.certificate.cert });
 		assertRefused(await until('room in the rate limit', async () => {
 			const answer = await b.renew();
 			return answer.status !== 429 && answer;
