@@ -3,32 +3,13 @@
 // signalling comes back by itself.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Browser } from '../lib/browser.mjs';
 import { until } from '../lib/wait.mjs';
 import { WebCall } from '../lib/webcall.mjs';
-import { WebStack } from '../lib/webstack.mjs';
+import { browser, stack, webTests } from '../lib/webtests.mjs';
 
-let stack;
-let chromium;
-let browser;
-
-before(async () => {
-	stack = await WebStack.start('browser-alive');
-	chromium = await Browser.start();
-});
-after(async () => {
-	await chromium?.close();
-	await stack?.stop();
-});
-beforeEach(async () => {
-	browser = await chromium.another();
-});
-afterEach(async () => {
-	await browser.close();
-	await stack.dropMedia();
-});
+webTests('browser-alive');
 
 /** How the connection is cut; what runs while it is. */
 const cuts = {

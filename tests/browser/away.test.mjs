@@ -2,34 +2,18 @@
 // What happens to a call while its page is away.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Browser } from '../lib/browser.mjs';
 import { sleep, until } from '../lib/wait.mjs';
 import { WebCall } from '../lib/webcall.mjs';
-import { WebStack } from '../lib/webstack.mjs';
+import { browser, stack, webTests } from '../lib/webtests.mjs';
 
 const TOKEN_S = 3;
 
-let stack;
-let browser;
+webTests('browser-away', { defines: { RESUME_TOKEN_LIFETIME: TOKEN_S, RESUME_CLOCK_SKEW: 0 } });
+
 let call;
 let page;
-
-before(async () => {
-	stack = await WebStack.start('browser-away', {
-		defines: { RESUME_TOKEN_LIFETIME: TOKEN_S, RESUME_CLOCK_SKEW: 0 },
-	});
-	browser = await Browser.start();
-});
-after(async () => {
-	await browser?.close();
-	await stack?.stop();
-});
-afterEach(async () => {
-	await call?.tab.close();
-	await stack.dropMedia();
-});
 
 const leave = () => page.goto('about:blank');
 const comeBack = () => page.goto(stack.page(call.library));

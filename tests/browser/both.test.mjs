@@ -3,31 +3,18 @@
 // both at once.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { afterEach, beforeEach, test } from 'node:test';
 
-import { Browser } from '../lib/browser.mjs';
 import { until } from '../lib/wait.mjs';
-import { WebStack } from '../lib/webstack.mjs';
+import { browser, chromium, stack, webTests } from '../lib/webtests.mjs';
 
-let stack;
-let chromium;
+webTests('browser-both');
+
 let browsers;
-
-before(async () => {
-	stack = await WebStack.start('browser-both');
-	chromium = await Browser.start();
-});
-after(async () => {
-	await chromium?.close();
-	await stack?.stop();
-});
 beforeEach(async () => {
-	browsers = [await chromium.another(), await chromium.another()];
+	browsers = [browser, await chromium.another()];
 });
-afterEach(async () => {
-	for (const browser of browsers) await browser.close();
-	await stack.dropMedia();
-});
+afterEach(() => browsers[1].close());
 
 for (const [mine, theirs, by] of [
 	['jssip', 'jssip', 0], ['jssip', 'sipjs', 1], ['sipjs', 'jssip', 1], ['sipjs', 'sipjs', 0],

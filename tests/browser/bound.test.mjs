@@ -3,36 +3,21 @@
 // browser, and in no other, not even with the state and the token.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { afterEach, test } from 'node:test';
 
 import { Browser } from '../lib/browser.mjs';
 import { until } from '../lib/wait.mjs';
 import { WebCall } from '../lib/webcall.mjs';
-import { WebStack } from '../lib/webstack.mjs';
+import { browser, chromium, goOnIn, stack, webTests } from '../lib/webtests.mjs';
 
 const REFUSED = /^You are not allowed to come back into this call/;
 
-let stack;
-let chromium;
-let browser;
-let thief;
+webTests('browser-bound', { defines: { RESUME_BIND_FINGERPRINT: 1 } });
 
-before(async () => {
-	stack = await WebStack.start('browser-bound', { defines: { RESUME_BIND_FINGERPRINT: 1 } });
-	chromium = await Browser.start();
-});
-after(async () => {
-	await chromium?.close();
-	await stack?.stop();
-});
-beforeEach(async () => {
-	browser = await chromium.another();
-});
+let thief;
 afterEach(async () => {
 	await thief?.close();
 	thief = undefined;
-	await browser.close();
-	await stack.dropMedia();
 });
 
 /** What the newest connection of a page says its certificate is. */
@@ -117,14 +102,14 @@ for (const library of ['jssip', 'sipjs']) {
 	test(`${library}: the browser is killed just after, and started again`, async () => {
 		await browser.close();
 		// Signed in yesterday: Chromium keeps a cookie in memory for half a minute.
-		browser = await Browser.spawn(stack.dir, 'chromium');
+		goOnIn(await Browser.spawn(stack.dir, 'chromium'));
 		await stack.signedIn(browser, 'jssip');
 		await browser.quit();
-		browser = await Browser.spawn(stack.dir, 'chromium');
+		goOnIn(await Browser.spawn(stack.dir, 'chromium'));
 		const call = await WebCall.up(stack, browser, { library, query: '?bound' });
 		const own = await certificate(call.tab);
 		await browser.kill();
-		browser = await Browser.spawn(stack.dir, 'chromium');
+		goOnIn(await Browser.spawn(stack.dir, 'chromium'));
 		call.tab = await browser.open(stack.page(library, '?bound'));
 		await call.back();
 		assert.equal(await certificate(call.tab), own);

@@ -2,36 +2,20 @@
 // The gateway or the media server is killed in the middle of a call; the page lives on,
 // or is reloaded just then. The call comes back by itself.
 
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Browser } from '../lib/browser.mjs';
 import { until } from '../lib/wait.mjs';
 import { WebCall } from '../lib/webcall.mjs';
-import { WebStack } from '../lib/webstack.mjs';
+import { browser, stack, webTests } from '../lib/webtests.mjs';
 
-let stack;
-let browser;
-let call;
-
-before(async () => {
-	stack = await WebStack.start('browser-killed');
-	browser = await Browser.start();
-});
-after(async () => {
-	await browser?.close();
-	await stack?.stop();
-});
-afterEach(async () => {
-	await call?.tab.close();
-	await stack.dropMedia();
-});
+webTests('browser-killed');
 
 for (const library of ['jssip', 'sipjs']) {
 	for (const role of ['caller', 'callee']) {
-		const up = async () => { call = await WebCall.up(stack, browser, { library, role }); };
+		const up = () => WebCall.up(stack, browser, { library, role });
 
 		test(`${library}, ${role}: Kamailio is killed and restarted, the page stays`, async () => {
-			await up();
+			const call = await up();
 			await stack.kamailio.kill();
 			// The media goes on without it.
 			await call.talks();
@@ -43,7 +27,7 @@ for (const library of ['jssip', 'sipjs']) {
 		});
 
 		test(`${library}, ${role}: Kamailio is killed and restarted, and the page reloaded`, async () => {
-			await up();
+			const call = await up();
 			await stack.kamailio.kill();
 			await stack.kamailio.boot();
 			await call.tab.page.reload();
@@ -52,7 +36,7 @@ for (const library of ['jssip', 'sipjs']) {
 		});
 
 		test(`${library}, ${role}: rtpengine is killed and restarted, the page stays`, async () => {
-			await up();
+			const call = await up();
 			await stack.rtpengine.kill();
 			await stack.rtpengine.boot();
 			await until('rtpengine to have the call again', async () => (await stack.rtpengine.calls()).length === 1, { timeout_ms: 30000 });
@@ -61,7 +45,7 @@ for (const library of ['jssip', 'sipjs']) {
 		});
 
 		test(`${library}, ${role}: rtpengine is killed and restarted, and the page reloaded`, async () => {
-			await up();
+			const call = await up();
 			await stack.rtpengine.kill();
 			await stack.rtpengine.boot();
 			await call.tab.page.reload();

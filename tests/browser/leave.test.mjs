@@ -3,32 +3,16 @@
 // when it is there again.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
 import { Browser } from '../lib/browser.mjs';
 import { until } from '../lib/wait.mjs';
 import { WebCall } from '../lib/webcall.mjs';
-import { WebStack } from '../lib/webstack.mjs';
+import { browser, goOnIn, stack, webTests } from '../lib/webtests.mjs';
 
-let stack;
-let chromium;
-let browser;
-
-before(async () => {
-	stack = await WebStack.start('browser-leave');
+webTests('browser-leave', {
 	// As people have it: pages that are left are kept for "back", if they can be.
-	chromium = await Browser.start({ ignoreDefaultArgs: ['--disable-back-forward-cache'] });
-});
-after(async () => {
-	await chromium?.close();
-	await stack?.stop();
-});
-beforeEach(async () => {
-	browser = await chromium.another();
-});
-afterEach(async () => {
-	await browser.close();
-	await stack.dropMedia();
+	chromium: { ignoreDefaultArgs: ['--disable-back-forward-cache'] },
 });
 
 /** A browser of a user who signed in yesterday. Chromium keeps a cookie in memory for half a minute. */
@@ -72,7 +56,7 @@ const ways = {
 	},
 	'killed with its browser, which is started again': async (call) => {
 		await browser.kill();
-		browser = await Browser.spawn(stack.dir, 'chromium');
+		goOnIn(await Browser.spawn(stack.dir, 'chromium'));
 		call.tab = await browser.open(stack.page(call.library));
 	},
 };
@@ -81,7 +65,7 @@ for (const library of ['jssip', 'sipjs']) {
 	for (const [way, lose] of Object.entries(ways)) {
 		for (const [role, by] of [['caller', 'page'], ['callee', 'far']]) {
 			test(`${library}, ${role}: ${way}`, async () => {
-				if (way.startsWith('killed')) browser = await signedInBefore();
+				if (way.startsWith('killed')) goOnIn(await signedInBefore());
 				const call = await WebCall.up(stack, browser, { library, role });
 				await lose(call);
 				await call.back();

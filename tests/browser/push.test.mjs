@@ -3,24 +3,12 @@
 // enough for both libraries, though SIP.js itself answers it with 481.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Browser } from '../lib/browser.mjs';
 import { until } from '../lib/wait.mjs';
-import { WebStack } from '../lib/webstack.mjs';
+import { browser, stack, webTests } from '../lib/webtests.mjs';
 
-let stack;
-let browser;
-
-before(async () => {
-	stack = await WebStack.start('browser-push', { defines: { RESUME_PUSH: true } });
-	browser = await Browser.start();
-});
-after(async () => {
-	await browser?.close();
-	await stack?.stop();
-});
-afterEach(() => stack.dropMedia());
+webTests('browser-push', { defines: { RESUME_PUSH: true } });
 
 const stats = async (name) => Number(new RegExp(`${name}: (\\d+)`).exec(await stack.kamailio.kamcmd('call_resume.stats'))[1]);
 
@@ -51,6 +39,5 @@ for (const library of ['jssip', 'sipjs']) {
 		await page.click('hangup');
 		await stack.noMedia();
 		assert.deepEqual(await page.stored(), []);
-		await page.close();
 	});
 }

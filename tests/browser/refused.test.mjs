@@ -2,28 +2,17 @@
 // Who may not come back into a call does not, is told why, and the call goes on.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
+import { afterEach, test } from 'node:test';
 
-import { Browser } from '../lib/browser.mjs';
 import { until } from '../lib/wait.mjs';
-import { WebStack } from '../lib/webstack.mjs';
+import { browser, chromium, stack, webTests } from '../lib/webtests.mjs';
 
-let stack;
-let browser;
+webTests('browser-refused');
+
 let thief;
-
-before(async () => {
-	stack = await WebStack.start('browser-refused');
-	browser = await Browser.start();
-});
-after(async () => {
-	await browser?.close();
-	await stack?.stop();
-});
 afterEach(async () => {
 	await thief?.close();
 	thief = undefined;
-	await stack.dropMedia();
 });
 
 const says = (tab, what) => until(`the page to say ${what}`, async () => what.test(await tab.line()));
@@ -46,7 +35,6 @@ async function hangUp(tab) {
 	await tab.hears();
 	await tab.click('hangup');
 	await stack.noMedia();
-	await tab.close();
 }
 
 const REFUSED = /^You are not allowed to come back into this call/;
@@ -54,7 +42,7 @@ const REFUSED = /^You are not allowed to come back into this call/;
 for (const library of ['jssip', 'sipjs']) {
 	test(`${library}: another user with the stolen state`, async () => {
 		const alice = await inCall(library);
-		thief = await browser.another();
+		thief = await chromium.another();
 		const mallory = await stack.signedIn(thief, library, { user: 'bob' });
 		await plant(mallory, 'bob', await alice.record());
 		await says(mallory, REFUSED);
@@ -64,7 +52,7 @@ for (const library of ['jssip', 'sipjs']) {
 
 	test(`${library}: the same user from another web session`, async () => {
 		const alice = await inCall(library);
-		thief = await browser.another();
+		thief = await chromium.another();
 		const other = await stack.signedIn(thief, library);
 		await plant(other, 'alice', await alice.record());
 		await says(other, REFUSED);
@@ -74,7 +62,7 @@ for (const library of ['jssip', 'sipjs']) {
 	test(`${library}: a page whose token is no good`, async () => {
 		const alice = await inCall(library);
 		const state = await alice.record();
-		thief = await browser.another();
+		thief = await chromium.another();
 		await thief.context.route('**/session', (route) => route.fulfill({
 			json: { token: 'x.y.z', user: 'sip:alice@example.org', websocket: `${stack.web.url.replace('https', 'wss')}/ws`, ice_servers: [] },
 		}));
@@ -105,7 +93,7 @@ for (const library of ['jssip', 'sipjs']) {
 		const state = JSON.parse(await alice.record());
 		const middle = state.state.length >> 1;
 		state.state = state.state.slice(0, middle) + (state.state[middle] === 'A' ? 'B' : 'A') + state.state.slice(middle + 1);
-		thief = await browser.another();
+		thief = await chromium.another();
 		const other = await stack.signedIn(thief, library);
 		await plant(other, 'alice', JSON.stringify(state));
 		await says(other, REFUSED);

@@ -6,48 +6,14 @@ import { createHmac } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Browser } from '../lib/browser.mjs';
-import { Coturn } from '../lib/coturn.mjs';
-import { freePort } from '../lib/ports.mjs';
 import { Client } from '../lib/sip.mjs';
-import { runFolder } from '../lib/stack.mjs';
-import { WebStack } from '../lib/webstack.mjs';
+import { browser, stack, webTests } from '../lib/webtests.mjs';
 
-const SECRET = 'a-secret-of-this-test-only';
-let stack;
-let secretFile;
-let coturn;
-let browser;
-let page;
+webTests('browser-relay', { turn: true });
 
-before(async () => {
-	const dir = runFolder('browser-relay');
-	secretFile = `${dir}.secret`;
-	const port = await freePort();
-	fs.writeFileSync(secretFile, `${SECRET}\n`, { mode: 0o600 });
-	stack = await WebStack.start('browser-relay', {
-		dir,
-		defines: {
-			RESUME_TURN_SECRET_FILE: `"${secretFile}"`,
-			PORTAL_TURN_URIS: `"turn:127.0.0.1:${port}?transport=udp,turn:127.0.0.1:${port}?transport=tcp"`,
-		},
-	});
-	coturn = await Coturn.start(stack.dir, { secret: SECRET, port });
-	browser = await Browser.start();
-});
-after(async () => {
-	await browser?.close();
-	await coturn?.stop();
-	await stack?.stop();
-	fs.rmSync(secretFile, { force: true });
-});
-afterEach(async () => {
-	await page?.close();
-	await browser.context.unrouteAll();
-	await stack.dropMedia();
-});
+let page; // of the current test
 
 /** The portal's answer, its TURN servers changed on the way to the page. */
 const changeServers = (change) => browser.context.route('**/session', async (route) => {
@@ -119,12 +85,13 @@ test('a wrong secret or an expired name gets no relay', async () => {
 	})).json());
 	const [server] = session.ice_servers;
 	const urls = server.urls.slice(0, 1);
+	const shared = fs.readFileSync(path.join(stack.dir, 'turn.secret'), 'utf8').trim();
 	const credential = (name, secret) => createHmac('sha1', secret).update(name).digest('base64');
 	assert.equal(await relays({ ...server, urls }), 1);
-	assert.equal(await relays({ urls, username: server.username, credential: credential(server.username, SECRET) }), 1);
+	assert.equal(await relays({ urls, username: server.username, credential: credential(server.username, shared) }), 1);
 	assert.equal(await relays({ urls, username: server.username, credential: credential(server.username, 'another') }), 0);
 	const expired = server.username.replace(/^\d+/, String(Math.floor(Date.now() / 1000) - 60));
-	assert.equal(await relays({ urls, username: expired, credential: credential(expired, SECRET) }), 0);
+	assert.equal(await relays({ urls, username: expired, credential: credential(expired, shared) }), 0);
 });
 
 test('who has no token opens no pinhole', async () => {

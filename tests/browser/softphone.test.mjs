@@ -2,39 +2,28 @@
 // The softphone, used as people do: clicked on, typed into, reloaded in the middle of calls.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { afterEach, before, test } from 'node:test';
 
-import { Browser } from '../lib/browser.mjs';
 import { replyTo } from '../lib/sip.mjs';
 import { until } from '../lib/wait.mjs';
-import { WebStack } from '../lib/webstack.mjs';
+import { browser, chromium, stack, webTests } from '../lib/webtests.mjs';
 
-let stack;
-let browser;
-let here; // a browser, new for every test
-let elsewhere; // somebody else's
+webTests('browser-softphone', {
+	web: { values: { SESSION_RATE: '$binary_remote_addr zone=call_resume_session:1m rate=500r/s' } },
+});
+
+let elsewhere; // somebody else's browser
 const open = [];
 const foreign = [];
 
-before(async () => {
-	stack = await WebStack.start('browser-softphone', {
-		web: { values: { SESSION_RATE: '$binary_remote_addr zone=call_resume_session:1m rate=500r/s' } },
-	});
+before(() => {
 	// Nobody has this number.
 	stack.echo.answer = (m) => !m.start.startsWith('INVITE sip:999@') || (m.answer(replyTo(m, 404, 'Not Found')), false);
-	browser = await Browser.start();
 });
-after(async () => {
-	await browser?.close();
-	await stack?.stop();
-});
-beforeEach(async () => { here = await browser.another(); });
 afterEach(async () => {
 	const phones = open.splice(0);
-	await here.close();
 	await elsewhere?.close();
 	elsewhere = undefined;
-	await stack.dropMedia();
 	assert.deepEqual(foreign.splice(0), [], 'requests to other origins');
 	const wrong = phones.flatMap((phone) => phone.tab.console).filter((line) => /^error: (?!Failed to load resource)|Refused|Content Security/.test(line));
 	assert.deepEqual(wrong, [], 'errors in the console');
@@ -42,7 +31,7 @@ afterEach(async () => {
 
 /** The page in a tab. */
 class Phone {
-	static async open(where = here) {
+	static async open(where = browser) {
 		const self = new Phone();
 		self.tab = await where.open('about:blank');
 		self.page = self.tab.page;
@@ -56,7 +45,7 @@ class Phone {
 		return self;
 	}
 
-	static async signedIn(user = 'alice', where = here) {
+	static async signedIn(user = 'alice', where = browser) {
 		const self = await Phone.open(where);
 		await self.signIn(user, stack.passwords[user]);
 		await self.registered();
@@ -212,7 +201,7 @@ test('two calls: the second holds the first, they are swapped, and a reload brin
 });
 
 test('another browser calls, is answered, and both are reloaded', async () => {
-	elsewhere = await browser.another();
+	elsewhere = await chromium.another();
 	const alice = await Phone.signedIn('alice');
 	const bob = await Phone.signedIn('bob', elsewhere);
 	await alice.dial('bob');
@@ -387,7 +376,7 @@ test('whose web session is over is asked to sign in, and gets to that after the 
 	await phone.reload();
 	await phone.signIn('alice', stack.passwords.alice);
 	await phone.dialled('echo');
-	await here.context.clearCookies();
+	await browser.context.clearCookies();
 	await until('the page to know', async () => (await phone.page.locator('#status').innerText()) === 'Signed out');
 	await phone.tab.hears();
 	await phone.click('echo', 'hangup');
@@ -407,7 +396,7 @@ test('who signs out in a call is asked; then call, web session and names are gon
 	await phone.page.locator('#sign-in').waitFor();
 	await stack.noMedia();
 	assert.deepEqual(await phone.page.evaluate(() => Object.keys(localStorage)), []);
-	assert.deepEqual(await here.context.cookies(stack.web.url), []);
+	assert.deepEqual(await browser.context.cookies(stack.web.url), []);
 });
 
 test('a wrong number and a call that ended meanwhile are told apart', async () => {

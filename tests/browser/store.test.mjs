@@ -2,33 +2,17 @@
 // Where the state of a call is kept: in the browser, on the network, or spoilt.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Browser } from '../lib/browser.mjs';
 import { until } from '../lib/wait.mjs';
-import { WebStack } from '../lib/webstack.mjs';
+import { browser, stack, webTests } from '../lib/webtests.mjs';
 
-let stack;
-let browser;
-let here; // new for every test
-let page;
+webTests('browser-store', { store: true });
 
-before(async () => {
-	stack = await WebStack.start('browser-store', { store: true });
-	browser = await Browser.start();
-});
-after(async () => {
-	await browser?.close();
-	await stack?.stop();
-});
-afterEach(async () => {
-	await here?.close();
-	await stack.dropMedia();
-});
+let page; // of the current test
 
 async function call(library, query) {
-	here = await browser.another();
-	page = await stack.signedIn(here, library, { query });
+	page = await stack.signedIn(browser, library, { query });
 	await page.dial('echo');
 	await page.up();
 	await page.hears();
@@ -58,7 +42,7 @@ for (const library of ['jssip', 'sipjs']) {
 
 	test(`${library}: the resume does not wait for the registration`, async () => {
 		const peer = await call(library, '');
-		await here.context.addInitScript(() => {
+		await browser.context.addInitScript(() => {
 			const { send } = WebSocket.prototype;
 			WebSocket.prototype.send = function sendAllBut(text) {
 				if (!/^REGISTER /.test(text)) send.call(this, text);
