@@ -2,7 +2,7 @@
 // The softphone, used as people do: clicked on, typed into, reloaded in the middle of calls.
 
 import assert from 'node:assert/strict';
-import { afterEach, before, test } from 'node:test';
+import { afterEach, beforeEach, test } from 'node:test';
 
 import { replyTo } from '../lib/sip.mjs';
 import { until } from '../lib/wait.mjs';
@@ -16,7 +16,7 @@ let elsewhere; // somebody else's browser
 const open = [];
 const foreign = [];
 
-before(() => {
+beforeEach(() => {
 	// Nobody has this number.
 	stack.echo.answer = (m) => !m.start.startsWith('INVITE sip:999@') || (m.answer(replyTo(m, 404, 'Not Found')), false);
 });
