@@ -7,15 +7,16 @@
 --	local resume = dofile("/etc/kamailio/resume.lua")
 --
 -- In ksr_request_route() call resume.dialog() before anything looks at the
--- dialog, after loose_route() resume.known() for all but the trunk and resume.within_dialog(), resume.authenticate()
--- where clients are authenticated, resume.register() before save(),
+-- dialog; after loose_route(), for all but the trunk, resume.known() and with
+-- bind_fingerprint resume.media(), then for all resume.within_dialog();
+-- resume.authenticate() where clients are authenticated, resume.register() before save(),
 -- resume.caller() before record_route(); resume.callee() in the branch callback
 -- towards a client, resume.reply(answer) in ksr_reply_route().
 --
 -- And away.cfg, without the announcement and without two clients that find each other
--- when both were away: resume.away() before a request in a dialog
--- is relayed, resume.unreachable() where t_relay() failed, resume.failed(delete) first in
--- the failure callback of every request in a dialog.
+-- when both were away: resume.away() before a request in a dialog is relayed,
+-- resume.unreachable() where t_relay() failed, resume.failed(delete) first in the failure
+-- callback of every request in a dialog.
 
 -- resume.push = true is RESUME_PUSH of resume.cfg. With bind_fingerprint resume.offer(to_browser) is to give
 -- the offer to rtpengine; it needs the module textopsx.
