@@ -10,13 +10,16 @@
 //	resumeJsSIP(ua, options)            one call for each library, both
 //	resumeSIPjs(userAgent, options)     give a CallResume
 //
-// From top to bottom: errors, SIP as text, storage, sealed states, CallResume. What is
-// special about each library is in call-resume/jssip.js and sipjs.js. The types are in
-// call-resume.d.ts.
+// From top to bottom: errors, SIP as text, CallResume. In call-resume/ are the storage, the
+// keys, and what is special about each library. The types are in call-resume.d.ts.
 
 import { JsSIPPhone } from './call-resume/jssip.js';
+import { Keys } from './call-resume/keys.js';
 import { sleep } from './call-resume/shared.js';
 import { SIPjsPhone } from './call-resume/sipjs.js';
+import { browserStore } from './call-resume/store.js';
+
+export { browserStore };
 
 /** How long a page tries to get its call back, in milliseconds. */
 const PATIENCE = 30_000;
@@ -34,7 +37,7 @@ const DOWN = 10;
 /** Why a call was not resumed; `reason` is for programs, `message` for people. */
 export class ResumeError extends Error {
 	/**
-	 * @param {import('./call-resume').ResumeFailure} reason
+	 * @param {import('./call-resume.js').ResumeFailure} reason
 	 * @param {{status?: number, cause?: unknown, final?: boolean}} [detail]
 	 */
 	constructor(reason, { status, cause, final = true } = {}) {
@@ -91,100 +94,6 @@ function mediaOf(text) {
 		const theirs = direction(section) ?? direction(session) ?? 'sendrecv';
 		return port === '0' ? { kind, rejected: true } : { kind, direction: mirror[theirs] ?? theirs };
 	});
-}
-
-// ---- storage --------------------------------------------------------------
-
-/**
- * The browser's own storage: survives reloads, crashes and restarts of the browser.
- * IndexedDB is on the disk at once, also when the browser is killed; localStorage only
- * up to a minute later in Chromium. There is a copy for who cannot wait for the
- * answer of a database, and it is all that there is where databases are not allowed.
- * @param {string} user  keeps the calls of several users of one browser apart
- * @returns {import('./call-resume').Store}
- */
-export function browserStore(user) {
-	const prefix = `call-resume ${user} `;
-	const opened = new Promise((resolve, reject) => {
-		const request = indexedDB.open('call-resume');
-		request.onupgradeneeded = () => request.result.createObjectStore('calls');
-		request.onsuccess = () => resolve(request.result);
-		request.onerror = reject;
-	}).catch(() => undefined);
-	const disk = async (mode, act) => {
-		const database = await opened;
-		if (!database) return undefined;
-		const transaction = database.transaction('calls', mode);
-		const request = act(transaction.objectStore('calls'));
-		transaction.commit(); // at once, because the page may be about to go
-		return new Promise((resolve, reject) => {
-			transaction.oncomplete = () => resolve(request.result);
-			transaction.onabort = () => reject(transaction.error);
-		});
-	};
-	return {
-		local: true,
-		async load() {
-			return await disk('readonly', (calls) => calls.getAll(IDBKeyRange.bound(prefix, `${prefix}~`))).catch(() => undefined)
-				?? Object.keys(localStorage).filter((key) => key.startsWith(prefix))
-					.map((key) => [key.slice(prefix.length), localStorage.getItem(key)]);
-		},
-		async save(id, text) {
-			let problem;
-			try {
-				localStorage.setItem(prefix + id, text);
-			} catch (cause) {
-				problem = cause;
-			}
-			if (!await disk('readwrite', (calls) => calls.put([id, text], prefix + id)) && problem) throw problem;
-		},
-		async remove(id) {
-			localStorage.removeItem(prefix + id);
-			await disk('readwrite', (calls) => calls.delete(prefix + id));
-		},
-	};
-}
-
-// ---- sealed states --------------------------------------------------------
-
-const fromBase64url = (text) => Uint8Array.from(
-	atob(text.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
-
-/** The client keys of this web session, in memory only (RFC 7516, dir and A256GCM). */
-class Keys {
-	#keys = new Map();
-	#arrived;
-	#first = new Promise((resolve) => { this.#arrived = resolve; });
-
-	/** Take the keys of a Call-State-Key field. */
-	async add(value) {
-		for (const one of value.split(',')) {
-			const params = Object.fromEntries(one.split(';').map((p) => p.trim().split(/=(.*)/s)));
-			if (!params.kid || !params.key) continue;
-			this.#keys.set(params.kid, await crypto.subtle.importKey(
-				'raw', fromBase64url(params.key), 'AES-GCM', false, ['decrypt']));
-		}
-		this.#arrived();
-	}
-
-	/** Wait for the first key, so long and no longer. */
-	some(timeout) {
-		return Promise.race([this.#first, sleep(timeout)]);
-	}
-
-	/** What a state says; undefined when no key opens it. */
-	async open(jwe) {
-		try {
-			const [head, , iv, text, tag] = jwe.split('.');
-			const { kid } = JSON.parse(new TextDecoder().decode(fromBase64url(head)));
-			const plain = await crypto.subtle.decrypt(
-				{ name: 'AES-GCM', iv: fromBase64url(iv), additionalData: new TextEncoder().encode(head) },
-				this.#keys.get(kid), new Uint8Array([...fromBase64url(text), ...fromBase64url(tag)]));
-			return JSON.parse(new TextDecoder().decode(plain));
-		} catch {
-			return undefined;
-		}
-	}
 }
 
 // ---- CallResume -----------------------------------------------------------

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the adapters for both libraries use.
+// What both adapters use, and the others of this folder.
 //
 // Neither waits for more than the first candidate: rtpengine learns the others from
 // the checks that come from them (RFC 8445 section 7.3.1.3).
