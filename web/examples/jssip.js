@@ -15,6 +15,7 @@ const ua = new JsSIP.UA({
 	authorization_jwt: `Bearer ${portal.token}`,
 	connection_recovery_min_interval: 1,
 	connection_recovery_max_interval: 4,
+	session_timers: false,
 });
 ua.registrator().setExtraHeaders(extraHeaders);
 
