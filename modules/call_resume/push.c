@@ -126,22 +126,6 @@ static cr_purpose_t find_client(const cr_push_t *p, cr_span_t *text)
 
 /* ---- what the state says ------------------------------------------------------ */
 
-static int take_routes(cr_state_t *st, const cr_sip_t *m, cr_hdr_t id)
-{
-	cr_value_iter_t it = {0};
-	cr_span_t value;
-	cr_addr_t a;
-
-	while(cr_sip_next(m, id, &it, &value)) {
-		if(st->n_routes == CR_STATE_ROUTES_MAX)
-			return CR_ETOOBIG;
-		if(cr_addr_parse(&a, value) != CR_OK)
-			return CR_EMALFORMED;
-		st->routes[st->n_routes++] = a.uri;
-	}
-	return CR_OK;
-}
-
 static int count_vias(const cr_sip_t *m)
 {
 	cr_value_iter_t it = {0};
@@ -159,20 +143,11 @@ static int count_vias(const cr_sip_t *m)
  * same, reversed. */
 static int take_route_set(cr_state_t *st, const cr_push_t *p)
 {
-	int err;
-
-	st->n_routes = 0;
 	if(is_first(p))
-		return take_routes(st, &p->sent, CR_RECORD_ROUTE);
+		return cr_seal_routes(st, &p->sent, CR_RECORD_ROUTE, 0);
 	if(count_vias(&p->received) != 1)
 		return CR_EUNSUPPORTED;
-	err = take_routes(st, &p->received, CR_ROUTE);
-	for(int i = 0, k = st->n_routes - 1; i < k; i++, k--) {
-		cr_span_t swap = st->routes[i];
-		st->routes[i] = st->routes[k];
-		st->routes[k] = swap;
-	}
-	return err;
+	return cr_seal_routes(st, &p->received, CR_ROUTE, 1);
 }
 
 /* By how much CSeq in O is above that of the dialog that the client is in: the map is in its

@@ -80,25 +80,21 @@ static cr_span_t uri_of(const cr_sip_t *m, cr_hdr_t id)
 	return a.uri;
 }
 
-/* The route set from the Record-Route fields: in their order for the side that
- * got the request, reversed for the side that got the reply (RFC 3261 sections
- * 12.1.1 and 12.1.2). */
-static int take_route_set(cr_state_t *st, const cr_sip_t *m)
+int cr_seal_routes(cr_state_t *st, const cr_sip_t *m, cr_hdr_t id, int reversed)
 {
 	cr_value_iter_t it = {0};
 	cr_span_t value;
 	cr_addr_t a;
 
-	while(cr_sip_next(m, CR_RECORD_ROUTE, &it, &value)) {
+	st->n_routes = 0;
+	while(cr_sip_next(m, id, &it, &value)) {
 		if(st->n_routes == CR_STATE_ROUTES_MAX)
 			return CR_ETOOBIG;
 		if(cr_addr_parse(&a, value) != CR_OK)
 			return CR_EMALFORMED;
 		st->routes[st->n_routes++] = a.uri;
 	}
-	if(m->status == 0)
-		return CR_OK;
-	for(int i = 0, k = st->n_routes - 1; i < k; i++, k--) {
+	for(int i = 0, k = st->n_routes - 1; reversed && i < k; i++, k--) {
 		cr_span_t swap = st->routes[i];
 		st->routes[i] = st->routes[k];
 		st->routes[k] = swap;
@@ -106,7 +102,8 @@ static int take_route_set(cr_state_t *st, const cr_sip_t *m)
 	return CR_OK;
 }
 
-/* Target and route set of the client's in-dialog request, from the order. */
+/* Target and route set of the client's in-dialog request, from the order.
+ * @return CR_EMISSING: it has none, the message itself has them */
 static int take_order_routes(cr_state_t *st, cr_span_t rest)
 {
 	cr_span_t word = next_word(&rest);
@@ -153,8 +150,10 @@ static int fill(cr_state_t *st, const cr_sip_t *m, cr_hdr_t local,
 	st->n_media = cr_sdp_media(st->media, m->body, 1);
 	st->n_routes = 0;
 	st->target = (cr_span_t){m->text.s, 0};
-	if(!st->update && take_order_routes(st, order_routes) != CR_OK)
-		err = take_route_set(st, m);
+	if(!st->update)
+		err = take_order_routes(st, order_routes);
+	if(err == CR_EMISSING)
+		err = cr_seal_routes(st, m, CR_RECORD_ROUTE, m->status != 0);
 	take_contact(st, m);
 	if(st->target.len == 0 || st->remote_tag.len == 0)
 		err = CR_EMALFORMED;

@@ -56,6 +56,17 @@ int cr_seal_state(
 		const cr_env_t *env, const cr_ref_t *ref, cr_state_t *st) CR_MUST_CHECK;
 
 /**
+ * Take the route set out of the fields of a kind: in their order for the side that
+ * got a request, reversed for the one that got the reply (RFC 3261 sections 12.1.1
+ * and 12.1.2).
+ * @param id  CR_RECORD_ROUTE or CR_ROUTE
+ * @return CR_OK; CR_ETOOBIG (over CR_STATE_ROUTES_MAX) or CR_EMALFORMED: the routes
+ *         of st are undefined then
+ */
+int cr_seal_routes(cr_state_t *st, const cr_sip_t *m, cr_hdr_t id,
+		int reversed) CR_MUST_CHECK;
+
+/**
  * The call session identifier (32 hex digits as in RFC 7989): from Call-ID and
  * the caller's tag, so that every message of the call gives the same.
  * @return CR_OK or CR_EINTERNAL

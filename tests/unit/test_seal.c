@@ -173,6 +173,32 @@ static void an_order_that_fails_does_not_get_out(void **state)
 	assert_null(cr_sip_field(&m, CR_CALL_STATE));
 }
 
+/* Half a route set would lead the client's requests somewhere else. */
+static void an_order_with_too_many_routes_is_no_state(void **state)
+{
+	char routes[512] = "";
+	cr_edge_t r;
+	cr_span_t ref = session_ref(2, CR_PURPOSE_CALLER, "o-1");
+
+	(void)state;
+	for(int i = 0; i <= CR_STATE_ROUTES_MAX; i++)
+		snprintf(routes + strlen(routes), sizeof(routes) - strlen(routes),
+				" sip:p%d;lr", i);
+	r = cr_edge_out(buf[1], OUT_MAX, &env,
+			text_of(0,
+					"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP c\r\n"
+					"From: <sip:a>;tag=1\r\nTo: <sip:b>;tag=2\r\n"
+					"Call-ID: o-1\r\nCSeq: 41 INVITE\r\nContact: <sip:b>\r\n"
+					"Call-State: crm1 mark a 1750000000000 %.*s "
+					"sip:b%s\r\n\r\n",
+					(int)ref.len, ref.s, routes));
+	assert_int_equal(r.verdict, CR_CHANGED);
+	assert_int_equal(r.sealed, 0);
+	assert_int_equal(r.unsealed, CR_ETOOBIG);
+	parsed(buf[1], r.len);
+	assert_null(cr_sip_field(&m, CR_CALL_STATE));
+}
+
 /* A far end that leaves out the client's Via would show the mark to the client. */
 static void an_order_that_is_not_carried_out_does_not_get_out(void **state)
 {
@@ -243,6 +269,7 @@ int main(void)
 			T(the_callee_gets_it_in_the_invite),
 			T(a_target_refresh_of_the_peer_is_an_update),
 			T(an_order_that_fails_does_not_get_out),
+			T(an_order_with_too_many_routes_is_no_state),
 			T(an_order_that_is_not_carried_out_does_not_get_out),
 			T(an_order_from_outside_is_not_obeyed),
 			T(of_two_orders_the_first_counts),
