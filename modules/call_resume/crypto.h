@@ -41,7 +41,8 @@ int cr_hmac(cr_crypto_t *c, uint8_t out[32], const void *key, size_t key_len,
 
 /**
  * HMAC-SHA1 (RFC 2104), for formats of others that have no other choice: as a
- * MAC it is sound. @param out  20 bytes
+ * MAC it is sound.
+ * @param out  20 bytes
  * @return CR_OK or CR_EINTERNAL
  */
 int cr_hmac_sha1(uint8_t out[20], const void *key, size_t key_len,

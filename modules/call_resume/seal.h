@@ -49,7 +49,7 @@ int cr_seal_run_order(
 /**
  * Seal a state into env->work->jwe. Its start, and what it is bound to, are taken
  * from the reference, its end from its iat.
- * @return the length, CR_EKEY (the reference's key is gone) or an error of
+ * @return the length, CR_EKEY (no usable key) or an error of
  *         cr_sealed_make()
  */
 int cr_seal_state(

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * What a string may hold before it is written into a SIP message, a log line
- * or a JSON document. Every function returns 1 or 0; the empty string is never
- * good.
+ * or a JSON document. Every cr_text_is_...() returns 1 or 0; the empty string is
+ * never good.
  */
 #ifndef CR_TEXT_H
 #define CR_TEXT_H
@@ -34,6 +34,9 @@ int cr_text_is_uri(cr_span_t s);
  * and angle brackets. The apostrophe stays: it is a legal user part. */
 int cr_text_is_sub(cr_span_t s);
 
+/** Visible ASCII without quotes and backslash, at most max characters. */
+int cr_text_is_plain(cr_span_t s, size_t max);
+
 /**
  * Copy what somebody else has written for people to read, in a log line say: a
  * byte that is no UTF-8 or part of a control character becomes a question mark.
@@ -41,8 +44,5 @@ int cr_text_is_sub(cr_span_t s);
  * @param max  bytes at out, over 0; the zero behind the text needs one
  */
 void cr_text_show(char *out, size_t max, cr_span_t s);
-
-/** Visible ASCII without quotes and backslash, at most max characters. */
-int cr_text_is_plain(cr_span_t s, size_t max);
 
 #endif

@@ -136,7 +136,8 @@ typedef enum cr_purpose
 
 /* ---- session reference: parameter of our Record-Route, in a box ----------
  *
- *	hint     2 bytes, the ring key that the client key is derived from
+ *	hint     2 bytes, the ring key that the session's token named; nobody asks
+ *	         for it, as states are sealed with the newest
  *	start    be32, when the INVITE passed, seconds since 1970
  *	sub      u8 length | bytes
  *	sid      u8 length | bytes
