@@ -4,12 +4,37 @@
 
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 
+import { Kamailio, writeKeyRing } from '../lib/kamailio.mjs';
 import { Client, FarEnd } from '../lib/sip.mjs';
-import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
+import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
 import { sleep } from '../lib/wait.mjs';
 
 const STATE_S = 2;
+
+// Whoever registers is alice, without a token: only the transport keeps the key back.
+const ALICE = `#!KAMAILIO
+children=1
+debug=2
+log_stderror=yes
+listen=LISTEN_UDP
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "ctl.so"
+loadmodule RESUME_MODULE
+modparam("ctl", "binrpc", CTL_SOCKET)
+modparam("call_resume", "key_ring", KEY_RING)
+request_route {
+	resume_session("sip:alice@${DOMAIN}", "session-a");
+	resume_key();
+	$var(code) = $rc;
+	sl_send_reply("200", "Code $var(code)");
+}
+`;
 
 let stack, far, token;
 before(async () => {
@@ -24,16 +49,16 @@ after(async () => {
 	await stack?.stop();
 });
 
-async function stats() {
-	const text = await stack.kamailio.kamcmd('call_resume.stats');
+async function stats(kamailio) {
+	const text = await kamailio.kamcmd('call_resume.stats');
 	return Object.fromEntries([...text.matchAll(/(\w+): (\d+)/g)].map((m) => [m[1], Number(m[2])]));
 }
 
 /** What went up while act() ran. */
-async function rises(act) {
-	const before = await stats();
+async function rises(act, kamailio = stack.kamailio) {
+	const before = await stats(kamailio);
 	await act();
-	const now = await stats();
+	const now = await stats(kamailio);
 	return Object.fromEntries(Object.keys(now).filter((k) => now[k] > before[k]).map((k) => [k, now[k] - before[k]]));
 }
 
@@ -51,6 +76,26 @@ test('tokens_insecure: a token in the clear', async () => {
 	const rise = await rises(async () => assert.notEqual((await party.register()).status, 200));
 	party.close();
 	assert.deepEqual(rise, { tokens_insecure: 1 });
+});
+
+test('keys_insecure: a key that would be shown, of a session that needs no token', async () => {
+	const dir = runFolder('counters-alice');
+	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+	const cfg = path.join(dir, 'alice.cfg');
+	fs.writeFileSync(cfg, ALICE);
+	const kamailio = await Kamailio.start(dir, { cfg, defines: { KEY_RING: `"${writeKeyRing(path.join(dir, 'keyring'))}"` } });
+	const party = await Client.open({ to: { ip: kamailio.ip, port: kamailio.port } });
+	try {
+		const rise = await rises(async () => {
+			const reply = await party.register();
+			assert.match(reply.start, /200 Code -20$/);
+			assert.deepEqual(reply.all('call-state-key'), []);
+		}, kamailio);
+		assert.deepEqual(rise, { keys_insecure: 1 });
+	} finally {
+		party.close();
+		await kamailio.stop();
+	}
 });
 
 test('states_opened: one for each resume; states_expired: one that came too late', async () => {
