@@ -75,18 +75,21 @@ static int put_name(
 	return cr_writer_end(&w);
 }
 
-static int check(cr_span_t kind, cr_span_t value, const char **out)
+/* The same for what somebody asks for. @return as kam_revoke() */
+static int name_entry(
+		str *name, char mem[NAME_MAX_LEN], cr_span_t kind, cr_span_t value)
 {
 	int good;
 
+	if(!kam_revoke_is_on())
+		return CR_EMISSING;
 	for(size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if(!cr_span_eq(kind, cr_span_str(kinds[i])))
 			continue;
-		*out = kinds[i];
 		good = strcmp(kinds[i], "sub") == 0
 				? cr_text_is_sub(value)
 				: cr_text_is_plain(value, CR_SID_MAX);
-		return good && value.len > 0 ? CR_OK : CR_EMALFORMED;
+		return good ? put_name(name, mem, kinds[i], value) : CR_EMALFORMED;
 	}
 	return CR_EUNSUPPORTED;
 }
@@ -95,16 +98,11 @@ static int check(cr_span_t kind, cr_span_t value, const char **out)
  * entry that it was made from. The time goes into 32 bits without a sign. An
  * entry with a string is not of our making and has no time: it holds whatever
  * was issued when. */
-static int64_t revoked_at(const char *kind, cr_span_t value)
+static int64_t time_of(str *name)
 {
-	char mem[NAME_MAX_LEN];
-	ht_cell_t *cell;
-	str name;
+	ht_cell_t *cell = htable.get_clone(&table, name);
 	int64_t at;
 
-	if(value.len == 0 || put_name(&name, mem, kind, value) != CR_OK)
-		return 0;
-	cell = htable.get_clone(&table, &name);
 	if(cell == NULL)
 		return 0;
 	at = cell->flags & AVP_VAL_STR ? UINT32_MAX
@@ -136,12 +134,9 @@ int kam_revoke(cr_span_t kind, cr_span_t value, int ttl_s)
 {
 	const cr_env_t *env = kam_env();
 	char mem[NAME_MAX_LEN];
-	const char *word = "";
 	str name;
-	int err = check(kind, value, &word);
+	int err = name_entry(&name, mem, kind, value);
 
-	if(!kam_revoke_is_on())
-		return CR_EMISSING;
 	if(err != CR_OK)
 		return err;
 	if(env == NULL)
@@ -150,9 +145,7 @@ int kam_revoke(cr_span_t kind, cr_span_t value, int ttl_s)
 		return CR_ETOOBIG;
 	if(ttl_s == 0)
 		ttl_s = kam_config.token_lifetime + kam_config.clock_skew;
-	err = put_name(&name, mem, word, value);
-	if(err == CR_OK)
-		err = set(&name, cr_now_s(env), ttl_s);
+	err = set(&name, cr_now_s(env), ttl_s);
 	if(err != CR_OK)
 		return err;
 	kam_count(KAM_REVOCATIONS);
@@ -164,21 +157,27 @@ int kam_revoked_tell(
 		cr_span_t kind, cr_span_t value, int64_t *at, unsigned *left)
 {
 	char mem[NAME_MAX_LEN];
-	const char *word = "";
 	str name;
-	int err = check(kind, value, &word);
+	int err = name_entry(&name, mem, kind, value);
 
-	if(!kam_revoke_is_on())
-		return CR_EMISSING;
-	if(err == CR_OK)
-		err = put_name(&name, mem, word, value);
 	if(err != CR_OK)
 		return err;
 	*left = 0;
-	*at = revoked_at(word, value);
+	*at = time_of(&name);
 	if(*at != 0)
 		htable.get_expire(&table, &name, left);
 	return CR_OK;
+}
+
+static int64_t revoked_at(const char *kind, const char *value)
+{
+	char mem[NAME_MAX_LEN];
+	str name;
+
+	return value[0] != '\0'
+					&& put_name(&name, mem, kind, cr_span_str(value)) == CR_OK
+			? time_of(&name)
+			: 0;
 }
 
 /* A user may sign in again: what was issued later than the revocation is good.
@@ -190,10 +189,9 @@ int kam_is_revoked(const cr_token_t *t)
 
 	if(!kam_revoke_is_on())
 		return 0;
-	if(revoked_at("sid", cr_span_str(t->sid)) != 0
-			|| revoked_at("jti", cr_span_str(t->jti)) != 0)
+	if(revoked_at("sid", t->sid) != 0 || revoked_at("jti", t->jti) != 0)
 		return 1;
-	user_at = revoked_at("sub", cr_span_str(t->sub));
+	user_at = revoked_at("sub", t->sub);
 	return user_at != 0 && t->iat <= user_at;
 }
 
