@@ -73,6 +73,17 @@ cr_span_t cr_get_until(cr_reader_t *r, char end)
 	return s;
 }
 
+cr_span_t cr_get_part(cr_reader_t *r, char end)
+{
+	cr_reader_t ahead = *r;
+	cr_span_t s = cr_get_until(&ahead, end);
+
+	if(ahead.bad)
+		return cr_get_bytes(r, r->left);
+	*r = ahead;
+	return s;
+}
+
 int cr_reader_end(const cr_reader_t *r)
 {
 	return !r->bad && r->left == 0 ? CR_OK : CR_EMALFORMED;

@@ -32,6 +32,8 @@ cr_span_t cr_get_span8(cr_reader_t *r);
 /** The bytes before the next end, in place; end itself is passed over. A
  * text without it is a read beyond the end. */
 cr_span_t cr_get_until(cr_reader_t *r, char end);
+/** The same where the last one may lack its end: up to end, or all that is left. */
+cr_span_t cr_get_part(cr_reader_t *r, char end);
 /** CR_OK when every read was good and nothing is left, else CR_EMALFORMED. */
 int cr_reader_end(const cr_reader_t *r) CR_MUST_CHECK;
 

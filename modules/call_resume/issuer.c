@@ -46,16 +46,8 @@ static int read_items(cr_issuer_t *issuer, char *why, cr_span_t text)
 	cr_reader_t r = cr_reader(text.s, text.len);
 	int err = CR_OK;
 
-	while(!err && r.left > 0) {
-		cr_reader_t ahead = r;
-		cr_span_t item = cr_get_until(&ahead, ';');
-
-		if(ahead.bad)
-			item = cr_get_bytes(&r, r.left);
-		else
-			r = ahead;
-		err = read_item(issuer, why, item);
-	}
+	while(!err && r.left > 0)
+		err = read_item(issuer, why, cr_get_part(&r, ';'));
 	return err;
 }
 

@@ -15,9 +15,6 @@
  * one with padding is the usual mistake. */
 #define MASTER_ROOM (2 * CR_KEY_LEN)
 
-/* The words of one line. The fourth is there to be noticed. */
-#define WORDS_MAX 4
-
 typedef struct parser
 {
 	cr_crypto_t *c;
@@ -97,11 +94,11 @@ static int is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-static size_t split(cr_span_t words[WORDS_MAX], cr_span_t line)
+size_t cr_ring_words(cr_span_t words[CR_RING_WORDS_MAX], cr_span_t line)
 {
 	size_t n = 0, i = 0;
 
-	while(n < WORDS_MAX) {
+	while(n < CR_RING_WORDS_MAX) {
 		size_t from;
 
 		while(i < line.len && is_blank(line.s[i]))
@@ -216,8 +213,8 @@ static int check_unique(
 
 static int parse_line(cr_ring_t *ring, cr_span_t line, const parser_t *p)
 {
-	cr_span_t words[WORDS_MAX];
-	size_t n = split(words, line);
+	cr_span_t words[CR_RING_WORDS_MAX];
+	size_t n = cr_ring_words(words, line);
 	cr_key_t key = {0};
 	uint8_t master[MASTER_ROOM];
 	int err;
@@ -256,15 +253,8 @@ static int parse_lines(cr_ring_t *ring, cr_span_t text, parser_t *p)
 	int err = CR_OK;
 
 	while(!err && r.left > 0) {
-		cr_reader_t ahead = r;
-		cr_span_t line = cr_get_until(&ahead, '\n');
-
-		if(ahead.bad) /* the last line may lack its line feed */
-			line = cr_get_bytes(&r, r.left);
-		else
-			r = ahead;
 		p->line++;
-		err = parse_line(ring, line, p);
+		err = parse_line(ring, cr_get_part(&r, '\n'), p);
 	}
 	return err;
 }

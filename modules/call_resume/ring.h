@@ -60,6 +60,12 @@ int cr_ring_parse(cr_ring_t *ring, char *why, cr_crypto_t *c, cr_span_t text,
 int cr_ring_load(cr_ring_t *ring, char *why, cr_crypto_t *c, const char *path,
 		int64_t now) CR_MUST_CHECK;
 
+/* Of one line. The fourth is there to be noticed. */
+#define CR_RING_WORDS_MAX 4
+
+/** The words of a line of the file, in place. @return how many there are */
+size_t cr_ring_words(cr_span_t words[CR_RING_WORDS_MAX], cr_span_t line);
+
 /** The key that seals now: the first usable one; NULL when all are retired. */
 const cr_key_t *cr_ring_sealing(const cr_ring_t *ring, int64_t now);
 

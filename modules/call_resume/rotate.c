@@ -54,21 +54,18 @@ static int put_new_key(cr_writer_t *w, const char *kid)
 	return err;
 }
 
-/* The first two words of a key's line, whatever blanks are around them. */
-static void put_kid_and_key(cr_writer_t *w, cr_span_t line)
+/* A line with another end: kid and key stay. */
+static void put_ending(cr_writer_t *w, cr_span_t line, int64_t until)
 {
-	size_t i = 0;
+	cr_span_t words[CR_RING_WORDS_MAX];
 
-	for(int word = 0; word < 2; word++) {
-		size_t from;
-
-		while(i < line.len && strchr(" \t\r", line.s[i]) != NULL)
-			i++;
-		for(from = i; i < line.len && strchr(" \t\r", line.s[i]) == NULL;)
-			i++;
-		cr_put_bytes(w, &line.s[from], i - from);
-		cr_put_str(w, " ");
-	}
+	(void)cr_ring_words(words, line);
+	cr_put_span(w, words[0]);
+	cr_put_str(w, " ");
+	cr_put_span(w, words[1]);
+	cr_put_str(w, " ");
+	put_time(w, until);
+	cr_put_str(w, "\n");
 }
 
 /* A line of the old text, read as a ring of its own. */
@@ -83,9 +80,7 @@ static void put_old_line(cr_writer_t *w, cr_crypto_t *c, cr_span_t line,
 		line.len = 0;
 	else if(err == CR_OK
 			&& (one.keys[0].not_after == 0 || one.keys[0].not_after > until)) {
-		put_kid_and_key(w, line);
-		put_time(w, until);
-		cr_put_str(w, "\n");
+		put_ending(w, line, until);
 	} else {
 		cr_put_span(w, line);
 		cr_put_str(w, "\n");
@@ -100,16 +95,8 @@ static int put_ring(cr_writer_t *w, const char *kid, cr_crypto_t *c,
 	cr_reader_t r = cr_reader(text.s, text.len);
 	int err = put_new_key(w, kid);
 
-	while(err == CR_OK && r.left > 0) {
-		cr_reader_t ahead = r;
-		cr_span_t line = cr_get_until(&ahead, '\n');
-
-		if(ahead.bad) /* the last line may lack its line feed */
-			line = cr_get_bytes(&r, r.left);
-		else
-			r = ahead;
-		put_old_line(w, c, line, now, until);
-	}
+	while(err == CR_OK && r.left > 0)
+		put_old_line(w, c, cr_get_part(&r, '\n'), now, until);
 	return err == CR_OK ? cr_writer_end(w) : err;
 }
 
@@ -130,7 +117,7 @@ static void name_key(char kid[CR_KID_MAX + 1], int64_t now, int suffix)
 int cr_ring_rotate(char *out, size_t out_max, char kid[CR_KID_MAX + 1],
 		char *why, cr_crypto_t *c, cr_span_t text, int64_t now, int64_t until)
 {
-	int err = CR_EDUPLICATE, len = 0;
+	int err, len = 0;
 	cr_ring_t ring;
 
 	if(until < now)
@@ -143,18 +130,22 @@ int cr_ring_rotate(char *out, size_t out_max, char kid[CR_KID_MAX + 1],
 		cr_writer_t w = cr_writer(out, out_max);
 
 		name_key(kid, now, n);
-		snprintf(why, CR_RING_WHY_MAX, "no room for the new key");
 		err = put_ring(&w, kid, c, text, now, until);
 		len = (int)w.len;
-		if(err == CR_OK)
-			err = cr_ring_parse(&ring, why, c, cr_written(&w), now);
+		if(err != CR_OK) {
+			cr_refuse(why, err,
+					err == CR_ETOOBIG ? "the file has no room for the new key"
+									  : "there are no random numbers");
+			break;
+		}
+		err = cr_ring_parse(&ring, why, c, cr_written(&w), now);
+		if(err == CR_ETOOBIG)
+			cr_refuse(why, err,
+					"%d keys are usable, which is as many as a ring holds;"
+					" wait for one to end, or remove one",
+					CR_RING_MAX);
 	}
 	cr_wipe(&ring, sizeof(ring));
-	if(err == CR_ETOOBIG)
-		snprintf(why, CR_RING_WHY_MAX,
-				"%d keys are usable, which is as many as a ring holds; wait for"
-				" one to end, or remove one",
-				CR_RING_MAX);
 	return err == CR_OK ? len : err;
 }
 

@@ -49,6 +49,19 @@ static void reader_of_nothing(void **state)
 	assert_int_equal(cr_reader_end(&r), CR_EMALFORMED);
 }
 
+static void reader_parts(void **state)
+{
+	cr_reader_t r = cr_reader("a;;b", 4);
+
+	(void)state;
+	assert_int_equal(cr_get_part(&r, ';').len, 1);
+	assert_int_equal(cr_get_part(&r, ';').len, 0);
+	assert_int_equal(r.left, 1);
+	assert_text(cr_get_part(&r, ';').s, 1, "b");
+	assert_int_equal(cr_get_part(&r, ';').len, 0);
+	assert_int_equal(cr_reader_end(&r), CR_OK);
+}
+
 static void reader_span_too_long(void **state)
 {
 	static const uint8_t in[] = {3, 'a', 'b'};
@@ -113,6 +126,7 @@ int main(void)
 			cmocka_unit_test(reader_reads),
 			cmocka_unit_test(reader_stays_bad),
 			cmocka_unit_test(reader_of_nothing),
+			cmocka_unit_test(reader_parts),
 			cmocka_unit_test(reader_span_too_long),
 			cmocka_unit_test(writer_writes),
 			cmocka_unit_test(writer_stops_at_the_end),
