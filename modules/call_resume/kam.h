@@ -17,6 +17,7 @@
 #include "../../modules/tm/tm_load.h"
 
 #include "env.h"
+#include "ref.h"
 #include "token.h"
 #include "turn.h"
 
@@ -224,6 +225,16 @@ int ki_resume_seal_session(struct sip_msg *msg, str *sub, str *sid, str *kid);
 int ki_resume_seal_bound(
 		struct sip_msg *msg, str *sub, str *sid, str *kid, str *fingerprint);
 
+/** Open the session reference of one side, in the Route that brought the request
+ * here; after loose_route(). Its strings are good until the next call of the core.
+ * @return CR_OK, CR_EMISSING or an error of cr_ref_open() */
+int kam_open_route_ref(
+		cr_ref_t *ref, struct sip_msg *msg, cr_purpose_t purpose) CR_MUST_CHECK;
+
+/** 1 when our own Route brought back a session reference of this call, of either
+ * side; in request_route, after loose_route(). */
+int kam_in_call(struct sip_msg *msg);
+
 /** Have the client's route set written into the replies of a resume INVITE.
  * @return 0, or -1 and it is logged */
 int kam_watch_resumed(struct sip_msg *msg);
@@ -238,10 +249,6 @@ int ki_resume_dialog(struct sip_msg *msg);
 /** What the request names in Call-State-Fingerprint.
  * @return CR_OK, CR_EMISSING, CR_EDUPLICATE or an error of cr_fp_parse() */
 int kam_fp_named(cr_fp_t *fp, struct sip_msg *msg) CR_MUST_CHECK;
-
-/** 1 when our own Route brought back a session reference of this call, of either
- * side; in request_route, after loose_route(). */
-int kam_in_call(struct sip_msg *msg);
 
 /** What the description that the message brings needs. @return as cr_fp_of_sdp() */
 int kam_fp_offered(cr_fp_t *fp, struct sip_msg *msg) CR_MUST_CHECK;

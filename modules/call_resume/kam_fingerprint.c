@@ -9,7 +9,6 @@
 #include "../../core/ip_addr.h"
 #include "../../core/parser/parse_content.h"
 
-#include "ref.h"
 #include "sip.h"
 
 /* From the only Call-State-Fingerprint. @return CR_OK, CR_EMISSING or worse */
@@ -61,7 +60,7 @@ int kam_fp_offered(cr_fp_t *fp, struct sip_msg *msg)
 			fp, (cr_span_t){body, (size_t)(msg->buf + msg->len - body)});
 }
 
-/* ---- what our Route brought back, and resume_check_media() ------------------------------------------------------ */
+/* ---- resume_check_media() ---------------------------------------------------- */
 
 /* What the request says about the media that its sender wants.
  * @return CR_OK, CR_EMISSING: nothing, and need not; or another error */
@@ -79,34 +78,6 @@ static int media_of(cr_fp_t *fp, struct sip_msg *msg)
 	return err == CR_EMISSING && has_body(msg) ? CR_EUNSUPPORTED : err;
 }
 
-/* The session reference of one side, in the Route that brought the request here. */
-static int open_ref(cr_ref_t *ref, struct sip_msg *msg, cr_purpose_t purpose)
-{
-	str caller = str_init(CR_REF_PARAM_CALLER);
-	str callee = str_init(CR_REF_PARAM_CALLEE);
-	const cr_env_t *env = kam_env();
-	str value = STR_NULL;
-
-	if(env == NULL || parse_headers(msg, HDR_CALLID_F, 0) < 0
-			|| msg->callid == NULL
-			|| kam_rr.get_route_param(msg,
-					   purpose == CR_PURPOSE_CALLER ? &caller : &callee, &value)
-					!= 0)
-		return CR_EMISSING;
-	return cr_ref_open(ref, env->work->box, env->crypto, env->ring,
-			cr_now_s(env), purpose, kam_span(msg->callid->body),
-			kam_span(value));
-}
-
-int kam_in_call(struct sip_msg *msg)
-{
-	cr_ref_t ref;
-
-	return msg->first_line.type == SIP_REQUEST && kam_is_request_route()
-			&& (open_ref(&ref, msg, CR_PURPOSE_CALLER) == CR_OK
-					|| open_ref(&ref, msg, CR_PURPOSE_CALLEE) == CR_OK);
-}
-
 /* Both sides' references count: which side the sender is on says only the
  * request itself. Without any it is nobody's, or one that has been taken out; but
  * who comes in names of N has resumed, with its certificate. */
@@ -118,7 +89,7 @@ static int is_media_allowed(const cr_fp_t *fp, int err, struct sip_msg *msg)
 	for(int i = 0; i < 2; i++) {
 		cr_ref_t ref;
 
-		if(open_ref(&ref, msg, sides[i]) != CR_OK)
+		if(kam_open_route_ref(&ref, msg, sides[i]) != CR_OK)
 			continue;
 		found++;
 		if(!ref.fp.known || (err == CR_OK && cr_fp_equal(&ref.fp, fp)))

@@ -1,8 +1,9 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * resume_seal(). What has to happen to replies is left to callbacks of the
- * transaction, so that the gateway keeps nothing once that is over.
+ * resume_seal(), and the session reference that it leaves in our Record-Route. What
+ * has to happen to replies is left to callbacks of the transaction, so that the
+ * gateway keeps nothing once that is over.
  */
 #include "kam.h"
 
@@ -223,6 +224,46 @@ int kam_watch_resumed(struct sip_msg *msg)
 	return watch_replies(msg, &what, CR_SPAN(""));
 }
 
+/* ---- what our own Route brought back --------------------------------------------- */
+
+/* The session reference of one side. @return 1 when there is one */
+static int route_ref(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t *ref)
+{
+	str caller = str_init(CR_REF_PARAM_CALLER);
+	str callee = str_init(CR_REF_PARAM_CALLEE);
+	str value = STR_NULL;
+
+	if(kam_rr.get_route_param(
+			   msg, purpose == CR_PURPOSE_CALLER ? &caller : &callee, &value)
+			!= 0)
+		return 0;
+	*ref = kam_span(value);
+	/* It goes into a header field: nothing that could end one. */
+	return cr_text_is_token(*ref);
+}
+
+int kam_open_route_ref(cr_ref_t *ref, struct sip_msg *msg, cr_purpose_t purpose)
+{
+	const cr_env_t *env = kam_env();
+	cr_span_t text;
+
+	if(env == NULL || parse_headers(msg, HDR_CALLID_F, 0) < 0
+			|| msg->callid == NULL || !route_ref(msg, purpose, &text))
+		return CR_EMISSING;
+	return cr_ref_open(ref, env->work->box, env->crypto, env->ring,
+			cr_now_s(env), purpose, kam_span(msg->callid->body), text);
+}
+
+int kam_in_call(struct sip_msg *msg)
+{
+	cr_ref_t ref;
+
+	return msg->first_line.type == SIP_REQUEST && kam_is_request_route()
+			&& (kam_open_route_ref(&ref, msg, CR_PURPOSE_CALLER) == CR_OK
+					|| kam_open_route_ref(&ref, msg, CR_PURPOSE_CALLEE)
+							== CR_OK);
+}
+
 /* ---- resume_seal() -------------------------------------------------------------- */
 
 /* Put the session reference into our Record-Route. */
@@ -342,22 +383,6 @@ static int seal_callee(struct sip_msg *msg, cr_span_t sub, cr_span_t sid,
 			|| put_order(msg, CR_PURPOSE_CALLEE, ref, &now, NULL) < 0)
 		return seal_failed("cannot prepare to seal");
 	return 1;
-}
-
-/* The reference that our own Route brought back. */
-static int route_ref(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t *ref)
-{
-	str caller = str_init(CR_REF_PARAM_CALLER);
-	str callee = str_init(CR_REF_PARAM_CALLEE);
-	str value = STR_NULL;
-
-	if(kam_rr.get_route_param(
-			   msg, purpose == CR_PURPOSE_CALLER ? &caller : &callee, &value)
-			!= 0)
-		return 0;
-	*ref = kam_span(value);
-	/* It goes into a header field: nothing that could end one. */
-	return cr_text_is_token(*ref);
 }
 
 /* In a dialog: the sender, if a client, wants the state in the 2xx; the
