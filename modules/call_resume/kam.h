@@ -183,6 +183,14 @@ typedef struct kam_message
  * about that one is to be forgotten. last is msg then. */
 int kam_is_other_message(kam_message_t *last, const struct sip_msg *msg);
 
+/**
+ * How many header fields of that name there are, which Kamailio does not know.
+ * @param value  receives that of the last one, without blanks around it
+ * @return -1 when the message cannot be parsed
+ */
+int kam_find_headers(
+		struct sip_msg *msg, cr_span_t name, cr_span_t *value) CR_MUST_CHECK;
+
 /** 1 when nobody can have read the message on its way to us. */
 int kam_is_secure(const struct sip_msg *msg);
 

@@ -154,17 +154,11 @@ void kam_event_refused(struct sip_msg *msg)
 
 static int is_resume(struct sip_msg *msg)
 {
-	struct hdr_field *h;
+	cr_span_t state;
 
-	if(msg->first_line.type != SIP_REQUEST
-			|| msg->first_line.u.request.method_value != METHOD_INVITE
-			|| parse_headers(msg, HDR_EOH_F, 0) < 0)
-		return 0;
-	for(h = msg->headers; h != NULL; h = h->next) {
-		if(cr_span_eq_case(kam_span(h->name), CR_SPAN(CR_HDR_STATE)))
-			return 1;
-	}
-	return 0;
+	return msg->first_line.type == SIP_REQUEST
+			&& msg->first_line.u.request.method_value == METHOD_INVITE
+			&& kam_find_headers(msg, CR_SPAN(CR_HDR_STATE), &state) > 0;
 }
 
 void kam_event_unauthorized(struct sip_msg *msg, int err)

@@ -11,25 +11,17 @@
 
 #include "sip.h"
 
-/* From the only Call-State-Fingerprint. @return CR_OK, CR_EMISSING or worse */
 int kam_fp_named(cr_fp_t *fp, struct sip_msg *msg)
 {
-	struct hdr_field *h;
-	cr_span_t value = {NULL, 0};
-	int n = 0;
+	cr_span_t value;
+	int n = kam_find_headers(msg, CR_SPAN(CR_HDR_FINGERPRINT), &value);
 
-	if(parse_headers(msg, HDR_EOH_F, 0) < 0)
-		return CR_EMALFORMED;
-	for(h = msg->headers; h != NULL; h = h->next) {
-		if(!cr_span_eq_case(kam_span(h->name), CR_SPAN(CR_HDR_FINGERPRINT)))
-			continue;
-		value = cr_span_trim(kam_span(h->body));
-		n++;
-	}
-	if(n > 1)
-		return CR_EDUPLICATE;
-	return n == 0 ? CR_EMISSING
-				  : (value.len == 0 ? CR_EMALFORMED : cr_fp_parse(fp, value));
+	if(n == 0)
+		return CR_EMISSING;
+	if(n != 1)
+		return n > 1 ? CR_EDUPLICATE : CR_EMALFORMED;
+	/* One that says nothing is not none. */
+	return value.len > 0 ? cr_fp_parse(fp, value) : CR_EMALFORMED;
 }
 
 /* A body of several parts could be read in several ways. */

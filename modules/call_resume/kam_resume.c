@@ -58,17 +58,10 @@ static int refuse_foreign(kam_opened_t *o)
 /* The value of the only Call-State. */
 static int find_state(kam_opened_t *o, struct sip_msg *msg, cr_span_t *value)
 {
-	struct hdr_field *h;
-	int n = 0;
+	int n = kam_find_headers(msg, CR_SPAN(CR_HDR_STATE), value);
 
-	if(parse_headers(msg, HDR_EOH_F, 0) < 0)
+	if(n < 0)
 		return refuse(o, KAM_STATES_MALFORMED, 400, "Bad header");
-	for(h = msg->headers; h != NULL; h = h->next) {
-		if(cr_span_eq_case(kam_span(h->name), CR_SPAN(CR_HDR_STATE))) {
-			*value = cr_span_trim(kam_span(h->body));
-			n++;
-		}
-	}
 	if(n == 0)
 		return refuse(o, KAM_STATES_MALFORMED, 400, "Call-State is missing");
 	if(n > 1)

@@ -36,6 +36,22 @@ int kam_is_other_message(kam_message_t *last, const struct sip_msg *msg)
 	return 1;
 }
 
+int kam_find_headers(struct sip_msg *msg, cr_span_t name, cr_span_t *value)
+{
+	struct hdr_field *h;
+	int n = 0;
+
+	if(parse_headers(msg, HDR_EOH_F, 0) < 0)
+		return -1;
+	for(h = msg->headers; h != NULL; h = h->next) {
+		if(!cr_span_eq_case(kam_span(h->name), name))
+			continue;
+		*value = cr_span_trim(kam_span(h->body));
+		n++;
+	}
+	return n;
+}
+
 kam_session_t *kam_session(struct sip_msg *msg)
 {
 	static kam_session_t session;
