@@ -2,7 +2,6 @@
 // The network of the browser changes, or is gone for a while; the page stays.
 
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 
 import { Browser } from '../lib/browser.mjs';
@@ -24,7 +23,6 @@ const skip = Network.possible ? false : 'no network namespaces here';
 before(async () => {
 	if (skip) return;
 	const dir = runFolder('browser-network');
-	fs.mkdirSync(dir, { recursive: true });
 	network = await Network.start(dir);
 	stack = await WebStack.start('browser-network', { dir: `${dir}/stack`, web: { ip: GATEWAY_IP }, rtpengine: { ip: GATEWAY_IP } });
 	browser = await Browser.start({ network });

@@ -29,11 +29,17 @@ export class Kamailio {
 	 *                 quotes in the value where the configuration has them; true
 	 *                 for a define without a value
 	 * @param ports    {port, ws, tls} where they must not be just any
+	 * @param own      a configuration of the test's own, as text; in it KEY_RING is a key ring
 	 */
 	static async start(dir, {
 		ip = '127.0.0.1', name = 'kamailio', defines = {}, cfg = path.join(ROOT, 'cfg/kamailio.cfg'),
-		args = [], ports = {},
+		args = [], ports = {}, own,
 	} = {}) {
+		if (own) {
+			cfg = path.join(dir, `${name}.cfg`);
+			fs.writeFileSync(cfg, own);
+			defines = { KEY_RING: `"${writeKeyRing(path.join(dir, 'keyring'))}"`, ...defines };
+		}
 		const self = new Kamailio();
 		Object.assign(self, { dir, ip, name, cfg, args });
 		self.port = ports.port ?? await freePort(ip);

@@ -20,9 +20,16 @@ import { until } from './wait.mjs';
 export const DOMAIN = 'example.org';
 export const TRUNK_IP = '127.0.0.2';
 
+/** A folder with nothing in it, for its owner alone. */
+function emptied(dir) {
+	fs.rmSync(dir, { recursive: true, force: true });
+	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+	return dir;
+}
+
 /**
- * build/run/NAME.PID, so that two runs at once do not share logs; what is left of
- * runs that are over goes when the next one starts.
+ * An empty folder, build/run/NAME.PID, so that two runs at once do not share logs; what is
+ * left of runs that are over goes when the next one starts.
  */
 export function runFolder(name) {
 	const all = path.join(ROOT, 'build/run');
@@ -33,7 +40,7 @@ export function runFolder(name) {
 			fs.rmSync(path.join(all, other), { recursive: true, force: true });
 		}
 	}
-	return path.join(all, `${name}.${process.pid}`);
+	return emptied(path.join(all, `${name}.${process.pid}`));
 }
 
 export class Stack {
@@ -49,10 +56,8 @@ export class Stack {
 	 */
 	static async start(name, { resume = true, tls = false, web = false, turn = false, store = false, defines = {}, dir, kamailio = {}, rtpengine = {} } = {}) {
 		const self = new this();
-		self.dir = dir ?? runFolder(name);
+		self.dir = dir ? emptied(dir) : runFolder(name);
 		self.parties = [];
-		fs.rmSync(self.dir, { recursive: true, force: true });
-		fs.mkdirSync(self.dir, { recursive: true, mode: 0o700 });
 		try {
 			self.rtpengine = await Rtpengine.start(self.dir, rtpengine);
 			self.trunkPort = await freePort(TRUNK_IP);

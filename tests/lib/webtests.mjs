@@ -12,7 +12,8 @@ export let chromium; // of all tests: another() makes one more browser
 export let browser; // of this test: without a past, and closed after it
 
 /**
- * To be called once in a file.
+ * To be called once in a file. What is not there in a before() of the file is there in its
+ * beforeEach(): Node.js begins one before() while another is under way.
  * @param options   see Stack.start()
  * @param chromium  see Browser.start()
  */

@@ -66,7 +66,6 @@ let dir;
 let n = 0;
 before(() => {
 	dir = runFolder('model');
-	fs.mkdirSync(dir, { recursive: true });
 });
 after(() => fs.rmSync(dir, { recursive: true, force: true }));
 

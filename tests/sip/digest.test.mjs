@@ -60,7 +60,6 @@ let stack, portal, far, password;
 const phones = [];
 before(async () => {
 	const dir = runFolder('digest');
-	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
 	const users = fs.mkdtempSync(`${dir}-users-`);
 	portal = Portal.create(users);
 	password = portal.add(`alice@${DOMAIN}`);

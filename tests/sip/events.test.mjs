@@ -18,7 +18,6 @@ const NAMES = ['code', 'reason', 'sub', 'sid', 'id', 'call_id', 'role', 'local_u
 let stack, to, far, token;
 before(async () => {
 	const dir = runFolder('events');
-	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
 	const file = `${dir}.cfg`;
 	fs.renameSync(variant(dir, 'gateway', 'SCREEN', ''), file);
 	process.once('exit', () => fs.rmSync(file, { force: true }));

@@ -5,10 +5,8 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import path from 'node:path';
 
-import { Kamailio, makeCertificate, writeKeyRing } from '../lib/kamailio.mjs';
+import { Kamailio, makeCertificate } from '../lib/kamailio.mjs';
 import { Client, DOMAIN } from '../lib/sip.mjs';
 import { runFolder } from '../lib/stack.mjs';
 
@@ -53,11 +51,9 @@ request_route {
 
 test('used before the fork: every process calculates by itself', async () => {
 	const dir = runFolder('fork');
-	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
-	fs.writeFileSync(path.join(dir, 'fork.cfg'), CFG);
 	const { cert, key } = makeCertificate(dir);
 	const kamailio = await Kamailio.start(dir, {
-		cfg: path.join(dir, 'fork.cfg'), defines: { CERTIFICATE: `"${cert}"`, PRIVATE_KEY: `"${key}"`, KEY_RING: `"${writeKeyRing(path.join(dir, 'keyring'))}"` },
+		own: CFG, defines: { CERTIFICATE: `"${cert}"`, PRIVATE_KEY: `"${key}"` },
 	});
 	const to = { ip: kamailio.ip, port: kamailio.port };
 	const token = await kamailio.token(SUB, 's-1');

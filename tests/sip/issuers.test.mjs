@@ -9,7 +9,7 @@ import path from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { createHmac, createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
 
-import { Kamailio, ROOT, writeKeyRing } from '../lib/kamailio.mjs';
+import { Kamailio, ROOT } from '../lib/kamailio.mjs';
 import { Client, DOMAIN, FarEnd } from '../lib/sip.mjs';
 import { Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
 
@@ -78,14 +78,11 @@ const ofPortal = (claims, header) => token(portal, { iss: PORTAL, aud: ['web', '
 
 before(async () => {
 	dir = runFolder('issuers');
-	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
-	fs.writeFileSync(path.join(dir, 'issuers.cfg'), CFG);
 	file('portal.pem', pem(portal));
 	file('partner.json', JSON.stringify({ keys: [rsa, jwk(p1), jwk(p2)] }));
 	kamailio = await Kamailio.start(dir, {
-		cfg: path.join(dir, 'issuers.cfg'),
+		own: CFG,
 		defines: {
-			KEY_RING: `"${writeKeyRing(path.join(dir, 'keyring'))}"`,
 			AUTHZ_SERVER: `"${AUTHZ_SERVER}"`,
 			PORTAL: `"iss=${PORTAL};keys=${path.join(dir, 'portal.pem')};aud=gw"`,
 			PARTNER: `"iss=${PARTNER};keys=${path.join(dir, 'partner.json')}"`,
@@ -221,7 +218,7 @@ describe('Kamailio does not start, and says why', () => {
 			const at = path.join(dir, name.replaceAll(' ', '-'));
 			fs.mkdirSync(at, { recursive: true });
 			await assert.rejects(Kamailio.start(at, {
-				cfg: path.join(dir, 'issuers.cfg'), defines: { ...kamailio.defines, ...defines },
+				own: CFG, defines: { ...kamailio.defines, ...defines },
 			}), say);
 		});
 	}

@@ -9,7 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 
-import { Kamailio, writeKeyRing } from '../lib/kamailio.mjs';
+import { Kamailio } from '../lib/kamailio.mjs';
 import { Client, DOMAIN } from '../lib/sip.mjs';
 import { runFolder } from '../lib/stack.mjs';
 
@@ -83,17 +83,14 @@ function jwt(alg, key, iss) {
 let kamailio, token, clients;
 before(async () => {
 	const dir = runFolder('leaks');
-	fs.rmSync(dir, { recursive: true, force: true });
-	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
 	const file = (name, text, mode) => {
 		fs.writeFileSync(path.join(dir, name), text, { mode });
 		return path.join(dir, name);
 	};
 	const pem = (name, pair) => `"iss=${name};keys=${file(`${name}.pem`, pair.publicKey.export({ type: 'spki', format: 'pem' }), 0o644)}"`;
 	kamailio = await Kamailio.start(dir, {
-		cfg: file('leaks.cfg', CFG, 0o600), args: ['-x', 'qm', '-X', 'qm'],
+		own: CFG, args: ['-x', 'qm', '-X', 'qm'],
 		defines: {
-			KEY_RING: `"${writeKeyRing(path.join(dir, 'keyring'))}"`,
 			ED25519: pem('edwards', ed25519), P256: pem('nist', p256),
 			TURN_SECRET: `"${file('turn', `${randomBytes(32).toString('hex')}\n`, 0o600)}"`,
 		},

@@ -22,7 +22,6 @@ const OFF = { RTPENGINE: '"udp:127.0.0.1:9"' };
 let stack, far, to;
 before(async () => {
 	const dir = runFolder('revoke');
-	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
 	const cfg = variant(dir, 'gateway', 'SCREEN', [
 		'if ($hdr(X-Late) != $null && is_method("INVITE")) {',
 		'	if (resume_auth()) resume_revoke("sid", "$resume(sid)");',
@@ -203,8 +202,7 @@ test('an entry that an operator made, with text in it, revokes', async () => {
 
 /** A gateway without media, in a folder of its own. */
 async function node(name, { ring, defines = {} }) {
-	const dir = path.join(runFolder(`revoke-${name}`));
-	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+	const dir = runFolder(`revoke-${name}`);
 	return Kamailio.start(dir, {
 		defines: {
 			...OFF, DOMAIN: `"${DOMAIN}"`, RESUME_KEY_RING: `"${ring ?? writeKeyRing(path.join(dir, 'keyring'))}"`,

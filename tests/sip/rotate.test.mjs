@@ -116,7 +116,6 @@ test('rotate: what cannot be done is said, and changes nothing', async () => {
 
 test('rotate: what is wrong with another file is no matter of the ring, and does not part it from its file', async () => {
 	const dir = runFolder('rotate-other');
-	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
 	const [file, secret] = [path.join(dir, 'ring'), path.join(dir, 'turn.secret')];
 	fs.writeFileSync(file, newLine('k1'), { mode: 0o600 });
 	fs.writeFileSync(secret, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600 });

@@ -4,10 +4,8 @@
 
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import path from 'node:path';
 
-import { Kamailio, writeKeyRing } from '../lib/kamailio.mjs';
+import { Kamailio } from '../lib/kamailio.mjs';
 import { runFolder } from '../lib/stack.mjs';
 import { DOMAIN, Endpoint, random } from '../lib/sip.mjs';
 
@@ -46,17 +44,8 @@ failure_route[FAILED] {
 
 let kamailio, client, peer;
 before(async () => {
-	const dir = runFolder('session');
-	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
-	fs.writeFileSync(path.join(dir, 'session.cfg'), CFG);
 	peer = await Endpoint.open({ ip: '127.0.0.2' });
-	kamailio = await Kamailio.start(dir, {
-		cfg: path.join(dir, 'session.cfg'),
-		defines: {
-			KEY_RING: `"${writeKeyRing(path.join(dir, 'keyring'))}"`,
-			PEER: `"sip:127.0.0.2:${peer.port}"`,
-		},
-	});
+	kamailio = await Kamailio.start(runFolder('session'), { own: CFG, defines: { PEER: `"sip:127.0.0.2:${peer.port}"` } });
 	client = await Endpoint.open({ to: { ip: kamailio.ip, port: kamailio.port } });
 });
 after(async () => {

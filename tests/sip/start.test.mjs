@@ -16,7 +16,6 @@ let base;
 let n = 0;
 before(() => {
 	base = runFolder('start');
-	fs.mkdirSync(base, { recursive: true });
 });
 after(() => fs.rmSync(base, { recursive: true, force: true }));
 

@@ -159,8 +159,6 @@ describe('with and without the module', { skip }, () => {
 	let real;
 	before(async () => {
 		dir = runFolder('torture');
-		fs.rmSync(dir, { recursive: true, force: true });
-		fs.mkdirSync(dir, { recursive: true });
 		writeKeyRing(path.join(dir, 'keyring'));
 		real = await realMessages();
 	});

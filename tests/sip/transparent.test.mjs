@@ -203,8 +203,6 @@ for (const transport of ['udp', 'tcp']) {
 		let dir;
 		before(() => {
 			dir = runFolder(`transparent-${transport}`);
-			fs.rmSync(dir, { recursive: true, force: true });
-			fs.mkdirSync(dir, { recursive: true });
 			writeKeyRing(path.join(dir, 'keyring'));
 		});
 		after(() => fs.rmSync(dir, { recursive: true, force: true }));

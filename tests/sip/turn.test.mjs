@@ -83,16 +83,11 @@ const writeSecret = (text) => fs.writeFileSync(secretFile, text, { mode: 0o600 }
 async function start(name, defines = {}) {
 	const dir = path.join(base, name);
 	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
-	fs.writeFileSync(path.join(dir, 'turn.cfg'), CFG);
-	return Kamailio.start(dir, {
-		cfg: path.join(dir, 'turn.cfg'),
-		defines: { KEY_RING: `"${writeKeyRing(path.join(dir, 'keyring'))}"`, ...defines },
-	});
+	return Kamailio.start(dir, { own: CFG, defines });
 }
 
 before(async () => {
 	base = runFolder('turn');
-	fs.mkdirSync(base, { recursive: true, mode: 0o700 });
 	secret = randomBytes(32).toString('hex');
 	secretFile = path.join(base, 'turn.secret');
 	writeSecret(`${secret}\n`);
