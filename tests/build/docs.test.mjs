@@ -69,6 +69,18 @@ test('the smallest configuration of docs/configuration.md is one, and README.md 
 	}
 });
 
+test('what the installed documentation links to is installed with it', () => {
+	const printed = spawnSync('make', ['-pn'], { cwd: ROOT, encoding: 'utf8', env: { PATH: process.env.PATH } }).stdout;
+	const docs = printed.match(/^DOCS := (.*)$/m)[1].split(' ');
+	const missing = docs.filter((file) => file.endsWith('.md')).flatMap((file) => {
+		const text = fs.readFileSync(path.join(ROOT, file), 'utf8').replace(/^```[^]*?^```/gm, '');
+		return [...text.matchAll(/(?:\]\(|src=")([^)\s"#]+)/g)].map(([, to]) => to).filter((to) => !/^[a-z]+:/.test(to))
+			.map((to) => path.join(path.dirname(file), to))
+			.filter((to) => !docs.some((d) => d === to || d.startsWith(`${to}/`))).map((to) => `${file}: ${to}`);
+	});
+	assert.deepEqual(missing, []);
+});
+
 const sourceOf = (suite, file) => fs.readFileSync(
 	path.join(ROOT, 'tests', suite, suite === 'unit' ? `${file}.c` : `${file}.test.mjs`), 'utf8').replaceAll('\\', '');
 
