@@ -223,3 +223,21 @@ int jansson_failed(void)
 {
 	return allocation_failed;
 }
+
+int refuse_without_memory(open_fn open, const char *text)
+{
+	int n, err;
+
+	for(n = 0;; n++) {
+		jansson_fail_at(n);
+		err = open(cr_span_str(text));
+		if(!jansson_failed())
+			break;
+		/* jansson takes a failure inside a string for a syntax error. */
+		assert_true(err == CR_EINTERNAL || err == CR_EMALFORMED);
+	}
+	jansson_fail_at(-1);
+	assert_true(n > 5);
+	assert_true(err >= 0);
+	return err;
+}

@@ -82,6 +82,10 @@ void refuse_byte_flips(
 const char *token_make(
 		const cr_key_t *key, const char *header, const char *claims);
 
+/** Without one of its allocations, whichever, a text is refused; with all of them it
+ * opens. @return what open() gave then */
+int refuse_without_memory(open_fn open, const char *text);
+
 /** Make the n-th allocation of jansson (0: the first) and all later ones fail.
  * Negative: never. */
 void jansson_fail_at(int n);

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "helper.h"
+#include "helper_edge.h"
 
 #include "base.h"
 #include "jwe.h"
@@ -11,25 +11,9 @@
 #define SUB CR_SPAN(SAMPLE_SUB)
 #define SID CR_SPAN(SAMPLE_SID)
 
-static cr_work_t work;
-static cr_env_t env;
 static cr_state_t opened;
 static char mem[CR_STATE_JSON_MAX];
 static char sealed[CR_JWE_MAX + 1];
-
-static int fixture(void **state)
-{
-	if(setup(state) != 0)
-		return -1;
-	env = (cr_env_t){.crypto = crypto,
-			.ring = &ring,
-			.work = &work,
-			.now_ms = NOW * 1000,
-			.state_ttl_s = 3600,
-			.map_ttl_s = 3600,
-			.order_mark = "mark"};
-	return 0;
-}
 
 static cr_span_t make(void)
 {
@@ -217,7 +201,7 @@ static void truncations_are_forged(void **state)
 		assert_int_equal(open((cr_span_t){sealed, n}), CR_EFORGED);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, fixture, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, edge_setup, teardown)
 
 int main(void)
 {
