@@ -460,7 +460,7 @@ static void set_up_keys(void)
 	static const char text[]
 			= "k1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n"
 			  "k2 ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8\n";
-	char why[CR_RING_WHY_MAX];
+	char why[CR_WHY_MAX];
 	cr_token_t t = {.sub = SUB, .sid = SID};
 
 	crypto = cr_crypto_new();

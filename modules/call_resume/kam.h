@@ -76,7 +76,7 @@ void kam_env_destroy(void);
 
 /**
  * Read the files again, for every process: all of them or none.
- * @param why  CR_RING_WHY_MAX bytes, filled on failure
+ * @param why  CR_WHY_MAX bytes, filled on failure
  * @return 0, or -1: the old keys stay in use
  */
 int kam_env_reload(char *why);
@@ -84,7 +84,7 @@ int kam_env_reload(char *why);
 /**
  * Put a new key in front of the others into the key ring file, and read it.
  * @param kid    CR_KID_MAX + 1 bytes, receives the new key's
- * @param why    CR_RING_WHY_MAX bytes, filled on failure
+ * @param why    CR_WHY_MAX bytes, filled on failure
  * @param old_s  for how long the other keys stay usable, seconds
  * @return 0, or -1: file and ring are as they were
  */

@@ -20,7 +20,7 @@ static const char *word(int err)
 /* The file may have become worse since it was read. */
 static void check_file(rpc_t *rpc, void *h, const cr_env_t *env)
 {
-	char why[CR_RING_WHY_MAX] = "ok";
+	char why[CR_WHY_MAX] = "ok";
 	cr_ring_t ring;
 	int err = cr_ring_load(
 			&ring, why, env->crypto, kam_config.key_ring, cr_now_s(env));

@@ -54,10 +54,8 @@ static int load_keys(cr_ring_t *out, cr_issuers_t *issuers, char *why)
 	cr_crypto_t *c = cr_crypto_new();
 	int err;
 
-	if(c == NULL) {
-		snprintf(why, CR_RING_WHY_MAX, "OpenSSL does not work");
-		return CR_EINTERNAL;
-	}
+	if(c == NULL)
+		return cr_refuse(why, CR_EINTERNAL, "OpenSSL does not work");
 	*issuers = kam_config.issuers;
 	err = cr_ring_load(out, why, c, kam_config.key_ring, clock_ms() / 1000);
 	if(err == CR_OK)
@@ -132,9 +130,10 @@ int kam_env_rotate(char *kid, char *why, int old_s)
 	int64_t now = clock_ms() / 1000;
 	int err;
 
-	snprintf(why, CR_RING_WHY_MAX, "OpenSSL does not work");
-	if(c == NULL)
+	if(c == NULL) {
+		cr_refuse(why, CR_EINTERNAL, "OpenSSL does not work");
 		return -1;
+	}
 	lock_get(&shared->file_lock);
 	err = cr_ring_rotate_file(
 			kid, why, c, kam_config.key_ring, now, now + old_s);
@@ -159,7 +158,7 @@ static int make_order_mark(void)
 
 int kam_env_init(void)
 {
-	char why[CR_RING_WHY_MAX];
+	char why[CR_WHY_MAX];
 
 	shared = shm_malloc(sizeof(*shared));
 	if(shared == NULL) {

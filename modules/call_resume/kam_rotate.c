@@ -59,7 +59,7 @@ static int read_seconds(int *out, cr_span_t text)
 
 void kam_rpc_rotate(rpc_t *rpc, void *ctx)
 {
-	char why[CR_RING_WHY_MAX], kid[CR_KID_MAX + 1];
+	char why[CR_WHY_MAX], kid[CR_KID_MAX + 1];
 	str given = str_init("");
 	int old_s = default_seconds(), n = rpc->scan(ctx, "*.S", &given);
 

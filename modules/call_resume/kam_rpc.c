@@ -73,7 +73,7 @@ void kam_rpc_keys(rpc_t *rpc, void *ctx)
 
 static void rpc_reload(rpc_t *rpc, void *ctx)
 {
-	char why[CR_RING_WHY_MAX];
+	char why[CR_WHY_MAX];
 
 	if(kam_env_reload(why) < 0) {
 		LM_ERR("the old keys stay: %s\n", why);

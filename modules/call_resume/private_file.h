@@ -10,13 +10,11 @@
 #include "err.h"
 #include "span.h"
 
-#define CR_FILE_WHY_MAX CR_WHY_MAX
-
 /**
  * Read a file. It has to be regular and neither readable nor writable by group
  * or others.
  * @param text  receives its bytes; to be given back to cr_private_file_free()
- * @param why   on failure one sentence that says what to do; CR_FILE_WHY_MAX
+ * @param why   on failure one sentence that says what to do; CR_WHY_MAX
  *              bytes, never holds anything out of the file
  * @param how   what to do when there is none, for [why]
  * @param max   bytes that the file may have

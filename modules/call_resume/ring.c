@@ -18,7 +18,7 @@
 typedef struct parser
 {
 	cr_crypto_t *c;
-	char *why; /* CR_RING_WHY_MAX bytes */
+	char *why; /* CR_WHY_MAX bytes */
 	int line;  /* counted from 1 */
 } parser_t;
 

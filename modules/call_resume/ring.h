@@ -37,12 +37,10 @@ typedef struct cr_ring
 	cr_key_t keys[CR_RING_MAX];
 } cr_ring_t;
 
-#define CR_RING_WHY_MAX CR_FILE_WHY_MAX
-
 /**
  * Read a ring from text.
  * @param why  on failure one sentence that names the line and says what to do;
- *             CR_RING_WHY_MAX bytes, never holds key material
+ *             CR_WHY_MAX bytes, never holds key material
  * @param now  seconds since 1970; a ring without a usable key is refused
  * @return CR_OK, CR_EMALFORMED (bad line), CR_EDUPLICATE (kid, or two kids
  *         with the same hint), CR_ETOOBIG (more than CR_RING_MAX keys),

@@ -72,7 +72,7 @@ static void put_ending(cr_writer_t *w, cr_span_t line, int64_t until)
 static void put_old_line(cr_writer_t *w, cr_crypto_t *c, cr_span_t line,
 		int64_t now, int64_t until)
 {
-	char why[CR_RING_WHY_MAX];
+	char why[CR_WHY_MAX];
 	cr_ring_t one;
 	int err = cr_ring_parse(&one, why, c, line, 0);
 
@@ -153,11 +153,10 @@ int cr_ring_rotate(char *out, size_t out_max, char kid[CR_KID_MAX + 1],
 
 static int cannot(char *why, const char *what, const char *path)
 {
-	snprintf(why, CR_RING_WHY_MAX,
+	return cr_refuse(why, CR_EMISSING,
 			"cannot %s %.100s: %s; user %u has to be able to write the key"
 			" ring and its folder",
 			what, path, strerror(errno), (unsigned)geteuid());
-	return CR_EMISSING;
 }
 
 static int write_all(int fd, const char *text, size_t len)
@@ -231,8 +230,7 @@ int cr_ring_rotate_file(char kid[CR_KID_MAX + 1], char *why, cr_crypto_t *c,
 			&text, why, real, "put a key into it", CR_RING_FILE_MAX);
 	if(err != CR_OK)
 		return err;
-	snprintf(why, CR_RING_WHY_MAX, "no memory");
-	err = CR_EINTERNAL;
+	err = cr_refuse(why, CR_EINTERNAL, "there is no memory");
 	fresh = malloc(CR_RING_FILE_MAX);
 	if(fresh != NULL)
 		err = cr_ring_rotate(

@@ -15,7 +15,7 @@
  * @param out   receives the text, wipe after use
  * @param kid   receives the new key's: k and the date, with a suffix where that
  *              is taken
- * @param why   on failure one sentence, CR_RING_WHY_MAX bytes
+ * @param why   on failure one sentence, CR_WHY_MAX bytes
  * @return the length, an error of cr_ring_parse() for the old text or the new
  *         one (CR_ETOOBIG: CR_RING_MAX keys are usable), CR_ETOOBIG (out_max),
  *         CR_EINTERNAL

@@ -29,7 +29,7 @@ typedef struct cr_turn
 /**
  * Read the secret from text: one line of CR_TURN_SECRET_MIN to _MAX visible
  * ASCII characters, without quotes and backslash.
- * @param why  on failure one sentence that says what to do; CR_FILE_WHY_MAX
+ * @param why  on failure one sentence that says what to do; CR_WHY_MAX
  *             bytes, never holds any of the text
  * @return CR_OK, CR_EMALFORMED or CR_ETOOBIG; secret then untouched
  */

@@ -28,7 +28,7 @@ static cr_ring_t ring;
 
 static inline void setup(void)
 {
-	char why[CR_RING_WHY_MAX];
+	char why[CR_WHY_MAX];
 
 	if(crypto)
 		return;

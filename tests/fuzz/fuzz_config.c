@@ -30,7 +30,7 @@ static void try_issuer(cr_span_t text)
 
 static void try_turn(cr_span_t text)
 {
-	char why[CR_FILE_WHY_MAX] = "";
+	char why[CR_WHY_MAX] = "";
 	cr_turn_secret_t secret = {.len = 0};
 	cr_turn_t turn;
 	int err = cr_turn_secret_parse(&secret, why, text);

@@ -10,7 +10,7 @@
 static void rotate(const uint8_t *data, size_t size)
 {
 	static char text[CR_RING_FILE_MAX];
-	char why[CR_RING_WHY_MAX] = "", kid[CR_KID_MAX + 1];
+	char why[CR_WHY_MAX] = "", kid[CR_KID_MAX + 1];
 	cr_ring_t out;
 	int len = cr_ring_rotate(text, sizeof(text), kid, why, crypto,
 			(cr_span_t){(const char *)data, size}, NOW, NOW + 100);
@@ -28,7 +28,7 @@ static void rotate(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char why[CR_RING_WHY_MAX] = "";
+	char why[CR_WHY_MAX] = "";
 	cr_ring_t out = {0};
 	int err;
 

@@ -15,7 +15,7 @@ cr_ring_t stranger;
 
 int setup(void **state)
 {
-	char why[CR_RING_WHY_MAX];
+	char why[CR_WHY_MAX];
 
 	(void)state;
 	crypto = cr_crypto_new();

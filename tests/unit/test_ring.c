@@ -12,7 +12,7 @@
 #define KEY_A "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 #define KEY_B "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8"
 
-static char why[CR_RING_WHY_MAX];
+static char why[CR_WHY_MAX];
 
 static int parse_into(cr_ring_t *out, const char *text, size_t len)
 {

@@ -18,7 +18,7 @@
 #define UNTIL_TEXT "2025-06-15T15:08:20Z"
 
 static char out[CR_RING_FILE_MAX + 1];
-static char why[CR_RING_WHY_MAX];
+static char why[CR_WHY_MAX];
 static char kid[CR_KID_MAX + 1];
 
 static int rotate(const char *text, int64_t until)

@@ -8,7 +8,7 @@
 
 #include "turn.h"
 
-static char why[CR_FILE_WHY_MAX];
+static char why[CR_WHY_MAX];
 
 static int parse(cr_turn_secret_t *secret, const char *text, size_t len)
 {

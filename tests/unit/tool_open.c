@@ -128,7 +128,7 @@ static int show_client(char **argv)
 
 static int use_master(const uint8_t *master)
 {
-	char line[128] = "k1 ", why[CR_RING_WHY_MAX];
+	char line[128] = "k1 ", why[CR_WHY_MAX];
 	int n = cr_b64_encode(&line[3], sizeof(line) - 3, master, CR_KEY_LEN);
 
 	return cr_ring_parse(
