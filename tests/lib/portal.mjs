@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The portal's users, and the page's side of its API.
 
+import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import https from 'node:https';
 import path from 'node:path';
@@ -37,6 +38,19 @@ export class Portal {
 	sql(query) {
 		return execFileSync('sqlite3', ['-cmd', '.timeout 5000', this.file, query], { encoding: 'utf8' }).trim();
 	}
+}
+
+/** Lines of nginx.conf for tests, which all come from one address, and quickly. */
+export const QUICK = Object.fromEntries(['session', 'calls'].map((zone) => (
+	[`${zone.toUpperCase()}_RATE`, `$binary_remote_addr zone=call_resume_${zone}:1m rate=900r/s`])));
+
+/** An answer of the portal that says no, and why, and nothing else. */
+export function assertRefused(answer, status, error) {
+	assert.equal(answer.status, status, answer.text);
+	assert.equal(answer.headers['content-type'], 'application/json');
+	assert.deepEqual(Object.keys(answer.json), ['error']);
+	assert.match(answer.json.error, error);
+	assert.equal(answer.headers['set-cookie'], undefined);
 }
 
 /** One request over HTTPS; resolves with {status, headers, text, json}. */
@@ -88,6 +102,13 @@ export class Visitor {
 
 	signIn(user, password, options) {
 		return this.session('POST', { body: { user, password }, ...options });
+	}
+
+	/** Signed in, and with all that the portal has answered: token, user, sid, ... */
+	async signedIn(user, password) {
+		const { status, json, text } = await this.signIn(user, password);
+		assert.equal(status, 200, text);
+		return Object.assign(this, json);
 	}
 
 	renew(options) {

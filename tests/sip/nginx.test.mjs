@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// nginx as it is in front of Kamailio: the page and what keeps it safe, the only way to the
+// portal, and the WebSocket, on which Kamailio sees nothing but plain connections from loopback.
+
+import { after, afterEach, before, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import tls from 'node:tls';
+import { once } from 'node:events';
+
+import { QUICK, Visitor, assertRefused, fetchJson } from '../lib/portal.mjs';
+import { Client, FarEnd } from '../lib/sip.mjs';
+import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
+import { until } from '../lib/wait.mjs';
+
+let root, stack, url, ca, password;
+let open = [];
+const keep = (x) => (open.push(x), x);
+
+before(async () => {
+	root = runFolder('nginx-root');
+	fs.chmodSync(root, 0o755); // the workers of nginx are not root
+	fs.mkdirSync(path.join(root, 'bundle'));
+	fs.writeFileSync(path.join(root, 'index.html'), '<!doctype html><title>page</title>');
+	fs.writeFileSync(path.join(root, 'app.mjs'), 'export {};');
+	fs.writeFileSync(path.join(root, 'bundle/all.mjs'), 'export {};');
+	stack = await Stack.start('nginx', {
+		tls: true, web: { root, bundle: path.join(root, 'bundle'), values: QUICK }, defines: { WITH_SLOW_DOWN: true, SLOW_DOWN_AFTER: 3 },
+	});
+	({ web: { url }, certificate: { cert: ca } } = stack);
+	password = stack.portal.add(`alice@${DOMAIN}`);
+});
+afterEach(async () => {
+	open.splice(0).forEach((x) => x.close());
+	await stack.dropMedia();
+});
+after(() => stack?.stop());
+
+const browser = (origin = url) => new Visitor(origin, { ca });
+const signedIn = (b = browser()) => b.signedIn('alice', password);
+
+describe('the page', () => {
+	test('serves the page with what keeps it safe', async () => {
+		const page = await fetchJson(url, { ca });
+		assert.equal(page.status, 200);
+		assert.match(page.text, /<title>page/);
+		assert.equal(page.headers['strict-transport-security'], 'max-age=31536000');
+		assert.match(page.headers['content-security-policy'], /default-src 'none'; script-src 'self';.*connect-src 'self';.*frame-ancestors 'none'/);
+		assert.doesNotMatch(page.headers['content-security-policy'], /unsafe/);
+		assert.equal(page.headers['x-content-type-options'], 'nosniff');
+		assert.equal(page.headers.server, 'nginx');
+		for (const script of ['/app.mjs', '/bundle/all.mjs']) {
+			const { status, headers } = await fetchJson(url + script, { ca });
+			assert.equal(status, 200, script);
+			assert.equal(headers['content-type'], 'text/javascript');
+		}
+		for (const hidden of ['/package.json', '/node_modules/x/y.js', '/.git/config', '/bundle/.x']) {
+			fs.mkdirSync(path.dirname(root + hidden), { recursive: true });
+			fs.writeFileSync(root + hidden, 'x');
+			assert.equal((await fetchJson(url + hidden, { ca })).status, 404, hidden);
+		}
+		const none = await fetchJson(`${url}/none`, { ca });
+		assert.equal(none.status, 404);
+		assert.match(none.headers['content-security-policy'], /default-src 'none'/, 'on errors too');
+	});
+
+	test('answers of the portal have them too, and nothing of Kamailio', async () => {
+		const { headers } = await browser().renew();
+		assert.match(headers['content-security-policy'], /default-src 'none'/);
+		assert.deepEqual(Object.keys(headers).filter((h) => /sia|via|retry-after/.test(h)), []);
+	});
+
+	test('sends who comes without TLS to where there is TLS', async () => {
+		const answer = await (await fetch(`http://127.0.0.1:${stack.web.http}/session?x`, { redirect: 'manual', method: 'POST' }));
+		assert.equal(answer.status, 308);
+		assert.equal(answer.headers.get('location'), 'https://127.0.0.1/session?x');
+	});
+
+	for (const [version, good] of [['TLSv1.1', false], ['TLSv1.2', true], ['TLSv1.3', true]]) {
+		test(`${version} is ${good ? 'spoken' : 'refused'}`, async () => {
+			const socket = keep(tls.connect({
+				host: '127.0.0.1', port: stack.web.port, ca: fs.readFileSync(ca), servername: 'localhost', minVersion: version, maxVersion: version,
+				ciphers: 'DEFAULT@SECLEVEL=0',
+			}));
+			socket.close = socket.destroy;
+			const happened = await Promise.race([once(socket, 'secureConnect').then(() => true), once(socket, 'error').then(() => false)]).catch(() => false);
+			assert.equal(happened, good);
+		});
+	}
+
+	test('is the only way to the portal', async () => {
+		const { ip, ws, wss } = stack.kamailio;
+		const body = JSON.stringify({ user: 'alice', password });
+		const ask = (port, headers, from = '127.0.0.1') => new Promise((resolve, reject) => {
+			const socket = net.connect({ host: ip, port, localAddress: from });
+			socket.on('error', reject);
+			socket.once('data', (d) => {
+				socket.destroy();
+				resolve(Number(/^HTTP\/1\.1 (\d+)/.exec(d)[1]));
+			});
+			socket.write(['POST /session HTTP/1.1', 'Host: localhost', 'Content-Type: application/json',
+				`Content-Length: ${Buffer.byteLength(body)}`, ...headers, '', body].join('\r\n'));
+		});
+		assert.equal(await ask(ws, []), 403, 'who says nothing of TLS');
+		assert.equal(await ask(ws, ['X-Forwarded-Proto: http']), 403);
+		assert.equal(await ask(ws, ['X-Forwarded-Proto: https']), 200, 'the proxy');
+		assert.equal(await ask(ws, ['X-Forwarded-Proto: https'], '127.0.0.9'), 403, 'who is not the proxy');
+		assert.equal(await ask(stack.kamailio.port, ['X-Forwarded-Proto: https']), 403, 'on the port of SIP');
+		// Kamailio's own TLS is as good.
+		const direct = `https://localhost:${wss}`;
+		const b = browser(direct);
+		const answer = await b.signIn('alice', password, { headers: { 'x-forwarded-for': '192.0.2.7' } });
+		assert.equal(answer.status, 200, answer.text);
+		assert.equal(answer.json.websocket, `wss://localhost:${wss}/ws`);
+		assert.doesNotMatch(stack.kamailio.log(), /from 192\.0\.2\.7/, 'only the proxy says whom it speaks for');
+		// Nothing listens for it anywhere else.
+		await assert.rejects(once(net.connect({ host: '127.0.0.8', port: ws }), 'connect'), /ECONNREFUSED/);
+	});
+
+	test('a Host that is none does not get into the answer', async () => {
+		const answer = await fetchJson(`${url}/session`, { method: 'POST', ca, servername: 'localhost', headers: { host: 'a"b', 'content-type': 'application/json' }, body: '{}' });
+		assert.equal(answer.status, 400);
+	});
+});
+
+describe('the WebSocket behind nginx', () => {
+	const to = (more) => ({ ip: stack.web.ip, port: stack.web.port, host: new URL(url).host, path: '/ws', ...more });
+	const page = async (token, more) => keep(await FarEnd.open({ user: 'alice', transport: 'wss', token, to: to(more) }));
+
+	test('is a secure one: a REGISTER with the token brings the client key', async () => {
+		const { token, expires } = await signedIn();
+		const ok = await (await page(token)).register();
+		assert.equal(ok.status, 200);
+		const [, key, exp] = /key=([\w-]{43});exp=(\d+)/.exec(ok.get('call-state-key'));
+		assert.ok(Math.abs(exp - expires) <= 1);
+		const again = await (await page(token)).register();
+		assert.ok(again.get('call-state-key').includes(key));
+	});
+
+	test('a call is lost with its page and resumed by the next, which has the cookie alone', async () => {
+		const bob = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: { ip: stack.kamailio.ip, port: stack.kamailio.port } }));
+		const b = await signedIn();
+		const one = await page(b.token);
+		assert.equal((await one.register()).status, 200);
+		const first = await one.call();
+		assert.equal(first.final.status, 200);
+		one.close();
+
+		const { json: { token } } = await b.renew();
+		const two = await page(token);
+		assert.equal((await two.register()).status, 200);
+		const second = await two.call({ state: first.state });
+		assert.equal(second.final.status, 200);
+		await bob.take('the ACK', (m) => m.method === 'ACK' && m.cseq > 100 && m.callId === first.callId);
+		assert.equal((await bob.dialog(first.callId).request('BYE')).status, 200);
+		await two.take('the BYE', (m) => m.method === 'BYE' && m.callId === second.callId);
+		await stack.noMedia();
+	});
+
+	test('is for pages of any https origin, unless WS_ORIGIN says else, and only there', async () => {
+		const { token } = await signedIn();
+		await assert.rejects(page(token, { origin: 'file://' }), /HTTP\/1\.1 403/);
+		await assert.rejects(page(token, { path: '/other' }), /HTTP\/1\.1 404/);
+		await assert.rejects(page(token, { path: '/session' }), /HTTP\/1\.1 405/);
+	});
+
+	test('who forges states waits, and nobody else who comes through nginx', async () => {
+		const { token } = await signedIn();
+		const forge = async (ip, state) => {
+			const client = keep(await Client.open({ transport: 'wss', token, ip, to: to() }));
+			return (await client.call({ state })).final.status;
+		};
+		const tried = [];
+		for (let i = 0; i < 5; i++) tried.push(await forge('127.0.3.3', 'forged'));
+		assert.deepEqual(tried, [400, 400, 400, 503, 503]);
+		assert.equal(await forge('127.0.3.4', 'forged'), 400);
+	});
+
+	test('plain WebSocket and SIP from elsewhere stay insecure', async () => {
+		const { token } = await signedIn();
+		const { ip, ws, port } = stack.kamailio;
+		for (const [transport, from, where, status] of [
+			['ws', '127.0.0.1', ws, 200], ['ws', '127.0.0.9', ws, 403], ['udp', '127.0.0.1', port, 403], ['tcp', '127.0.0.1', port, 403],
+		]) {
+			const client = keep(await Client.open({ transport, ip: from, token, to: { ip, port: where } }));
+			const answer = await client.register();
+			assert.equal(answer.status, status, `${transport} from ${from}`);
+			assert.equal(Boolean(answer.get('call-state-key')), status === 200);
+			if (status === 403) assert.match(answer.start, /Secure Transport Required/);
+		}
+	});
+
+	test("Kamailio's own secure WebSocket does as well", async () => {
+		const { token } = await signedIn();
+		const client = keep(await Client.open({
+			transport: 'wss', token, to: { ip: stack.kamailio.ip, port: stack.kamailio.wss, path: '/ws' },
+		}));
+		assert.ok((await client.register()).get('call-state-key'));
+	});
+});
+
+describe('as it comes', () => {
+	let plain;
+	before(async () => {
+		plain = await Stack.start('nginx-plain', { web: { root } });
+	});
+	after(() => plain?.stop());
+
+	test('no TURN server, no store; floods are stopped in nginx', async () => {
+		const b = new Visitor(plain.web.url, { ca: plain.certificate.cert });
+		const { json } = await b.signIn('alice', plain.portal.add(`alice@${DOMAIN}`));
+		assert.deepEqual(json.ice_servers, []);
+		assert.equal((await b.session('GET', { path: '/session/calls', headers: { authorization: `Bearer ${json.token}` } })).status, 404);
+
+		const all = await Promise.all(Array.from({ length: 30 }, () => b.renew()));
+		const slow = all.filter((a) => a.status === 429);
+		assert.ok(slow.length >= 5, `${slow.length} of 30 refused`);
+		assert.ok(all.filter((a) => a.status === 200).length >= 15);
+		assertRefused(slow[0], 429, /Too many requests/);
+		assert.equal(slow[0].headers['retry-after'], '2');
+		assert.match(slow[0].headers['content-security-policy'], /default-src/);
+	});
+
+	test('without Kamailio there is the page, and a clear answer from the rest', async () => {
+		await plain.kamailio.stop();
+		const b = new Visitor(plain.web.url, { ca: plain.certificate.cert });
+		assertRefused(await until('room in the rate limit', async () => {
+			const answer = await b.renew();
+			return answer.status !== 429 && answer;
+		}, { every_ms: 200 }), 503, /gateway does not answer/);
+		assert.equal((await fetchJson(plain.web.url, { ca: plain.certificate.cert })).status, 200);
+	});
+});
