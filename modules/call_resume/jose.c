@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base.h"
+#include "bytes.h"
 #include "text.h"
 
 int cr_json_object(json_t **out, cr_span_t text)
@@ -133,4 +134,12 @@ int cr_jose_header(cr_jose_t *out, cr_span_t text)
 	if(!err)
 		*out = read;
 	return err;
+}
+
+int cr_jose_peek(cr_jose_t *out, cr_span_t compact)
+{
+	cr_reader_t r = cr_reader(compact.s, compact.len);
+	cr_span_t header = cr_get_until(&r, '.');
+
+	return r.bad ? CR_EMALFORMED : cr_jose_header(out, header);
 }

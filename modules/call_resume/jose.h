@@ -37,6 +37,12 @@ int cr_jose_header(cr_jose_t *out, cr_span_t text) CR_MUST_CHECK;
 #define CR_JOSE_HEADER_MAX 1024
 
 /**
+ * Read the header of a token or JWE that nobody has verified, to tell what it is.
+ * @return as cr_jose_header(); CR_EMALFORMED also without a dot
+ */
+int cr_jose_peek(cr_jose_t *out, cr_span_t compact) CR_MUST_CHECK;
+
+/**
  * Read one JSON object; a member that stands twice is refused.
  * @param out  to be given to json_decref()
  * @return CR_OK, CR_EMALFORMED or CR_EINTERNAL (memory)

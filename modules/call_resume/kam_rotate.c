@@ -8,17 +8,12 @@
 #include "jose.h"
 #include "kam.h"
 
-/* The kid of a JWT or JWE stands in its header. */
 void kam_count_retired(cr_span_t jose)
 {
 	const cr_env_t *env = kam_env();
-	const char *dot = memchr(jose.s, '.', jose.len);
 	cr_jose_t head;
 
-	if(env == NULL || dot == NULL
-			|| cr_jose_header(
-					   &head, cr_span_sub(jose, 0, (size_t)(dot - jose.s)))
-					!= CR_OK)
+	if(env == NULL || cr_jose_peek(&head, jose) != CR_OK)
 		return;
 	for(int i = 0; i < env->ring->n_keys; i++) {
 		const cr_key_t *key = &env->ring->keys[i];

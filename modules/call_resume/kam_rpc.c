@@ -124,13 +124,9 @@ static void rpc_issue(rpc_t *rpc, void *ctx)
 /* What says a header, before anybody has verified it. */
 static void add_header(rpc_t *rpc, void *h, cr_span_t text)
 {
-	const char *dot = memchr(text.s, '.', text.len);
 	cr_jose_t head;
 
-	if(dot != NULL
-			&& cr_jose_header(
-					   &head, cr_span_sub(text, 0, (size_t)(dot - text.s)))
-					== CR_OK)
+	if(cr_jose_peek(&head, text) == CR_OK)
 		rpc->struct_add(h, "ss", "kid", head.kid, "alg", head.alg);
 }
 

@@ -76,6 +76,25 @@ static void size(void **state)
 	assert_int_equal(header(json), CR_ETOOBIG);
 }
 
+static void peeks(void **state)
+{
+	cr_jose_t head = {0};
+
+	(void)state;
+	/* {"alg":"HS256","kid":"k1","typ":"JWT"} */
+	assert_int_equal(cr_jose_peek(&head,
+							 CR_SPAN("eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIiwidHlwI"
+									 "joiSldUIn0.whatever")),
+			CR_OK);
+	assert_string_equal(head.kid, "k1");
+	assert_int_equal(cr_jose_peek(&head,
+							 CR_SPAN("eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIiwidHlwI"
+									 "joiSldUIn0")),
+			CR_EMALFORMED);
+	assert_int_equal(cr_jose_peek(&head, CR_SPAN(".x")), CR_EMALFORMED);
+	assert_int_equal(cr_jose_peek(&head, (cr_span_t){NULL, 0}), CR_EMALFORMED);
+}
+
 static void copies(void **state)
 {
 	json_t *object = NULL;
@@ -103,6 +122,7 @@ int main(void)
 			cmocka_unit_test(refusals),
 			cmocka_unit_test(what_changes_the_processing),
 			cmocka_unit_test(size),
+			cmocka_unit_test(peeks),
 			cmocka_unit_test(copies),
 	};
 
