@@ -9,6 +9,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { DOMAIN, Stack } from '../lib/stack.mjs';
 import { Rtp } from '../lib/rtp.mjs';
 import { Endpoint } from '../lib/sip.mjs';
+import { sleep, until } from '../lib/wait.mjs';
 
 let stack, token, state, clientKey, callId, audio, peer, client;
 let n = 0;
@@ -94,7 +95,7 @@ refuses('a token with forged claims', () => [bearer(forge(token, 1)), callState(
 	'tokens_forged', { error: /error="invalid_token"/ });
 refuses('an expired token', async () => {
 	const short = await stack.kamailio.token(`sip:alice@${DOMAIN}`, 'session-a', 1);
-	await new Promise((resolve) => setTimeout(resolve, 2100));
+	await until('the token to expire', async () => !(await stack.kamailio.kamcmd('call_resume.inspect', short)).includes('accepted'), { every_ms: 200 });
 	return [bearer(short), callState(state)];
 }, /^401/, 'tokens_expired', { error: /error="invalid_token"/ });
 refuses('a token of another user than the one in From',
@@ -165,7 +166,7 @@ test('an expired state gets 410', async () => {
 		const s = await one.waitLog('state');
 		await one.waitLog('up');
 		await one.kill();
-		await new Promise((resolve) => setTimeout(resolve, 2100));
+		await sleep(2100); // The time is what is tested.
 		const two = await brief.client('two', 'refused/client.xml', {
 			keys: { headers: [bearer(t), callState(s)].join('\r\n') },
 		});
