@@ -15,6 +15,15 @@ import { ROOT } from '../lib/kamailio.mjs';
 const WEB = path.join(ROOT, 'web');
 const tool = (name, ...args) => execFileSync(path.join(WEB, 'node_modules/.bin', name), args, { cwd: WEB });
 const SIZE_MAX = 6 * 1024;
+const PATIENCE_MS = 30_000;
+
+/** What is run in the page, and waits there for what never comes, fails. */
+function bounded(page) {
+	const evaluate = page.evaluate.bind(page);
+	page.evaluate = (...args) => Promise.race([evaluate(...args), new Promise((_, reject) => {
+		setTimeout(() => reject(new Error(`the page is not done after ${PATIENCE_MS} ms`)), PATIENCE_MS).unref();
+	})]);
+}
 
 for (const library of ['resumeJsSIP', 'resumeSIPjs']) {
 	test(`a page with ${library}() gets less than 6 KB, minified and gzipped`, () => {
@@ -107,6 +116,7 @@ before(async () => {
 			: route.fulfill({ contentType: 'text/html', body: '<!doctype html>' });
 	});
 	({ page } = await browser.open('https://page.test/'));
+	bounded(page);
 	// A library that answers as a test says; log: the events of the helper.
 	await page.evaluate(async () => {
 		const { CallResume } = await import('/call-resume.js');

@@ -146,7 +146,7 @@ export class Browser {
 }
 
 /** A tab with one of the example pages. */
-export class Tab {
+class Tab {
 	constructor(page) {
 		this.page = page;
 		this.console = [];

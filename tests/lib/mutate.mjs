@@ -2,7 +2,7 @@
 // SIP messages with something wrong in them, the same ones for the same seed.
 
 /** Numbers from 0 to 1, the same in every run (mulberry32). */
-export function prng(seed) {
+function prng(seed) {
 	let a = seed >>> 0;
 	return () => {
 		a = (a + 0x6d2b79f5) >>> 0;

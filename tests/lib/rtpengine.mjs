@@ -8,14 +8,14 @@ import { Proc } from './proc.mjs';
 import { freePort } from './ports.mjs';
 import { until } from './wait.mjs';
 
-export function bencode(v) {
+function bencode(v) {
 	if (typeof v === 'number') return `i${v}e`;
 	if (typeof v === 'string') return `${Buffer.byteLength(v)}:${v}`;
 	if (Array.isArray(v)) return `l${v.map(bencode).join('')}e`;
 	return `d${Object.keys(v).sort().map((k) => bencode(k) + bencode(v[k])).join('')}e`;
 }
 
-export function bdecode(buf) {
+function bdecode(buf) {
 	let at = 0;
 	const number = (end) => {
 		const stop = buf.indexOf(end, at);

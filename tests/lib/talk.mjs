@@ -76,7 +76,7 @@ const TAKE_VIAS = [
 ];
 const TAKE_RSEQ = ereg('[0-9]+', 'hdr RSeq', 'rseq');
 /** What a client keeps of the 2xx that begins its dialog. */
-export const LEARN = [
+const LEARN = [
 	TAKE_TARGET,
 	ereg('&lt;.*', 'hdr To', 'remote'),
 	'<assignstr assign_to="local" value="&lt;sip:[user]@[domain]&gt;;tag=[pid]c[call_number]"/>',
