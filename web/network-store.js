@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A place on the network for the calls of call-resume.js.
 
+import { patientFetch } from './patient-fetch.js';
+
 /**
  * The portal's store on the network, for browsers that keep nothing.
  * @param {string} url  of the store, such as /session/calls
@@ -9,7 +11,7 @@
  */
 export function networkStore(url, token) {
 	const ask = async (method, path = '', body = undefined) => {
-		const answer = await fetch(url + path, {
+		const answer = await patientFetch(url + path, {
 			method, body, keepalive: true, headers: { Authorization: `Bearer ${await token()}` },
 		});
 		if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status}`);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The web portal (docs/portal.md): signs in, and gives a web session its token.
 
+import { patientFetch } from './patient-fetch.js';
+
 async function ask(method, body) {
-	const answer = await fetch('/session', {
+	const answer = await patientFetch('/session', {
 		method,
 		headers: { 'Content-Type': 'application/json' },
 		body: body && JSON.stringify(body),

@@ -455,7 +455,7 @@ test('what is said of a call reaches the store on the network in order, also aft
 			asked.push(`${method} ${url}`);
 			if (first) await new Promise((resolve) => { setTimeout(resolve, 200); });
 			asked.push('answered');
-			return { ok: !first, status: 500 };
+			return new Response('', { status: first ? 500 : 200 });
 		};
 		const store = networkStore('/calls', () => 'token');
 		const all = await Promise.allSettled([store.save('1', 'x'), store.remove('1')]);
@@ -463,4 +463,26 @@ test('what is said of a call reaches the store on the network in order, also aft
 		return [...asked, ...all.map((one) => one.status)];
 	});
 	assert.deepEqual(seen, ['PUT /calls/1', 'answered', 'DELETE /calls/1', 'answered', 'rejected', 'fulfilled']);
+});
+
+/** What patientFetch() answers, and after how many requests, where the server has these answers: [status, Retry-After]. */
+const patiently = (...answers) => page.evaluate(async (them) => {
+	const { patientFetch } = await import('/patient-fetch.js');
+	const { fetch } = window;
+	let asked = 0;
+	window.fetch = async () => {
+		const [status, after] = them[Math.min(asked++, them.length - 1)];
+		return new Response(null, { status, headers: after === undefined ? {} : { 'Retry-After': after } });
+	};
+	const answer = await patientFetch('/session', { method: 'POST' });
+	window.fetch = fetch;
+	return [answer.status, asked];
+}, answers);
+
+test('a request is sent again when the answer says when, and only then', async () => {
+	assert.deepEqual(await patiently([503, '1'], [429, '1'], [200]), [200, 3]);
+	for (const answer of [[503], [503, '0'], [429, '300'], [429, 'Mon, 23 Nov 2026 08:00:00 GMT'], [401, '1'], [204]]) {
+		assert.deepEqual(await patiently(answer, [200]), [answer[0], 1]);
+	}
+	assert.deepEqual(await patiently([503, '0.01']), [503, 10]);
 });

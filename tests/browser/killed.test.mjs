@@ -35,6 +35,16 @@ for (const library of ['jssip', 'sipjs']) {
 			await call.endsBy('page');
 		});
 
+		test(`${library}, ${role}: the page is reloaded while there is no Kamailio`, async () => {
+			const call = await up();
+			await stack.kamailio.kill();
+			const { page } = call.tab;
+			await Promise.all([page.waitForResponse((r) => r.url().endsWith('/session') && r.status() === 503), page.reload()]);
+			await stack.kamailio.boot();
+			await call.back();
+			await call.endsBy('far');
+		});
+
 		test(`${library}, ${role}: rtpengine is killed and restarted, the page stays`, async () => {
 			const call = await up();
 			await stack.rtpengine.kill();

@@ -73,6 +73,20 @@ for (const [i, library] of ['jssip', 'sipjs'].entries()) {
 		});
 	}
 
+	test(`${library}: reloaded when the portal is asked too often`, async () => {
+		const call = await WebCall.up(stack, browser, { library });
+		const { page } = call.tab;
+		let asked = 0;
+		await page.route('**/session', (route) => {
+			if (asked++ >= 2) return route.continue();
+			return route.fulfill({ status: 429, headers: { 'Retry-After': '1' }, json: { error: 'Too many requests, try later' } });
+		});
+		await page.reload();
+		await call.back();
+		assert.ok(asked > 2);
+		await call.endsBy('far');
+	});
+
 	test(`${library}: two calls, one of them held, reloaded`, async () => {
 		const held = await WebCall.up(stack, browser, { library });
 		const { tab } = held;

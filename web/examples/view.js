@@ -34,10 +34,14 @@ function form() {
 	return new Promise((resolve) => {
 		$('sign-in').onsubmit = async (event) => {
 			event.preventDefault();
-			const fresh = await signIn($('user').value, $('password').value);
-			if (!fresh) return say('Wrong user or password.');
-			$('sign-in').hidden = true;
-			return resolve(fresh);
+			try {
+				const fresh = await signIn($('user').value, $('password').value);
+				if (!fresh) return say('Wrong user or password.');
+				$('sign-in').hidden = true;
+				return resolve(fresh);
+			} catch (error) {
+				return say(error.message);
+			}
 		};
 	});
 }
