@@ -67,6 +67,19 @@ test('the core includes nothing of Kamailio', () => {
 	}
 });
 
+test("systemd takes the drop-in for Debian's service", () => {
+	const units = path.join(tmp, 'units');
+	const unit = path.join(units, 'kamailio.service');
+	fs.mkdirSync(`${unit}.d`, { recursive: true });
+	fs.copyFileSync('/lib/systemd/system/kamailio.service', unit);
+	fs.copyFileSync(path.join(ROOT, 'cfg/systemd.conf'), `${unit}.d/call_resume.conf`);
+	const { status, stderr } = spawnSync('systemd-analyze', ['verify', unit], {
+		encoding: 'utf8', env: { ...process.env, SYSTEMD_UNIT_PATH: `${units}:` },
+	});
+	assert.equal(status, 0, stderr);
+	assert.doesNotMatch(stderr, /call_resume\.conf/);
+});
+
 test('make install-web puts the page where cfg/nginx.conf looks for it', () => {
 	const dest = path.join(tmp, 'web');
 	run('make', ['-s', 'install-web', `DESTDIR=${dest}`]);
