@@ -96,6 +96,10 @@ export class CallResume<Session> extends EventTarget {
 	info(session: Session): Promise<CallInfo | undefined>;
 	/** The calls in the storage that this web session can open. */
 	stored(): Promise<CallInfo[]>;
+	/** End a call that has no session now: one that is coming back, or that could not and was kept. Nothing
+	 * is left of it here from now on, and no event tells of it. The far end is told when the gateway can be
+	 * reached within `patience`, without a microphone; else it has to find out by itself. */
+	end(id: string): void;
 	/** Stop watching. Calls that are up go on, and what is stored of them stays. */
 	stop(): void;
 

@@ -124,7 +124,7 @@ function holdLock(name) {
  *
  * A record is what is stored of a call: {state, update, tag, media, held, muted, data,
  * seen}; and in memory only {id, callId, session, release}, and how far it is: up, lost,
- * resuming, canceled, again, joins (which call it goes on with), joined (by another one).
+ * resuming, canceled, over (see end()), again, joins (which call it goes on with), joined (by another one).
  */
 export class CallResume extends EventTarget {
 	#phone;
@@ -177,6 +177,18 @@ export class CallResume extends EventTarget {
 		if (!record) return;
 		for (const [name, value] of Object.entries({ held, muted, data })) if (value !== undefined) record[name] = value;
 		this.#save(record);
+	}
+
+	/** End a call that has no session now: one that is coming back, or could not. Nothing is left of
+	 * it here from now on; the far end is told as soon as the gateway can be reached. */
+	end(id) {
+		const record = this.#records.get(id);
+		if (!record) return;
+		// A resume that needs no microphone, hung up at once.
+		const media = (record.media ?? [{ kind: 'audio' }]).map(({ kind }) => ({ kind, rejected: true }));
+		Object.assign(record, { over: true, canceled: true, media });
+		this.#keep(this.#store.remove(id));
+		this.#resume(record);
 	}
 
 	/** What the gateway sealed about a call that is up: its true start, who is in it. */
@@ -332,7 +344,7 @@ export class CallResume extends EventTarget {
 	}
 
 	#save(record, pause = 1_000) {
-		if (!record.up) return;
+		if (!record.up || record.over) return;
 		const { state, update, tag, media, held, muted, data } = record;
 		this.#keep(this.#store.save(record.id,
 			JSON.stringify({ state, update, tag, media, held, muted, data, seen: Date.now() })), async () => {
@@ -388,7 +400,7 @@ export class CallResume extends EventTarget {
 		record.resuming = true;
 		const old = { session: record.session, callId: record.callId };
 		const since = (record.up ? record.lost : record.seen) ?? Date.now();
-		this.#emit('resuming', { id: record.id, data: record.data });
+		if (!record.over) this.#emit('resuming', { id: record.id, data: record.data });
 		try {
 			const session = await this.#call(record);
 			this.#up(record.callId);
@@ -401,10 +413,10 @@ export class CallResume extends EventTarget {
 		} catch (error) {
 			if (record.joined) return;
 			Object.assign(record, old);
-			if (error.final) this.#forget(record);
+			if (error.final || record.over) this.#forget(record);
 			// Nobody is left to hang up on.
 			if (old.session && ['ended', 'canceled'].includes(error.reason)) this.#phone.drop(old.session);
-			this.#emit('failed', { id: record.id, data: record.data, error });
+			if (!record.over) this.#emit('failed', { id: record.id, data: record.data, error });
 		} finally {
 			record.resuming = false;
 		}

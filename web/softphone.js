@@ -176,6 +176,8 @@ const phone = {
 		dial(call.number, false);
 	},
 	close(call) {
+		// It would be tried again otherwise, and the other side is waiting.
+		if (call.retry) calls.end(call.id);
 		call.card.remove();
 		all.delete(call);
 		layOut();
@@ -218,7 +220,7 @@ function dial(number, video) {
 	say('', 'dial-error');
 	if (!target) return $('number').focus();
 	if (live().length >= CALLS_MAX) return say('Two calls at once are all this phone can do.', 'dial-error');
-	for (const old of all) if (old.state === 'over') phone.close(old);
+	for (const old of all) if (old.state === 'over' && !old.retry) phone.close(old);
 	let session;
 	try {
 		session = ua.call(target.replaceAll(/[\s()]/g, ''), options(video));
@@ -274,7 +276,7 @@ calls.addEventListener('resuming', ({ detail: { id, data } }) => {
 		?? kept(id, data, 'resuming');
 	// Of a page that was alive all the time: its session goes on until there is a new one.
 	Object.assign(call, { id, before: call.session, session: undefined });
-	call.set({ state: 'resuming', text: undefined });
+	call.set({ state: 'resuming', text: undefined, retry: false });
 	say('Coming back to your call');
 });
 calls.addEventListener('resumed', ({ detail }) => {
@@ -288,7 +290,7 @@ calls.addEventListener('failed', ({ detail: { id, data, error } }) => {
 		return call.set({ session: call.before, state: 'up', line: `The connection is not good: ${error.message}` });
 	}
 	return call.set({
-		state: 'over', was: 'resuming', text: error.message, retry: ['no-network', 'no-media', 'failed'].includes(error.reason),
+		state: 'over', was: 'resuming', text: error.message, retry: !error.final,
 	});
 });
 calls.addEventListener('waiting', ({ detail: { id, data } }) => kept(id, data, 'waiting').set({ state: 'waiting' }));

@@ -74,6 +74,7 @@ other.addEventListener('resumed', ({ detail }) => { detail.session.bye(); other.
 resumeSIPjs(agent, {});
 const store: Store = browserStore('alice');
 store.load().then((all) => all.map(([id, text]) => id + text));
+other.end('one');
 other.stored().then((all) => all.map((call) => call.start.getTime() + call.media.length));
 `;
 
@@ -130,6 +131,7 @@ before(async () => {
 				async prepare() {}, prepared() {}, connection() {}, useToken() {}, drop() {}, hangUp() { phone.hungUp = true; },
 				async call(how, started) {
 					phone.calls++;
+					phone.media = how.media;
 					started(`call ${phone.calls}`);
 					const answer = answers.shift() ?? { status: 500 };
 					if (answer === 200) return {};
@@ -262,6 +264,52 @@ test('who has hung up while the call came back has hung up, however long that ta
 	assert.deepEqual(seen, { types: ['resuming', 'failed', 'resuming', 'failed'], reason: 'canceled', hungUp: true, kept: 0 });
 });
 
+for (const [what, answers, { calls, hungUp }] of [
+	['is hung up on at the far end, with no microphone', [200], { calls: 2, hungUp: true }],
+	['is gone here when the gateway cannot be reached either', [{}], { calls: 2 }],
+	['is gone when the far end has hung up', [{ status: 481 }], { calls: 2 }],
+]) {
+	test(`a call that could not come back, and is ended, ${what}`, async () => {
+		const seen = await page.evaluate(async (then) => {
+			const { calls, log, phone, store } = window.helper({ answers: [{ cause: { name: 'NotFoundError' } }, ...then], kept: ['one'] });
+			await new Promise((resolve) => { calls.addEventListener('failed', resolve); });
+			// Once a state arrives it would be stored again.
+			const { call } = phone;
+			phone.call = async (how, started) => {
+				const session = await call(how, started);
+				phone.report.receive(`SIP/2.0 200 OK\r\nCall-ID: call ${phone.calls}\r\nCSeq: 1 INVITE\r\nCall-State: y\r\n\r\n`);
+				return session;
+			};
+			const heartbeat = new Promise((resolve) => { setTimeout(resolve, 1100); });
+			calls.end('one');
+			const kept = [store.all.size];
+			await heartbeat;
+			phone.report.online();
+			kept.push(store.all.size);
+			await null;
+			calls.stop();
+			return { kept, types: log.map((l) => l.type), media: phone.media, calls: phone.calls, hungUp: phone.hungUp };
+		}, answers);
+		assert.deepEqual(seen, {
+			kept: [0, 0], types: ['resuming', 'failed'], media: [{ kind: 'audio', rejected: true }], calls, hungUp,
+		});
+	});
+}
+
+test('a call that is ended while it comes back is hung up on, and one that nobody knows is nobody\'s business', async () => {
+	const seen = await page.evaluate(async () => {
+		const { calls, log, phone, store } = window.helper({ answers: [{ status: 491 }, 200], patience: 5000, kept: ['one'] });
+		await new Promise((resolve) => { calls.addEventListener('resuming', resolve); });
+		calls.end('another');
+		calls.end('one');
+		const kept = store.all.size;
+		while (!phone.hungUp) await new Promise((resolve) => { setTimeout(resolve, 5); });
+		calls.stop();
+		return { kept, types: log.map((l) => l.type), calls: phone.calls };
+	});
+	assert.deepEqual(seen, { kept: 0, types: ['resuming'], calls: 2 });
+});
+
 test('a call that a page of SIP.js refuses without a word is not kept; one that it takes is', async () => {
 	const kept = await page.evaluate(async ([CALLED, ACK]) => {
 		const sizes = [];
@@ -340,7 +388,7 @@ test('JsSIP: a handler of the page that throws does not stop a call that is back
 		const ua = {
 			get: () => 'alice', isConnected: () => true, on(type, act) { listeners[type] = act; },
 			call(target, { eventHandlers }) {
-				const session = { on() {}, isEnded: () => false, connection: new RTCPeerConnection() };
+				const session = { on() {}, isEnded: () => false, local_identity: { uri: {} }, connection: new RTCPeerConnection() };
 				listeners.newRTCSession({ session, request: { getHeader: () => 'n1' } });
 				Promise.resolve().then(() => eventHandlers.confirmed({})).catch(() => {});
 				return session;

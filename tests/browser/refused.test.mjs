@@ -72,6 +72,31 @@ for (const library of ['jssip', 'sipjs']) {
 		await hangUp(alice);
 	});
 
+	test(`${library}: a page without a microphone, which then ends the call`, async () => {
+		const alice = await inCall(library);
+		const { last } = stack.echo;
+		// The example keeps its helper to itself.
+		await alice.page.route(`**/${library}.js`, async (route) => {
+			if (!route.request().url().includes('/examples/')) return route.continue();
+			const response = await route.fetch();
+			const body = (await response.text()).replace('const calls =', 'const calls = window.calls =');
+			return route.fulfill({ response, body });
+		});
+		await alice.page.addInitScript(() => {
+			navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'));
+		});
+		await alice.page.reload();
+		await says(alice, /^The microphone or camera cannot be used/);
+		assert.equal((await alice.stored()).length, 2);
+		await alice.page.evaluate(async () => {
+			const [[id]] = await window.inDatabase('readonly', (calls) => calls.getAll());
+			window.calls.end(id);
+		});
+		await until('the far end to be hung up on', () => last.state === 'ended');
+		assert.deepEqual(await alice.stored(), []);
+		await stack.noMedia();
+	});
+
 	test(`${library}: the state of a call that ended`, async () => {
 		const alice = await inCall(library);
 		const state = await alice.record();

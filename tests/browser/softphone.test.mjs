@@ -304,6 +304,46 @@ test('who hangs up while the call comes back has hung up', async () => {
 	await until('the far end to be hung up on', () => last.state === 'ended');
 });
 
+/** No microphone from the next page on; back() gives it back. */
+async function withoutMicrophone(phone) {
+	await phone.page.addInitScript(() => {
+		if (localStorage.getItem('test: microphone')) return;
+		navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError'));
+	});
+	return { back: () => phone.page.evaluate(() => localStorage.setItem('test: microphone', 'there')) };
+}
+
+test('a call that cannot come back for want of a microphone is tried again, and has it when that is there', async () => {
+	const phone = await Phone.signedIn();
+	await phone.dialled('echo');
+	const microphone = await withoutMicrophone(phone);
+	await phone.reload();
+	await phone.call('echo', 'over').waitFor();
+	assert.equal(await phone.text('echo'), 'The microphone or camera cannot be used.');
+	await microphone.back();
+	await phone.click('echo', 'retry');
+	await phone.up('echo');
+	await phone.tab.hears();
+	await phone.click('echo', 'hangup');
+	await phone.gone();
+});
+
+test('who closes a call that cannot come back has ended it, at the far end too', async () => {
+	const phone = await Phone.signedIn();
+	await phone.dialled('echo');
+	const { last } = stack.echo;
+	await withoutMicrophone(phone);
+	await phone.reload();
+	await phone.call('echo', 'over').waitFor();
+	await phone.click('echo', 'close');
+	await phone.gone();
+	await until('the far end to be hung up on', () => last.state === 'ended');
+	await stack.noMedia();
+	await phone.reload();
+	await phone.registered();
+	assert.equal(await phone.page.locator('.call').count(), 0);
+});
+
 test('a sound that the browser does not allow is turned on by a button', async () => {
 	const phone = await Phone.signedIn();
 	await phone.page.evaluate(() => {

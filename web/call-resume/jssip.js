@@ -12,6 +12,7 @@ export class JsSIPPhone {
 	#report;
 	#started; // of the call that is being placed
 	#transport;
+	#me; // our address, once it was in a message
 	#lost = false;
 	#renewing = false;
 
@@ -26,9 +27,11 @@ export class JsSIPPhone {
 		this.#report = report;
 		ua.on('newRTCSession', ({ session, request }) => this.#watch(session, request));
 		ua.on('sipEvent', ({ request }) => report.receive(request.toString()));
+		// A Socket by its type; in fact the library's own Transport, which tells the UA what it does.
 		ua.on('connected', ({ socket }) => { this.#transport = socket; });
 		ua.on('disconnected', () => { this.#lost = true; });
 		ua.on('registered', ({ response }) => {
+			this.#me = response.to.uri;
 			report.receive(response.toString());
 			if (this.#lost) report.online();
 			this.#lost = false;
@@ -46,6 +49,7 @@ export class JsSIPPhone {
 	#watch(session, request) {
 		const report = this.#report;
 		const callId = request.getHeader('Call-ID');
+		this.#me ??= session.local_identity.uri;
 		const take = (message) => message && report.receive(message.toString());
 		this.#started?.(callId);
 		report.began(callId, session);
@@ -68,7 +72,8 @@ export class JsSIPPhone {
 
 	/** Does the gateway answer, whatever? (That a registration was renewed is not told.) */
 	probe() {
-		const target = this.#ua.configuration.uri.clone();
+		const target = this.#me?.clone();
+		if (!target) return true; // neither registered nor in a call
 		target.user = null;
 		return new Promise((resolve) => {
 			const told = ({ originator }) => resolve(originator === 'remote');
@@ -116,7 +121,8 @@ export class JsSIPPhone {
 					}
 				},
 				getusermediafailed: (cause) => reject({ cause }),
-				failed: ({ originator, message, cause }) => reject({
+				// Why there is no microphone is told after the failure.
+				failed: ({ originator, message, cause }) => cause === 'User Denied Media Access' || reject({
 					status: message?.status_code, away: message?.reason_phrase === AWAY, retryAfter: message?.getHeader('Retry-After'),
 					canceled: originator === 'local' && cause === 'Canceled',
 				}),
