@@ -51,10 +51,11 @@ function form() {
 	view('sign-in');
 	status('out', 'Signed out');
 	$('user').focus();
+	const button = $('sign-in').querySelector('button');
+	button.disabled = false;
 	return new Promise((resolve) => {
 		$('sign-in').onsubmit = async (event) => {
 			event.preventDefault();
-			const button = $('sign-in').querySelector('button');
 			button.disabled = true;
 			say('', 'sign-in-error');
 			try {

@@ -9,12 +9,12 @@ import { session, signIn } from '../portal.js';
 const $ = (id) => document.getElementById(id);
 
 document.body.innerHTML = `
-	<form id="sign-in" hidden>
+	<form id="sign-in" method="dialog" hidden>
 		<input id="user" placeholder="user" autocomplete="username">
 		<input id="password" type="password" placeholder="password" autocomplete="current-password">
 		<button>Sign in</button>
 	</form>
-	<form id="dial"><input id="number" placeholder="number"> <button id="call">Call</button></form>
+	<form id="dial" method="dialog"><input id="number" placeholder="number"> <button id="call">Call</button></form>
 	<p id="line" role="status"></p>
 	<ul id="calls"></ul>`;
 
