@@ -22,6 +22,12 @@ export function writeKeyRing(file, kids = ['k1']) {
 	return file;
 }
 
+/** A configuration of the module and little else, for Kamailio.start(): its text is what is behind the modules. */
+export const small = (text, { modules = [], children = 1, debug = 2 } = {}) => ['#!KAMAILIO',
+	`children=${children}`, `debug=${debug}`, 'log_stderror=yes', 'listen=LISTEN_UDP',
+	...['tm', 'sl', 'rr', 'pv', ...modules, 'ctl'].map((name) => `loadmodule "${name}.so"`), 'loadmodule RESUME_MODULE',
+	'modparam("ctl", "binrpc", CTL_SOCKET)', 'modparam("call_resume", "key_ring", KEY_RING)', text].join('\n');
+
 export class Kamailio {
 	/**
 	 * @param dir      the run's folder

@@ -4,10 +4,8 @@
 
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import path from 'node:path';
 
-import { Kamailio, writeKeyRing } from '../lib/kamailio.mjs';
+import { Kamailio, small } from '../lib/kamailio.mjs';
 import { Client, FarEnd } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
 import { sleep } from '../lib/wait.mjs';
@@ -15,26 +13,13 @@ import { sleep } from '../lib/wait.mjs';
 const STATE_S = 2;
 
 // Whoever registers is alice, without a token: only the transport keeps the key back.
-const ALICE = `#!KAMAILIO
-children=1
-debug=2
-log_stderror=yes
-listen=LISTEN_UDP
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "ctl.so"
-loadmodule RESUME_MODULE
-modparam("ctl", "binrpc", CTL_SOCKET)
-modparam("call_resume", "key_ring", KEY_RING)
-request_route {
+const ALICE = small(`request_route {
 	resume_session("sip:alice@${DOMAIN}", "session-a");
 	resume_key();
 	$var(code) = $rc;
 	sl_send_reply("200", "Code $var(code)");
 }
-`;
+`);
 
 let stack, far, token;
 before(async () => {
@@ -79,11 +64,7 @@ test('tokens_insecure: a token in the clear', async () => {
 });
 
 test('keys_insecure: a key that would be shown, of a session that needs no token', async () => {
-	const dir = runFolder('counters-alice');
-	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
-	const cfg = path.join(dir, 'alice.cfg');
-	fs.writeFileSync(cfg, ALICE);
-	const kamailio = await Kamailio.start(dir, { cfg, defines: { KEY_RING: `"${writeKeyRing(path.join(dir, 'keyring'))}"` } });
+	const kamailio = await Kamailio.start(runFolder('counters-alice'), { own: ALICE });
 	const party = await Client.open({ to: { ip: kamailio.ip, port: kamailio.port } });
 	try {
 		const rise = await rises(async () => {

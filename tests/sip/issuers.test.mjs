@@ -9,26 +9,11 @@ import path from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { createHmac, createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
 
-import { Kamailio, ROOT } from '../lib/kamailio.mjs';
+import { Kamailio, ROOT, small } from '../lib/kamailio.mjs';
 import { Client, DOMAIN, FarEnd } from '../lib/sip.mjs';
 import { Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
 
-const CFG = `#!KAMAILIO
-children=3
-debug=2
-log_stderror=yes
-listen=LISTEN_UDP
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "textops.so"
-loadmodule "siputils.so"
-loadmodule "ctl.so"
-loadmodule RESUME_MODULE
-modparam("ctl", "binrpc", CTL_SOCKET)
-modparam("call_resume", "key_ring", KEY_RING)
-modparam("call_resume", "allow_insecure", 1)
+const CFG = small(`modparam("call_resume", "allow_insecure", 1)
 modparam("call_resume", "clock_skew", 5)
 modparam("call_resume", "authz_server", AUTHZ_SERVER)
 modparam("call_resume", "scope", "sip calls")
@@ -44,7 +29,7 @@ request_route {
 	resume_key();
 	send_reply("200", "OK");
 }
-`;
+`, { modules: ['textops', 'siputils'], children: 3 });
 
 const SUB = `sip:alice@${DOMAIN}`;
 const PORTAL = 'https://portal.example.org';

@@ -9,7 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 
-import { Kamailio } from '../lib/kamailio.mjs';
+import { Kamailio, small } from '../lib/kamailio.mjs';
 import { Client, DOMAIN } from '../lib/sip.mjs';
 import { runFolder } from '../lib/stack.mjs';
 
@@ -19,24 +19,7 @@ const WARM_UP = 300;
 const AT_ONCE = 8;
 
 const SUB = `sip:alice@${DOMAIN}`;
-const CFG = `#!KAMAILIO
-children=1
-debug=0
-log_stderror=yes
-listen=LISTEN_UDP
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "textops.so"
-loadmodule "siputils.so"
-loadmodule "kex.so"
-loadmodule "ctl.so"
-loadmodule "htable.so"
-loadmodule RESUME_MODULE
-modparam("ctl", "binrpc", CTL_SOCKET)
-modparam("htable", "htable", "revoked=>size=4;autoexpire=43260;")
-modparam("call_resume", "key_ring", KEY_RING)
+const CFG = small(`modparam("htable", "htable", "revoked=>size=4;autoexpire=43260;")
 modparam("call_resume", "allow_insecure", 1)
 modparam("call_resume", "issuer", ED25519)
 modparam("call_resume", "issuer", P256)
@@ -68,7 +51,7 @@ request_route {
 	resume_key();
 	send_reply("200", "OK");
 }
-`;
+`, { modules: ['textops', 'siputils', 'kex', 'htable'], debug: 0 });
 
 const ed25519 = generateKeyPairSync('ed25519');
 const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' });

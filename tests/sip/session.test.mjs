@@ -5,27 +5,11 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 
-import { Kamailio } from '../lib/kamailio.mjs';
+import { Kamailio, small } from '../lib/kamailio.mjs';
 import { runFolder } from '../lib/stack.mjs';
 import { DOMAIN, Endpoint, random } from '../lib/sip.mjs';
 
-const CFG = `#!KAMAILIO
-children=1
-debug=2
-log_stderror=yes
-listen=LISTEN_UDP
-loadmodule "tm.so"
-loadmodule "tmx.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "textops.so"
-loadmodule "siputils.so"
-loadmodule "ctl.so"
-loadmodule RESUME_MODULE
-modparam("ctl", "binrpc", CTL_SOCKET)
-modparam("call_resume", "key_ring", KEY_RING)
-modparam("call_resume", "allow_insecure", 1)
+const CFG = small(`modparam("call_resume", "allow_insecure", 1)
 request_route {
 	if (is_method("REGISTER")) {
 		resume_auth();
@@ -40,7 +24,7 @@ failure_route[FAILED] {
 	if ($resume(sub) == $null) t_reply("404", "Nobody");
 	else t_reply("404", "Somebody");
 }
-`;
+`, { modules: ['tmx', 'textops', 'siputils'] });
 
 let kamailio, client, peer;
 before(async () => {
