@@ -25,7 +25,7 @@ const cuts = {
 	},
 };
 
-const refreshed = (call, times = 1) => until('the call to be refreshed', () => call.far.reinvites === times);
+const refreshed = (call, times = 1) => until('the call to be refreshed', () => call.far.reinvites === times, { timeout_ms: 40000 });
 
 for (const [i, library] of ['jssip', 'sipjs'].entries()) {
 	for (const [j, [what, cut]] of Object.entries(cuts).entries()) {

@@ -8,7 +8,7 @@ import { sleep, until } from '../lib/wait.mjs';
 import { WebCall } from '../lib/webcall.mjs';
 import { browser, stack, webTests } from '../lib/webtests.mjs';
 
-const TOKEN_S = 3;
+const TOKEN_S = 5;
 
 webTests('browser-away', { defines: { RESUME_TOKEN_LIFETIME: TOKEN_S, RESUME_CLOCK_SKEW: 0 } });
 
@@ -77,7 +77,7 @@ for (const library of ['jssip', 'sipjs']) {
 		await sleep(TOKEN_S * 1000 + 500); // The time is what is tested.
 		await stack.web.stop();
 		await stack.web.boot();
-		await until('the page to be back', () => call.far.reinvites === 1, { timeout_ms: 20000 });
+		await until('the page to be back', () => call.far.reinvites === 1, { timeout_ms: 40000 });
 		await call.talks();
 		await call.endsBy('far');
 	});

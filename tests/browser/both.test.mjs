@@ -36,7 +36,7 @@ for (const [mine, theirs, by] of [
 			for (const tab of tabs) {
 				await tab.page.reload();
 				await tab.up();
-				assert.match(await tab.line(), /^Resumed/);
+				await until('the page to say so', async () => /^Resumed/.test(await tab.line()));
 			}
 			await talk();
 		}

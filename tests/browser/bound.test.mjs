@@ -78,7 +78,7 @@ for (const library of ['jssip', 'sipjs']) {
 				send.call(this, text.replace(/^a=fingerprint:sha-256 [0-9A-F:]{95}/gm, `a=fingerprint:${own}`));
 			};
 		}, await certificate(call.tab));
-		await until('rtpengine to refuse his certificate', () => /certificate rejected - fingerprint mismatch/.test(stack.rtpengine.proc.output().slice(before)), { timeout_ms: 10000 });
+		await until('rtpengine to refuse his certificate', () => /certificate rejected - fingerprint mismatch/.test(stack.rtpengine.proc.output().slice(before)), { timeout_ms: 30000 });
 		assert.equal((await tab.media()).inbound, 0);
 		await thief.close();
 		thief = undefined;
@@ -120,7 +120,7 @@ for (const library of ['jssip', 'sipjs']) {
 test('the softphone does it by itself, and forgets the certificate when its user signs out', async () => {
 	const before = stack.echo.calls.length;
 	const { page, ...tab } = await browser.open('about:blank');
-	page.setDefaultTimeout(15000);
+	page.setDefaultTimeout(30000);
 	const signIn = async () => {
 		await page.fill('#user', 'alice');
 		await page.fill('#password', stack.passwords.alice);

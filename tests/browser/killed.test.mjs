@@ -20,7 +20,7 @@ for (const library of ['jssip', 'sipjs']) {
 			// The media goes on without it.
 			await call.talks();
 			await stack.kamailio.boot();
-			await until('the page to be back', () => call.far.reinvites === 1, { timeout_ms: 20000 });
+			await until('the page to be back', () => call.far.reinvites === 1, { timeout_ms: 40000 });
 			await call.tab.up();
 			await call.talks();
 			await call.endsBy('far');

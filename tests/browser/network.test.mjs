@@ -48,8 +48,8 @@ for (const library of ['jssip', 'sipjs']) {
 				const [id] = await stack.rtpengine.calls();
 				const q = await stack.rtpengine.ask({ command: 'query', 'call-id': id });
 				return JSON.stringify(q).includes(moved);
-			}, { timeout_ms: 20000 });
-			await call.tab.hears({ timeout_ms: 15000 });
+			}, { timeout_ms: 40000 });
+			await call.tab.hears();
 			await call.tab.up();
 			await call.talks();
 			await call.endsBy(role === 'caller' ? 'far' : 'page');
@@ -69,7 +69,7 @@ test(`jssip and sipjs, both roles: the device is off for ${AWAY_MS / 1000} s`, {
 		network.down();
 		await sleep(AWAY_MS); // The time is what is tested.
 		network.up();
-		for (const { tab } of calls) await tab.hears({ timeout_ms: 30000 });
+		for (const { tab } of calls) await tab.hears({ timeout_ms: 60000 });
 		for (const one of calls) {
 			await one.tab.up();
 			await one.tab.hears();

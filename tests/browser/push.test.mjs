@@ -22,7 +22,7 @@ for (const library of ['jssip', 'sipjs']) {
 		const call = await calling;
 		await page.up();
 		await page.hears();
-		assert.equal(await stats('states_pushed'), pushed + 1);
+		await until('the state to be pushed', async () => await stats('states_pushed') === pushed + 1);
 		const callId = await stack.onlyCall();
 
 		await page.page.reload();
@@ -38,6 +38,6 @@ for (const library of ['jssip', 'sipjs']) {
 		assert.equal(await stats('seals_failed'), 0);
 		await page.click('hangup');
 		await stack.noMedia();
-		assert.deepEqual(await page.stored(), []);
+		await until('nothing in the storage', async () => (await page.stored()).length === 0);
 	});
 }

@@ -87,8 +87,8 @@ test('a wrong secret or an expired name gets no relay', async () => {
 	const urls = server.urls.slice(0, 1);
 	const shared = fs.readFileSync(path.join(stack.dir, 'turn.secret'), 'utf8').trim();
 	const credential = (name, secret) => createHmac('sha1', secret).update(name).digest('base64');
-	assert.equal(await relays({ ...server, urls }), 1);
-	assert.equal(await relays({ urls, username: server.username, credential: credential(server.username, shared) }), 1);
+	assert.ok(await relays({ ...server, urls }) > 0);
+	assert.ok(await relays({ urls, username: server.username, credential: credential(server.username, shared) }) > 0);
 	assert.equal(await relays({ urls, username: server.username, credential: credential(server.username, 'another') }), 0);
 	const expired = server.username.replace(/^\d+/, String(Math.floor(Date.now() / 1000) - 60));
 	assert.equal(await relays({ urls, username: expired, credential: credential(expired, shared) }), 0);

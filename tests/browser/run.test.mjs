@@ -34,14 +34,14 @@ test('make run: sign in with what it printed, call echo, reload; Ctrl-C ends eve
 	await until('its words', () => {
 		if (run.exitCode !== null) throw Object.assign(new Error(said), { fatal: true });
 		return said.includes('Ctrl-C ends everything.');
-	}, { timeout_ms: 30000 });
+	}, { timeout_ms: 60000 });
 
 	const [, url] = said.match(/^The softphone: +(https:\S+)$/m);
 	const [, password] = said.match(/user alice +password (\S+)/);
 	assert.equal(fs.statSync(path.join(ROOT, 'build/run/passwords.json')).mode & 0o777, 0o600);
 	browser = await Browser.start();
 	const tab = await browser.open(url);
-	tab.page.setDefaultTimeout(15000);
+	tab.page.setDefaultTimeout(30000);
 	await tab.page.fill('#user', 'alice');
 	await tab.page.fill('#password', password);
 	await tab.page.click('#sign-in button');

@@ -21,7 +21,11 @@ async function call(library, query) {
 
 /** What the network keeps for this web session. */
 const kept = () => page.page.evaluate(async () => {
-	const ask = (url, options) => fetch(url, options).then((r) => r.json());
+	const ask = async (url, options) => {
+		const answer = await fetch(url, options);
+		if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
+		return answer.json();
+	};
 	const { token } = await ask('/session', { method: 'POST', headers: { 'Content-Type': 'application/json' } });
 	return Object.keys(await ask('/session/calls', { headers: { Authorization: `Bearer ${token}` } }));
 });
@@ -73,7 +77,7 @@ for (const library of ['jssip', 'sipjs']) {
 		assert.equal(await page.page.evaluate(() => localStorage.getItem('mine')), 'stays');
 		await page.click('hangup');
 		await until('the far end to be hung up on', () => peer.state === 'ended');
-		assert.deepEqual(await page.stored(), []);
+		await until('nothing in the storage', async () => (await page.stored()).length === 0);
 		await stack.noMedia();
 	});
 }

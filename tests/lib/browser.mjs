@@ -140,6 +140,8 @@ export class Browser {
 
 	async close() {
 		if (this.proc) return this.kill();
+		// What a test does with requests on their way would fail when the page is gone.
+		for (const one of [this.context, ...this.context.pages()]) await one.unrouteAll({ behavior: 'ignoreErrors' });
 		await this.context.close();
 		return this.browser?.close();
 	}
@@ -165,7 +167,7 @@ class Tab {
 	}
 
 	registered() {
-		return until('the page to register', async () => await this.page.title() === 'registered', { timeout_ms: 15000 })
+		return until('the page to register', async () => await this.page.title() === 'registered', { timeout_ms: 30000 })
 			.catch((e) => { throw new Error(`${e.message}\n${this.console.join('\n')}`); });
 	}
 
@@ -189,7 +191,7 @@ class Tab {
 		return until(`${calls} calls ${state}`, async () => {
 			const all = await this.states();
 			return all.length === calls && all.every((s) => !state || s === state);
-		}, { timeout_ms: 10000 }).catch(async (e) => {
+		}).catch(async (e) => {
 			throw new Error(`${e.message}: ${await this.states()}, "${await this.line()}"\n${this.console.join('\n')}`);
 		});
 	}
@@ -271,7 +273,7 @@ class Tab {
 	}
 
 	/** Wait until media flows both ways and a tone was heard. */
-	async hears({ kind = 'audio', nth, timeout_ms = 10000 } = {}) {
+	async hears({ kind = 'audio', nth, timeout_ms = 20000 } = {}) {
 		let before = await this.media(kind, nth);
 		let level = 0;
 		return until(`${kind} both ways in the page`, async () => {

@@ -190,6 +190,9 @@ export function requestsTo(party, method) {
 	});
 }
 
+/** Whether a text has that tag in it, and not as part of a longer word: tags of SIPp are short, and digits. */
+export const hasTag = (text, tag) => new RegExp(`(?<!\\w)${tag}(?!\\w)`).test(text);
+
 /** Every reply is to a request that was sent: branch, CSeq and method are those. */
 function repliesMatch(messages) {
 	const sent = new Set(messages.filter((m) => m.sent && isRequest(m)).map((m) => `${m.branch} ${m.cseq} ${m.method}`));
@@ -218,7 +221,9 @@ export function seesOneDialog(far, { lossy = false } = {}) {
 	const got = messages.filter((m) => isRequest(m) && !m.sent);
 	const distinct = requestsTo(far);
 	if (!lossy) {
-		assert.deepEqual(got.map((m) => `${m.method} ${m.cseq}`), distinct.map((m) => `${m.method} ${m.cseq}`),
+		// But for a retransmission in its time (RFC 3261 section 17.1: T1), when the machine stood still for so long.
+		const first = got.filter((m, i) => !got.slice(0, i).some((x) => x.text === m.text && m.at - x.at > 0.4));
+		assert.deepEqual(first.map((m) => `${m.method} ${m.cseq}`), distinct.map((m) => `${m.method} ${m.cseq}`),
 			'every request once');
 	}
 	const named = distinct.filter((m) => m.method !== 'ACK').map((m) => `${m.method} ${m.cseq}`);
@@ -268,7 +273,7 @@ export function seesOwnDialog(client, old, { both = false } = {}) {
 		const [head] = m.text.split(/\r?\n\r?\n/);
 		const shown = head.replace(/^(Record-Route|Route|Call-State):.*$/gm, '');
 		assert.ok(!shown.includes(old.callId), `${what}: the old Call-ID`);
-		assert.ok(!shown.includes(old.clientTag), `${what}: the old tag`);
+		assert.ok(!hasTag(shown, old.clientTag), `${what}: the old tag`);
 		assert.ok(both || !shown.includes(';crm1='), `${what}: a map`);
 	}
 	return { callId, tag, remote };
@@ -290,7 +295,7 @@ export async function nothingLeft(stack) {
 	await until('tm to be empty', async () => {
 		const [, current] = /current: (\d+)/.exec(await stack.kamailio.kamcmd('tm.stats'));
 		return Number(current) === 0;
-	});
+	}, { timeout_ms: 40000, every_ms: 100 });
 	const stats = await stack.kamailio.kamcmd('call_resume.stats');
 	for (const name of ['maps_expired', 'maps_forged', 'maps_malformed', 'messages_dropped', 'seals_failed', 'resumes_refused']) {
 		assert.match(stats, new RegExp(`${name}: 0\\b`));

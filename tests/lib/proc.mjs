@@ -6,6 +6,8 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 
+import { until } from './wait.mjs';
+
 const running = new Set();
 
 function signalGroup(pid, signal) {
@@ -23,6 +25,17 @@ function killAll() {
 process.on('exit', killAll);
 for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15], ['SIGHUP', 1]]) {
 	process.on(signal, () => process.exit(128 + number));
+}
+
+/** Whether a process of that group still has anything open: not one that is over and not yet asked for. */
+function groupLives(pgid) {
+	for (const pid of fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+		try {
+			const [state, , group] = fs.readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ');
+			if (Number(group) === pgid && !/[ZX]/.test(state)) return true;
+		} catch { /* it has ended meanwhile */ }
+	}
+	return false;
 }
 
 export class Proc {
@@ -47,7 +60,8 @@ export class Proc {
 				// Children of a process that was killed alone must go as well.
 				if (this.pid) signalGroup(this.pid, 'SIGKILL');
 				running.delete(this);
-				resolve(this.code);
+				// Until they are gone they have its ports.
+				until('its children to end', () => !groupLives(this.pid)).catch(() => {}).then(() => resolve(this.code));
 			});
 			this.child.once('error', (e) => {
 				this.code = `${command}: ${e.message}`;
@@ -82,7 +96,7 @@ export class Proc {
 	}
 
 	/** Ask politely, then insist. */
-	async stop(timeout_ms = 3000) {
+	async stop(timeout_ms = 10000) {
 		if (!this.alive) return this.code;
 		try {
 			process.kill(this.pid, 'SIGTERM');

@@ -44,7 +44,7 @@ function bdecode(buf) {
 }
 
 export class Rtpengine {
-	static async start(dir, { ip = '127.0.0.1', name = 'rtpengine', timeout_s = 60, args = [] } = {}) {
+	static async start(dir, { ip = '127.0.0.1', name = 'rtpengine', timeout_s = 600, args = [] } = {}) {
 		const self = new Rtpengine();
 		self.ip = ip;
 		self.ng = await freePort(ip);
@@ -81,7 +81,7 @@ export class Rtpengine {
 	}
 
 	/** One ng command; resolves with the answer's dictionary. */
-	ask(command, timeout_ms = 2000) {
+	ask(command, timeout_ms = 5000) {
 		return new Promise((resolve, reject) => {
 			const socket = dgram.createSocket('udp4');
 			const timer = setTimeout(() => {

@@ -165,7 +165,7 @@ export class Endpoint {
 	}
 
 	/** The next message that matches, from the inbox or the network. */
-	take(what, match = () => true, { timeout_ms = 5000 } = {}) {
+	take(what, match = () => true, { timeout_ms = 10000 } = {}) {
 		const at = this.inbox.findIndex(match);
 		if (at >= 0) return Promise.resolve(this.inbox.splice(at, 1)[0]);
 		return new Promise((resolve, reject) => {

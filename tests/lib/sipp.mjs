@@ -23,7 +23,7 @@ export class Sipp {
 	 */
 	static async start(dir, {
 		name, scenario, ip = '127.0.0.1', port, media_port, transport = 'udp', to, keys = {},
-		calls = 1, rtp_echo = false, timeout_s = 40, service = 'bob', args = [],
+		calls = 1, rtp_echo = false, timeout_s = 120, service = 'bob', args = [],
 	}) {
 		const self = new Sipp();
 		self.ip = ip;
@@ -65,7 +65,7 @@ export class Sipp {
 	}
 
 	/** Wait for the n-th line of that name; resolves with its value. */
-	async waitLog(name, { nth = 1, timeout_ms = 10000 } = {}) {
+	async waitLog(name, { nth = 1, timeout_ms = 20000 } = {}) {
 		const line = await until(`"${name}" from ${this.proc.name}`, () => {
 			const found = this.lines().filter((l) => l.name === name)[nth - 1];
 			if (!found) this.assertAlive();

@@ -12,6 +12,7 @@ import { Kamailio, ROOT, makeCertificate, writeKeyRing } from './kamailio.mjs';
 import { Nginx } from './nginx.mjs';
 import { Portal } from './portal.mjs';
 import { Redis } from './redis.mjs';
+import { audioPort } from './rtp.mjs';
 import { Rtpengine } from './rtpengine.mjs';
 import { Sipp } from './sipp.mjs';
 import { freePort } from './ports.mjs';
@@ -155,13 +156,22 @@ export class Stack {
 	}
 
 	/** Wait until every tag of the call has sent that many more packets. */
-	async audio(callId, more = 10, timeout_ms = 5000) {
+	async audio(callId, more = 10, timeout_ms = 10000) {
 		const before = await this.rtpengine.packets(callId);
 		return until(`audio both ways in ${callId}`, async () => {
 			const now = await this.rtpengine.packets(callId);
 			const tags = Object.keys(now);
 			return tags.length === 2 && tags.every((t) => now[t] - (before[t] ?? 0) >= more) && now;
 		}, { timeout_ms });
+	}
+
+	/** Audio of a client by hand, see Rtp, through the call, and back to it. */
+	async talk({ audio }, body, callId) {
+		const { received } = audio;
+		// rtpengine keeps its port, however often it is asked.
+		if (!audio.timer) audio.send(audioPort(body), this.rtpengine.ip);
+		await this.audio(callId);
+		await until('the client to hear something', () => audio.received > received);
 	}
 
 	/** The only call that rtpengine has. */

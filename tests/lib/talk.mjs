@@ -99,7 +99,7 @@ export class Part {
 	 * @param name   makes the branches of this part its own
 	 * @param pause  ms before each request, so that what went before has arrived
 	 */
-	constructor({ cseq = 3, name = 's', pause = 40 } = {}) {
+	constructor({ cseq = 3, name = 's', pause = 100 } = {}) {
 		Object.assign(this, { cseq, name, pause, steps: [], n: 0 });
 	}
 

@@ -8,7 +8,7 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
  * throws counts as "not yet", and its last error is part of the timeout's
  * message; but for an error with .fatal, which ends the waiting.
  */
-export async function until(what, probe, { timeout_ms = 10000, every_ms = 20 } = {}) {
+export async function until(what, probe, { timeout_ms = 20000, every_ms = 20 } = {}) {
 	const end = performance.now() + timeout_ms;
 	let last;
 	for (;;) {

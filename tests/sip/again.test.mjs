@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 
 import { Client, FarEnd } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
+import { until } from '../lib/wait.mjs';
 
 let stack, far;
 const token = {};
@@ -42,6 +43,10 @@ async function lost() {
 	const states = { caller: call.state, callee: `${invite.get('call-state')};tag=${bob.dialog(invite.callId).local.split('tag=')[1]}` };
 	alice.close();
 	bob.close();
+	await until('the gateway to see it', async () => {
+		const connections = await stack.kamailio.kamcmd('core.tcp_list');
+		return [alice, bob].every(({ port }) => !connections.includes(`src_port: ${port}\n`));
+	});
 	const said = await stack.kamailio.kamcmd('call_resume.inspect', call.state, `sip:alice@${DOMAIN}`, 'session-of-alice');
 	return { ...states, media: await stack.onlyCall(), id: said.match(/\bid: ([0-9a-f]{32})\n/)[1] };
 }

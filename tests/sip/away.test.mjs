@@ -17,7 +17,7 @@ const METHODS = ['INFO', 'MESSAGE', 'OPTIONS', 'NOTIFY', 'REFER', 'UPDATE'];
 
 let lives, stack;
 before(async () => {
-	lives = await Lives.start('away', { defines: { AWAY_TIMER: AWAY_MS, FR_TIMER: 2500, WS_KEEPALIVE: 1 } });
+	lives = await Lives.start('away', { defines: { AWAY_TIMER: AWAY_MS, FR_TIMER: 2500, WS_KEEPALIVE: 2 } });
 	({ stack } = lives);
 });
 afterEach(() => lives.end());

@@ -18,7 +18,7 @@ for (const transport of ['udp', 'tcp']) {
 		try {
 			const peer = await stack.peer(`peer-${transport}`, 'call/peer.xml');
 			const client = await stack.client(`client-${transport}`, 'call/client.xml', {
-				transport, keys: { audio_port: audio.port }, args: ['-d', '1500'],
+				transport, keys: { audio_port: audio.port }, args: ['-d', '2500'],
 			});
 			audio.send(Number(await client.waitLog('answered')));
 			const callId = await stack.onlyCall();
@@ -42,7 +42,7 @@ test('a client is called, audio flows both ways, the far end hangs up', async ()
 			port: register.port, keys: { audio_port: audio.port }, to: undefined,
 		});
 		const peer = await stack.peer('caller', 'called/peer.xml', {
-			service: 'alice', to: stack.gateway, args: ['-d', '1500'],
+			service: 'alice', to: stack.gateway, args: ['-d', '2500'],
 		});
 		audio.send(Number(await client.waitLog('invite')));
 		await stack.audio(await stack.onlyCall());

@@ -16,7 +16,7 @@ test('one dialog and one CDR span the loss of the client', async () => {
 	const cdrs = () => stack.kamailio.log().split('\n').filter((l) => /duration=/.test(l));
 
 	const token = await stack.kamailio.token(`sip:alice@${DOMAIN}`);
-	const peer = await stack.peer('peer', 'resume/peer.xml', { args: ['-d', '1000'] });
+	const peer = await stack.peer('peer', 'resume/peer.xml', { args: ['-d', '2500'] });
 	const one = await stack.client('one', 'resume/client.xml', { keys: { token } });
 	const state = await one.waitLog('state');
 	await one.waitLog('up');

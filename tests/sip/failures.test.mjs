@@ -2,12 +2,13 @@
 // A resume or a re-INVITE that comes to nothing: the answer arrives, its ACK too,
 // once, and the call is as it was.
 
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import assert from 'node:assert/strict';
 
 import { DOMAIN, Stack } from '../lib/stack.mjs';
+import { callTests, newCall, stack } from '../lib/calltests.mjs';
 import { Part, exchange } from '../lib/talk.mjs';
-import { Call, nothingLeft, requestsTo, seesOneDialog, seesOwnDialog } from '../lib/call.mjs';
+import { nothingLeft, requestsTo, seesOneDialog, seesOwnDialog } from '../lib/call.mjs';
 import { variant } from '../lib/variant.mjs';
 import { until } from '../lib/wait.mjs';
 import { messagesOf } from '../lib/trace.mjs';
@@ -20,23 +21,7 @@ const REFUSALS = [491, 488, 486, 302, 503];
 const arrives = (code) => (code === 503 ? 500 : code);
 const ELSEWHERE = 'sip:carol@192.0.2.99:5099';
 
-let stack, token;
-let calls = [];
-before(async () => {
-	stack = await Stack.start('failures', { defines: { FR_TIMER: 1500, FR_INV_TIMER: 2000 } });
-	token = await stack.kamailio.token(`sip:alice@${DOMAIN}`, 'web-session-1');
-});
-afterEach(async () => {
-	calls.splice(0).forEach((call) => call.close());
-	await stack.hangUp();
-});
-after(() => stack?.stop());
-
-function newCall(name, options = {}) {
-	const call = new Call(stack, name, { token, ...options });
-	calls.push(call);
-	return call;
-}
+callTests('failures', { defines: { FR_TIMER: 1500, FR_INV_TIMER: 2000 } });
 
 /** A call that is lost when it is up; resolves with rtpengine's name for it. */
 async function lost(call, far) {
@@ -58,7 +43,7 @@ for (const role of ['caller', 'callee']) {
 		far.answers('INVITE');
 		exchange(two, far, 'INFO');
 		exchange(far, two, 'INFO');
-		two.logs('talked').pauses(300);
+		two.logs('talked').pauses(2000);
 		exchange(two, far, 'BYE');
 
 		const call = newCall(`refused-${role}`, { role });
@@ -215,8 +200,7 @@ test('CANCEL and refusal where the configuration does not look for the transacti
 	try {
 		const far = new Part({ name: 'f' });
 		far.answers('INVITE', { cancel: true }).answers('INVITE', { code: 491 }).answers('INVITE').answers('BYE');
-		const call = new Call(own, 'unchecked', { token: await own.kamailio.token(`sip:alice@${DOMAIN}`) });
-		calls.push(call);
+		const call = newCall('unchecked', { at: own, token: await own.kamailio.token(`sip:alice@${DOMAIN}`) });
 		await call.begin({ far });
 		await call.lose();
 		const { state } = call;

@@ -9,6 +9,7 @@ import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { ROOT } from '../lib/kamailio.mjs';
 import { Rtp } from '../lib/rtp.mjs';
 import { Client, FarEnd, replyTo } from '../lib/sip.mjs';
+import { until } from '../lib/wait.mjs';
 
 const LIB = path.join(ROOT, 'tests/lib');
 
@@ -38,7 +39,7 @@ async function life(name, scenario, keys) {
 }
 
 test('a client registers, calls, is lost and resumes; the far end hangs up', async () => {
-	const peer = await stack.peer('peer', 'resume/peer.xml', { args: ['-d', '700'] });
+	const peer = await stack.peer('peer', 'resume/peer.xml', { args: ['-d', '2500'] });
 	const one = await life('one', 'resume/client.xml');
 	const callId = await stack.onlyCall();
 	await stack.audio(callId);
@@ -169,8 +170,10 @@ test('events: resumed, refused, and ended while the client was away', async () =
 	two.answer = () => false;
 	two.handle = (m) => m.method === 'BYE' && (two.send(replyTo(m, 481, 'Gone')), true);
 	assert.equal((await bob.dialog(call.callId).request('BYE')).status, 200);
-	const events = [...stack.kamailio.log().matchAll(/EVENT call-resume:(\S+) (\S+) (\S+) (\S+)/g)].map((m) => m.slice(1).join(' '));
 	const sub = `sip:alice@${DOMAIN}`;
+	const logged = () => [...stack.kamailio.log().matchAll(/EVENT call-resume:(\S+) (\S+) (\S+) (\S+)/g)].map((m) => m.slice(1).join(' '));
+	await until('the events', () => logged().some((e) => e.startsWith('ended-while-away')));
+	const events = logged();
 	for (const event of [`resumed 200 ${sub} ${id}`, `ended-while-away <null> ${sub} ${id}`]) {
 		assert.ok(events.some((e) => e.replace('nil', '<null>') === event), `${event} in ${events.join(', ')}`);
 	}
@@ -184,13 +187,13 @@ for (const gone of [true, false]) {
 		const call = await one.call();
 		const theirs = bob.dialog(call.callId);
 		if (gone) one.close();
-		const info = await theirs.request('INFO', { timeout_ms: 8000 });
+		const info = await theirs.request('INFO', { timeout_ms: 20000 });
 		assert.equal(info.status, 500);
 		assert.match(info.get('retry-after'), /^[1-9]$/);
-		const again = await theirs.request('INVITE', { timeout_ms: 8000 });
+		const again = await theirs.request('INVITE', { timeout_ms: 20000 });
 		theirs.ack({ via: theirs.branch });
 		assert.equal(again.status, 491);
-		assert.equal((await theirs.request('BYE', { timeout_ms: 8000 })).status, 200);
+		assert.equal((await theirs.request('BYE', { timeout_ms: 20000 })).status, 200);
 		bob.answer = (m) => m.method === 'INVITE' && (bob.reply(m, 481, 'No Such Call'), false);
 		assert.equal((await (await client()).call({ state: call.state })).final.start, 'SIP/2.0 481 Call Ended While Away');
 		await stack.noMedia();

@@ -45,7 +45,7 @@ test('every statistic is there, and counts; the time away is a histogram', async
 	const call = await alice.call();
 	const back = await alice.call({ state: call.state });
 	assert.equal(back.final.status, 200);
-	assert.equal((await alice.call({ state: `${call.state.slice(0, -3)}AAA` })).final.status, 403);
+	assert.equal((await alice.call({ state: `${call.state.slice(0, -12)}AAAAAAAAAAAA` })).final.status, 403);
 	assert.equal((await back.request('BYE')).status, 200);
 	alice.close();
 	far.close();

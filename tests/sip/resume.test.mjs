@@ -49,7 +49,7 @@ async function lose(life) {
 
 for (const [was, is] of [['udp', 'udp'], ['tcp', 'tcp'], ['udp', 'tcp'], ['tcp', 'udp']]) {
 	test(`a caller lost on ${was} resumes on ${is}, the far end hangs up`, async () => {
-		const peer = await stack.peer(`peer-${was}-${is}`, 'resume/peer.xml', { args: ['-d', '700'] });
+		const peer = await stack.peer(`peer-${was}-${is}`, 'resume/peer.xml', { args: ['-d', '2500'] });
 		const one = await call('resume/client.xml', `one-${was}-${is}`, { transport: was });
 		const callId = await stack.onlyCall();
 		await stack.audio(callId);
@@ -75,7 +75,7 @@ test('a caller resumes and hangs up', async () => {
 	const one = await call('resume/client.xml', 'one-hangup');
 	await lose(one);
 	const two = await call('resume-hangup/resumed.xml', 'two-hangup', {
-		keys: { state: one.state }, args: ['-d', '500'],
+		keys: { state: one.state }, args: ['-d', '2500'],
 	});
 	await two.client.done();
 	await peer.done();
@@ -89,7 +89,7 @@ test('a caller resumes three times, each time from the state of the last', async
 	for (let i = 1; i <= 3; i++) {
 		await lose(life);
 		life = await call(i < 3 ? 'resume/resumed.xml' : 'resume-hangup/resumed.xml', `again-${i}`, {
-			keys: { state: life.state }, args: ['-d', '500'],
+			keys: { state: life.state }, args: ['-d', '2500'],
 		});
 		await stack.audio(callId);
 	}
@@ -106,7 +106,7 @@ test('a called client resumes, the far end hangs up', async () => {
 		port: register.port, to: undefined, keys: { audio_port: audio.port },
 	});
 	const peer = await stack.peer('callee-peer', 'resume-callee/peer.xml', {
-		service: 'alice', to: stack.gateway, args: ['-d', '700'],
+		service: 'alice', to: stack.gateway, args: ['-d', '2500'],
 	});
 	audio.send(Number(await one.waitLog('invite')));
 	const state = await one.waitLog('state');
@@ -140,7 +140,7 @@ test('Kamailio is killed before the resume, and again before the BYE', async () 
 });
 
 test('the far end hangs up while the client is away: the call ends, the media too', async () => {
-	const peer = await stack.peer('peer-away', 'call/peer-hangup.xml', { args: ['-d', '500'] });
+	const peer = await stack.peer('peer-away', 'call/peer-hangup.xml', { args: ['-d', '2500'] });
 	const one = await call('resume/client.xml', 'away-1', { transport: 'tcp' });
 	await lose(one);
 	await peer.done();

@@ -124,7 +124,7 @@ test('a revoked user: what was issued so far, in all sessions; who signs in agai
 test('an entry lapses; a shorter revocation does not end a longer one sooner', async () => {
 	const sub = `sip:dora@${DOMAIN}`;
 	const brief = await stack.kamailio.token(sub, 's-8');
-	await kamcmd('call_resume.revoke', 'sid', 's-8', 1);
+	await kamcmd('call_resume.revoke', 'sid', 's-8', 3);
 	assert.equal(field(await kamcmd('call_resume.revoked', 'sid', 's-8'), 'revoked'), 'yes');
 	await until('the entry to lapse', async () => field(await kamcmd('call_resume.revoked', 'sid', 's-8'), 'revoked') === 'no');
 	assert.match(await kamcmd('call_resume.inspect', brief), /verdict: accepted/);
@@ -242,7 +242,7 @@ test('two nodes: revoked on one, refused on the other; a node that comes later l
 		const token = await one.token(SUB, 's-20');
 		for (const k of [one, two]) {
 			await until('the nodes to know each other', async () => (
-				(await k.kamcmd('dmq.list_nodes')).match(/status: active/g).length === 2));
+				(await k.kamcmd('dmq.list_nodes')).match(/status: active/g).length === 2), { timeout_ms: 60000 });
 		}
 		await until('the revocation on the other node', async () => {
 			await one.kamcmd('call_resume.revoke', 'sid', 's-20', 600);

@@ -68,7 +68,7 @@ async function lose({ client, audio }) {
 }
 
 test('a client on TLS is lost and resumes, the far end hangs up', async () => {
-	const peer = await onUdp.peer('peer', 'resume/peer.xml', { args: ['-d', '700'] });
+	const peer = await onUdp.peer('peer', 'resume/peer.xml', { args: ['-d', '2500'] });
 	const one = await call(onUdp, 'one', 'resume/client.xml');
 	const callId = await onUdp.onlyCall();
 	await onUdp.audio(callId);
@@ -110,7 +110,7 @@ for (const [who, far, near] of [
 ]) {
 	test(`the far end is on TLS too, the ${who} hangs up`, async () => {
 		const name = who.replace(' ', '-');
-		const args = ['-d', '700'];
+		const args = ['-d', '2500'];
 		const peer = await peerOnTls(name, far, { args });
 		const one = await call(onTls, `${name}-one`, 'resume/client.xml');
 		const callId = await onTls.onlyCall();

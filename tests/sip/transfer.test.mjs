@@ -2,34 +2,19 @@
 // Requests that name a dialog in a header: the client names the one it began with
 // its resume, everybody else the one they know.
 
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import assert from 'node:assert/strict';
 
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
+import { callTests, newCall, stack, token } from '../lib/calltests.mjs';
 import { Part, exchange } from '../lib/talk.mjs';
-import { Call, nothingLeft, requestsTo, seesOneDialog, seesOwnDialog } from '../lib/call.mjs';
+import { nothingLeft, requestsTo, seesOneDialog, seesOwnDialog } from '../lib/call.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { until } from '../lib/wait.mjs';
 import { messagesOf } from '../lib/trace.mjs';
 
-let stack, token;
-let calls = [];
 let n = 0;
-before(async () => {
-	stack = await Stack.start('transfer');
-	token = await stack.kamailio.token(`sip:alice@${DOMAIN}`, 'web-session-1');
-});
-afterEach(async () => {
-	calls.splice(0).forEach((call) => call.close());
-	await stack.hangUp();
-});
-after(() => stack?.stop());
-
-function newCall(name, options = {}) {
-	const call = new Call(stack, name, { token, ...options });
-	calls.push(call);
-	return call;
-}
+callTests('transfer');
 
 // A dialog in Replaces (RFC 3891) and Target-Dialog (RFC 4538), as who is "tag" in
 // {callId, tag, remote} writes it.
@@ -154,8 +139,7 @@ test('an INVITE that replaces the call, to the Contact of the resumed client', a
 	try {
 		const far = new Part({ name: 'f' });
 		far.answers('INVITE').pauses(20000);
-		const call = new Call(own, 'contact', { token: await own.kamailio.token(`sip:alice@${DOMAIN}`) });
-		calls.push(call);
+		const call = newCall('contact', { at: own, token: await own.kamailio.token(`sip:alice@${DOMAIN}`) });
 		await call.begin({ far });
 		await call.lose();
 		await call.resume({ life: new Part().pauses(20000) });

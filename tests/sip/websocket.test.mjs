@@ -7,7 +7,7 @@ import { after, afterEach, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
-import { Rtp, audioPort } from '../lib/rtp.mjs';
+import { Rtp } from '../lib/rtp.mjs';
 import { FarEnd, sdp } from '../lib/sip.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -47,12 +47,6 @@ async function alice(transport) {
 
 const request = (method, callId) => (m) => m.method === method && !m.status && m.callId === callId;
 
-async function talk(client, body, callId) {
-	client.audio.send(audioPort(body), stack.rtpengine.ip);
-	await stack.audio(callId);
-	assert.ok(client.audio.received > 0, 'alice hears something');
-}
-
 /** alice goes, without a word. */
 function lose(client) {
 	client.close();
@@ -72,7 +66,7 @@ async function resume(client, state, callId) {
 	assert.equal(/;transport=(\w+)/.exec(first)?.[1], client.transport === 'udp' ? undefined : client.transport, first);
 	const ack = await bob.take('the ACK of the resumed client', (m) => m.method === 'ACK' && m.cseq > 100);
 	assert.equal(ack.callId, callId);
-	await talk(client, second.final.body, callId);
+	await stack.talk(client, second.final.body, callId);
 	assert.equal(await stack.onlyCall(), callId);
 	return second;
 }
@@ -117,7 +111,7 @@ for (const [was, is, who] of [
 		const { callId } = first;
 		assert.equal(first.final.status, 200);
 		assert.equal(first.state.split('.').length, 5, 'a sealed state in the 200');
-		await talk(one, first.final.body, callId);
+		await stack.talk(one, first.final.body, callId);
 		await exchange(one, first, callId);
 		lose(one);
 
@@ -153,7 +147,7 @@ test('the old connection seems to be there still: everything goes over the new o
 	const one = await alice('ws');
 	const first = await one.call();
 	const { callId } = first;
-	await talk(one, first.final.body, callId);
+	await stack.talk(one, first.final.body, callId);
 	one.audio.close();
 	one.inbox.length = 0;
 
