@@ -48,13 +48,15 @@ const N = { callId: 'r///[call_id]', tag: 'n[pid]x[call_number]' };
 
 const BOB = 'sip:bob@example.org';
 
-const request = (method, cseq, { to = O, inDialog = true, callee = BOB, extra = [] } = {}) => [
+/* The ACK to a refusal belongs to the INVITE's transaction: branch of the INVITE, three steps
+ * before it here, and To of the reply (RFC 3261 section 17.1.1.3). */
+const request = (method, cseq, { to = O, inDialog = true, refused = false, callee = BOB, extra = [] } = {}) => [
 	`${method} ${inDialog ? '[next_url]' : callee} SIP/2.0`,
-	'Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport',
+	`Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch${refused ? '-3' : ''}];rport`,
 	'Max-Forwards: 70',
 	inDialog && '[routes]',
 	`From: <${SUB}>;tag=${to.tag}`,
-	`To: <${callee}>${inDialog ? '[peer_tag_param]' : ''}`,
+	`To: <${callee}>${inDialog || refused ? '[peer_tag_param]' : ''}`,
 	`Call-ID: ${to.callId}`,
 	`CSeq: ${cseq} ${method}`,
 	extra,
@@ -98,7 +100,7 @@ const forged = () => [
 		`Call-State: ${Buffer.from('{"alg":"dir","enc":"A256GCM","kid":"k1"}').toString('base64url')}..${'A'.repeat(16)}.${'A'.repeat(840)}.${'A'.repeat(22)}`] }), { sdp: 1 }),
 	'<recv response="100" optional="true"/>',
 	'<recv response="403"/>',
-	send(request('ACK', 1, { inDialog: false }), { retrans: false }),
+	send(request('ACK', 1, { inDialog: false, refused: true }), { retrans: false }),
 ];
 
 const reply = (code, reason, { tag = '', sdp } = {}) => send([
@@ -134,6 +136,7 @@ const SCENARIOS = {
 	token: [[open({ token: true }), bye(2)], [answer(), answerBye()]],
 	setup: [[open({ token: true })], [answer()]],
 	resume: [[open({ token: true, keep: true }), resume(), bye(2, N)], [answer(), answerAgain(), answerBye()]],
+	'resume-setup': [[open({ token: true, keep: true }), resume()], [answer(), answerAgain()]],
 	/* A second in between: a machine that stands still for a moment does not make the ACK come late. */
 	'resume-calm': [[open({ token: true, keep: true, pause_ms: 1000 }), resume(), bye(2, N)], [answer(), answerAgain(), answerBye()]],
 	reinvite: [[open({ token: true, keep: true }), reinvite(2), resume(), bye(2, N)],
