@@ -519,7 +519,7 @@ export class CallResume extends EventTarget {
 	#online() {
 		for (const record of this.#records.values()) {
 			if (record.resuming || !record.state) continue;
-			if (record.up && record.session && !this.#moved) this.#phone.refresh(record.session, !!record.held);
+			if (record.up && record.session && !this.#moved) this.#phone.refresh(record.session, record);
 			else if (record.up || !record.session) this.#resume(record);
 		}
 		this.#moved = false;

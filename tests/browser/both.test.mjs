@@ -74,3 +74,38 @@ for (const [mine, theirs, by] of [
 		await stack.noMedia();
 	});
 }
+
+for (const [mine, theirs, by] of [
+	['jssip', 'jssip', 0], ['jssip', 'sipjs', 1], ['sipjs', 'jssip', 1], ['sipjs', 'sipjs', 0],
+]) {
+	test(`${mine} calls ${theirs}: Kamailio is killed and restarted, both pages stay`, async () => {
+		const tabs = [
+			await stack.signedIn(browsers[0], mine), await stack.signedIn(browsers[1], theirs, { user: 'bob' }),
+		];
+		await tabs[0].dial('bob');
+		await tabs[1].click('answer');
+		for (const tab of tabs) await tab.up();
+		// Each is done when its own re-INVITE was taken.
+		const refreshed = tabs.map(({ page }) => {
+			let now = false;
+			page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => {
+				now ||= /^SIP\/2.0 200 [^]*^CSeq: \d+ INVITE/m.test(payload);
+			}));
+			return () => now;
+		});
+		const counts = await Promise.all(tabs.map(async (tab) => (await tab.media()).count));
+		await stack.kamailio.kill();
+		await stack.kamailio.boot();
+		await until('both pages to have told where they are', () => refreshed.every((is) => is()), { timeout_ms: 40000 });
+		for (const tab of tabs) await tab.up();
+		await Promise.all(tabs.map((tab) => tab.hears()));
+		assert.deepEqual(await Promise.all(tabs.map(async (tab) => (await tab.media()).count)), counts, 'the same connections for media');
+		await stack.onlyCall();
+		await tabs[by].click('hangup');
+		for (const tab of tabs) {
+			await tab.up(0);
+			await until('nothing in the storage', async () => (await tab.stored()).length === 0);
+		}
+		await stack.noMedia();
+	});
+}

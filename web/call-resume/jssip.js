@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // JsSIP, as CallResume needs it.
 
-import { AWAY, TARGET, capturing, capture, release, layOut, sleep } from './shared.js';
+import { AWAY, TARGET, capturing, capture, release, glare, layOut, sleep } from './shared.js';
 
 /** How long to wait for a registration with a new token when one was refused, in milliseconds. */
 const RENEW = 30_000;
+/** For how long a re-INVITE that is refused is tried again, in milliseconds: the library of the other page
+ * may pause for 30 s before it connects again. */
+const REFRESH = 40_000;
 
 export class JsSIPPhone {
 	#ua;
@@ -145,8 +148,24 @@ export class JsSIPPhone {
 		});
 	}
 
+	/** A re-INVITE of the same session. The library hangs up when one is refused, as it is where the far
+	 * end is a page that is not back yet, or asks at the same time (491). So it may do so only after some more. */
 	refresh(session) {
-		session.renegotiate();
+		if (Object.hasOwn(session, 'terminate')) return; // one is under way
+		const end = Date.now() + REFRESH;
+		const done = () => { delete session.terminate; };
+		const again = () => void sleep(glare(session.direction === 'outgoing')).then(offer);
+		const offer = () => {
+			// The library ends a session also for want of a connection; the next one refreshes it.
+			if (session.isEnded() || !this.connected()) done();
+			else if (!session.renegotiate({}, done)) again();
+		};
+		session.terminate = (how) => {
+			if (how?.cause === 'WebRTC Error' && Date.now() < end) return again();
+			done();
+			return session.terminate(how);
+		};
+		offer();
 	}
 
 	answer(session, { media, held, muted }) {

@@ -36,3 +36,6 @@ export function layOut(connection, { media, held }, constraints) {
 }
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** How long to wait after a 491 (RFC 3261 section 14.1), in milliseconds. @param owner  of the Call-ID */
+export const glare = (owner) => (owner ? 2_100 : 0) + 1_900 * Math.random();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // SIP.js, as CallResume needs it.
 
-import { AWAY, TARGET, capturing, capture, release, layOut, sleep } from './shared.js';
+import { AWAY, TARGET, capturing, capture, release, glare, layOut, sleep } from './shared.js';
 
 /** Its status, unless the library has made it up: 408 when nobody answered, 503 without a connection. */
 const answered = ({ data, statusCode }) => data && statusCode;
@@ -154,16 +154,19 @@ export class SIPjsPhone {
 		}
 	}
 
-	refresh(session, hold) {
+	refresh(session, record) {
 		session.invite({
 			sessionDescriptionHandlerOptions: {
-				...this.#call.sessionDescriptionHandlerOptions, hold,
+				...this.#call.sessionDescriptionHandlerOptions, hold: !!record.held,
 			},
 			// The library leaves it to us to end a dialog that is gone (RFC 3261 section 14.1).
 			requestDelegate: {
 				onReject: ({ message }) => {
-					if ([408, 481].includes(answered(message))) this.drop(session);
-					if (!answered(message)) sleep(1_000).then(() => this.refresh(session, hold));
+					const status = answered(message);
+					if ([408, 481].includes(status)) this.drop(session);
+					// It would take the far end's next offer for an answer to its own.
+					this.connection(session)?.setLocalDescription({ type: 'rollback' }).catch(() => {});
+					if (!status || status === 491) sleep(glare(!session.accept)).then(() => this.refresh(session, record));
 				},
 			},
 		}).catch(() => {});
