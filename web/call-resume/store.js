@@ -45,7 +45,11 @@ export function browserStore(user) {
 			if (!await disk('readwrite', (calls) => calls.put([id, text], prefix + id)) && problem) throw problem;
 		},
 		async remove(id) {
-			localStorage.removeItem(prefix + id);
+			try {
+				localStorage.removeItem(prefix + id);
+			} catch {
+				// Not allowed: then it is not there either.
+			}
 			await disk('readwrite', (calls) => calls.delete(prefix + id));
 		},
 	};

@@ -199,4 +199,11 @@ export class Call {
 }
 
 /** Who a SIP URI is, for people. */
-export const user = (uri) => decodeURIComponent(uri.match(/^sips?:([^@;]+)@/)?.[1] ?? uri);
+export function user(uri) {
+	const name = uri.match(/^sips?:([^@;]+)@/)?.[1] ?? uri;
+	try {
+		return decodeURIComponent(name);
+	} catch {
+		return name; // as the far end wrote it
+	}
+}
