@@ -504,15 +504,16 @@ export class CallResume extends EventTarget {
 	/** Is the gateway there? A browser takes a connection of an address that it no longer has
 	 * for a good one, for many minutes; then another one is made. */
 	#probe = () => {
-		this.#probing ??= (async () => {
-			const there = this.#phone.connected() && await Promise.race([this.#phone.probe(), sleep(PROBE)]);
-			this.#moved ||= !there;
-			if (!there) this.#phone.reset();
-			this.#probing = undefined;
-			return there;
-		})();
+		this.#probing ??= this.#reach().finally(() => { this.#probing = undefined; });
 		return this.#probing;
 	};
+
+	async #reach() {
+		const there = this.#phone.connected() && await Promise.race([this.#phone.probe(), sleep(PROBE)]);
+		this.#moved ||= !there && [...this.#records.values()].some(({ session }) => session);
+		if (!there) this.#phone.reset();
+		return there;
+	}
 
 	/** The transport is back. Media that has not noticed goes on, and a re-INVITE tells the far
 	 * end how to reach us (RFC 3261 section 14); on another network the call is resumed. */

@@ -534,3 +534,21 @@ test('a request is sent again when the answer says when, and only then', async (
 	}
 	assert.deepEqual(await patiently([503, '0.01']), [503, 10]);
 });
+
+test('a network that changes while the page connects is no reason not to look the next time', async () => {
+	const seen = await page.evaluate(async () => {
+		const { calls, phone } = window.helper({});
+		const did = [];
+		let up = false;
+		Object.assign(phone, {
+			connected: () => up, reset: () => did.push('reset'), probe: async () => { did.push('probe'); return up; },
+		});
+		for (up of [false, true]) {
+			window.dispatchEvent(new Event('online'));
+			await new Promise((resolve) => { setTimeout(resolve, 50); });
+		}
+		calls.stop();
+		return did;
+	});
+	assert.deepEqual(seen, ['reset', 'probe']);
+});
