@@ -22,8 +22,8 @@ const SETTLE_MS = 700;
 /* So many forged states a second for one resume shall a core be able to refuse. */
 const TIMES = 3;
 
-/* What is loaded in a round: [scenario, as so many times as many]. To wake a process up costs as
- * much as much of its work, and a core with less to do does it for more of its messages. What it
+/* What is loaded in a round: [scenario, as so many times as many]. Waking a process up is
+ * a good part of what a message costs, and a core with less to do does it for more of them. What it
  * can do in a second is therefore compared when it is offered as much as it shall be able to do;
  * that still leaves it less busy with what is forged than with resumes. */
 const LOADS = {
@@ -70,7 +70,7 @@ async function cpuOnce(load, gateway, [scenario, times = 1], { calls, rate, toke
 	await sleep(SETTLE_MS);
 	const used = gateway.cpu_ns() - start - rest * (performance.now() - at);
 	const after = await gateway.counters();
-	for (const k of DONE[scenario] ?? []) {
+	for (const k of DONE[scenario]) {
 		if (after[k] - before[k] < n) throw new Error(`${scenario}: ${k} went from ${before[k]} to ${after[k]} with ${n} calls`);
 	}
 	return { us: used / n / 1000, again };

@@ -12,10 +12,10 @@
 
 typedef struct cr_ref
 {
-	uint8_t hint
-			[CR_BOX_HINT_LEN]; /* of the key that the token named; not asked for */
-	uint32_t start;            /* when the INVITE passed, seconds since 1970 */
-	uint32_t cseq; /* of the client's INVITE; 0 when that was no high one */
+	/* Of the ring key that the session's token named; nobody asks for it. */
+	uint8_t hint[CR_BOX_HINT_LEN];
+	uint32_t start; /* when the INVITE passed, seconds since 1970 */
+	uint32_t cseq;  /* of the client's INVITE; 0 when that was no high one */
 	cr_span_t sub;
 	cr_span_t sid;
 	cr_fp_t fp; /* what the states of the call are bound to, if anything */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A call of two browsers: each page is reloaded while the other one has just come back, or
-// both at once.
+// both at once; or both live, and the gateway is restarted.
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -16,19 +16,37 @@ beforeEach(async () => {
 });
 afterEach(() => browsers[1].close());
 
-for (const [mine, theirs, by] of [
-	['jssip', 'jssip', 0], ['jssip', 'sipjs', 1], ['sipjs', 'jssip', 1], ['sipjs', 'sipjs', 0],
-]) {
+/** Who calls with which library, who is called with which, and which of the two hangs up. */
+const PAIRS = [['jssip', 'jssip', 0], ['jssip', 'sipjs', 1], ['sipjs', 'jssip', 1], ['sipjs', 'sipjs', 0]];
+
+/** The two pages of a new call. */
+async function inCall(mine, theirs) {
+	const tabs = [
+		await stack.signedIn(browsers[0], mine), await stack.signedIn(browsers[1], theirs, { user: 'bob' }),
+	];
+	await tabs[0].dial('bob');
+	await tabs[1].click('answer');
+	for (const tab of tabs) await tab.up();
+	return tabs;
+}
+
+/** One of them hangs up, and nothing is left of the call anywhere. */
+async function endedBy(tabs, by) {
+	await tabs[by].click('hangup');
+	for (const tab of tabs) {
+		await tab.up(0);
+		await until('nothing in the storage', async () => (await tab.stored()).length === 0);
+	}
+	await stack.noMedia();
+}
+
+for (const [mine, theirs, by] of PAIRS) {
 	test(`${mine} calls ${theirs}: both pages are reloaded in turn, twice`, async () => {
-		const alice = await stack.signedIn(browsers[0], mine);
-		const bob = await stack.signedIn(browsers[1], theirs, { user: 'bob' });
-		const tabs = [alice, bob];
+		const tabs = await inCall(mine, theirs);
 		const talk = async () => {
 			for (const tab of tabs) await tab.up();
 			await Promise.all([...tabs.map((tab) => tab.hears()), stack.audio(callId)]);
 		};
-		await alice.dial('bob');
-		await bob.click('answer');
 		const callId = await stack.onlyCall();
 		await talk();
 		for (let i = 0; i < 2; i++) {
@@ -41,50 +59,26 @@ for (const [mine, theirs, by] of [
 			await talk();
 		}
 		assert.equal(await stack.onlyCall(), callId);
-		await tabs[by].click('hangup');
-		for (const tab of tabs) {
-			await tab.up(0);
-			await until('nothing in the storage', async () => (await tab.stored()).length === 0);
-		}
-		await stack.noMedia();
+		await endedBy(tabs, by);
 	});
 }
 
-for (const [mine, theirs, by] of [
-	['jssip', 'jssip', 0], ['jssip', 'sipjs', 1], ['sipjs', 'jssip', 1], ['sipjs', 'sipjs', 0],
-]) {
+for (const [mine, theirs, by] of PAIRS) {
 	test(`${mine} calls ${theirs}: both pages are reloaded at once, twice`, async () => {
-		const tabs = [
-			await stack.signedIn(browsers[0], mine), await stack.signedIn(browsers[1], theirs, { user: 'bob' }),
-		];
-		await tabs[0].dial('bob');
-		await tabs[1].click('answer');
-		for (const tab of tabs) await tab.up();
+		const tabs = await inCall(mine, theirs);
 		for (let i = 0; i < 2; i++) {
 			await Promise.all(tabs.map((tab) => tab.page.reload()));
 			for (const tab of tabs) await tab.up();
 			await Promise.all(tabs.map((tab) => tab.hears()));
 			await stack.onlyCall();
 		}
-		await tabs[by].click('hangup');
-		for (const tab of tabs) {
-			await tab.up(0);
-			await until('nothing in the storage', async () => (await tab.stored()).length === 0);
-		}
-		await stack.noMedia();
+		await endedBy(tabs, by);
 	});
 }
 
-for (const [mine, theirs, by] of [
-	['jssip', 'jssip', 0], ['jssip', 'sipjs', 1], ['sipjs', 'jssip', 1], ['sipjs', 'sipjs', 0],
-]) {
+for (const [mine, theirs, by] of PAIRS) {
 	test(`${mine} calls ${theirs}: Kamailio is killed and restarted, both pages stay`, async () => {
-		const tabs = [
-			await stack.signedIn(browsers[0], mine), await stack.signedIn(browsers[1], theirs, { user: 'bob' }),
-		];
-		await tabs[0].dial('bob');
-		await tabs[1].click('answer');
-		for (const tab of tabs) await tab.up();
+		const tabs = await inCall(mine, theirs);
 		// Each is done when its own re-INVITE was taken.
 		const refreshed = tabs.map(({ page }) => {
 			let now = false;
@@ -101,11 +95,6 @@ for (const [mine, theirs, by] of [
 		await Promise.all(tabs.map((tab) => tab.hears()));
 		assert.deepEqual(await Promise.all(tabs.map(async (tab) => (await tab.media()).count)), counts, 'the same connections for media');
 		await stack.onlyCall();
-		await tabs[by].click('hangup');
-		for (const tab of tabs) {
-			await tab.up(0);
-			await until('nothing in the storage', async () => (await tab.stored()).length === 0);
-		}
-		await stack.noMedia();
+		await endedBy(tabs, by);
 	});
 }

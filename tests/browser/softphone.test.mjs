@@ -9,9 +9,7 @@ import { replyTo } from '../lib/sip.mjs';
 import { until } from '../lib/wait.mjs';
 import { browser, chromium, stack, webTests } from '../lib/webtests.mjs';
 
-webTests('browser-softphone', {
-	web: { values: { SESSION_RATE: '$binary_remote_addr zone=call_resume_session:1m rate=500r/s' } },
-});
+webTests('browser-softphone');
 
 let elsewhere; // somebody else's browser
 const open = [];
