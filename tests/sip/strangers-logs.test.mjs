@@ -50,7 +50,7 @@ for (const [where, possible] of [['stderr', true], ['syslog', Syslog.possible]])
 		let stack, syslog, far, stranger, token;
 		before(async () => {
 			if (where === 'syslog') syslog = await Syslog.start(runFolder('strangers-logs-socket'));
-			stack = await Stack.start(`strangers-logs-${where}`, { kamailio: { syslog }, defines: { FR_TIMER: 1000 } });
+			stack = await Stack.start(`strangers-logs-${where}`, { kamailio: { syslog }, defines: { FR_TIMER: 1000, STRANGERS_MAX: 1000000 } });
 			token = await stack.kamailio.token(`sip:alice@${DOMAIN}`, 's-1');
 			const to = { ip: stack.kamailio.ip, port: stack.kamailio.port };
 			stranger = await Endpoint.open({ ip: '127.0.0.66', to });

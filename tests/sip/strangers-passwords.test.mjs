@@ -27,7 +27,7 @@ before(async () => {
 	sixPort = await freePort();
 	stack = await Stack.start('strangers-passwords', {
 		dir, web: { values: QUICK }, kamailio: { args: six ? ['-l', `udp:[fd00::9]:${sixPort}`] : [] },
-		defines: { WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(dir, 'portal.sqlite')}"`, PORTAL_ADDRESS_FAILURES_MAX: ADDRESS_MAX },
+		defines: { WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(dir, 'portal.sqlite')}"`, PORTAL_ADDRESS_FAILURES_MAX: ADDRESS_MAX, STRANGERS_MAX: 1000 },
 	});
 	password = stack.portal.add(`alice@${DOMAIN}`);
 	carols = stack.portal.add(`carol@${DOMAIN}`);
