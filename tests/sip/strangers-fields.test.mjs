@@ -135,3 +135,12 @@ test('Call-State-Fingerprint goes off every method, of the far end too', async (
 	assert.equal((await far.outside('MESSAGE', `sip:alice@${DOMAIN}`, { headers: fields })).status, 200);
 	for (const m of alice.requests) assert.equal(m.get('call-state-fingerprint'), undefined, m.text);
 });
+
+test('a CR alone hides no field', async () => {
+	const seen = far.requests.length;
+	for (const field of [`Authorization: Bearer ${token}`, 'Diversion: <sip:PLANTED@x>']) {
+		const reply = await alice.outside('MESSAGE', `sip:bob@${DOMAIN}`, { headers: [`X: y\r${field}`] });
+		assert.equal(reply.status, 400);
+	}
+	assert.equal(far.requests.length, seen);
+});

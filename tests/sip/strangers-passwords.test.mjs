@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { execFileSync } from 'node:child_process';
 
-import { Phone, answerTo, fieldsOf } from '../lib/phone.mjs';
+import { Phone, answerTo, fieldsOf, withPassword } from '../lib/phone.mjs';
 import { QUICK, Visitor } from '../lib/portal.mjs';
 import { FarEnd } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
@@ -219,6 +219,19 @@ test('a user of the same name in another domain is somebody else', async () => {
 
 test('a PRACK out of nowhere, which asks for no password, is nobody', async () => {
 	assert.equal((await (await phone(elsewhere())).bare('PRACK', `sip:bob@${DOMAIN}`)).status, 481);
+});
+
+// It is authenticated at two places of the script, and the nonce is good for one.
+test('both ends of a call were lost: the one that calls again is asked once', async () => {
+	const to = { ip: stack.kamailio.ip, port: stack.kamailio.port };
+	const ip = elsewhere();
+	const carol = await withPassword(FarEnd).open({ user: 'carol', password: carols, ip, to });
+	open.push(carol);
+	assert.equal((await carol.register()).status, 200);
+	const { state } = await (await phone(ip)).call({ service: 'carol' });
+	const { final } = await (await phone(ip)).call({ service: 'carol', state: `${state};again` });
+	assert.equal(final.status, 200, final.start);
+	assert.ok(carol.requests.findLast((m) => m.method === 'INVITE').get('call-state-id'));
 });
 
 test('a /64 of IPv6 is one address', { skip: !six && 'no network namespace' }, async () => {
