@@ -250,6 +250,9 @@ test('a /64 of IPv6 is one address', { skip: !six && 'no network namespace' }, a
 	assert.equal(await sign(SIX[1], password), 429);
 	assert.equal(await sign(SIX[2], password), 200);
 	for (let i = 0; i < MAX; i++) assert.equal(await sign(`fd00:7::${i}`, `guess ${i}`), 401);
+	for (let i = 0; i < MAX; i++) assert.equal(await sign('::ffff:192.0.2.7', `guess ${i}`), 401);
+	assert.equal(await sign('192.0.2.7', password), 429);
+	assert.equal(await sign('::ffff:192.0.2.8', password), 200);
 	assert.equal(await sign('fd00:7::1:2:3:4', password), 429);
 	assert.equal(await sign('fd00:7:0:1::5', password), 200);
 });
