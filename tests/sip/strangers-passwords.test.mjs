@@ -19,15 +19,17 @@ const HOME = `sip:${DOMAIN}`;
 const SIX = ['fd00:0:0:1::1', 'fd00:0:0:1::2:3', 'fd00:0:0:2::1', 'fd00::9'];
 const six = process.env.CALL_RESUME_NETNS === 'own';
 
-let stack, far, password, carols, sixPort;
+let stack, far, password, carols, sixPort, prometheus;
 let open = [];
 before(async () => {
 	const dir = runFolder('strangers-passwords');
 	if (six) for (const ip of SIX) execFileSync('ip', ['addr', 'replace', `${ip}/128`, 'dev', 'lo', 'nodad']);
 	sixPort = await freePort();
+	prometheus = await freePort();
 	stack = await Stack.start('strangers-passwords', {
 		dir, web: { values: QUICK }, kamailio: { args: six ? ['-l', `udp:[fd00::9]:${sixPort}`] : [] },
-		defines: { WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(dir, 'portal.sqlite')}"`, PORTAL_ADDRESS_FAILURES_MAX: ADDRESS_MAX, STRANGERS_MAX: 1000 },
+		defines: { WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(dir, 'portal.sqlite')}"`, PORTAL_ADDRESS_FAILURES_MAX: ADDRESS_MAX, STRANGERS_MAX: 1000,
+			WITH_PROMETHEUS: true, LISTEN_PROMETHEUS: `tcp:127.0.0.1:${prometheus}`, PROMETHEUS_PORT: prometheus },
 	});
 	password = stack.portal.add(`alice@${DOMAIN}`);
 	carols = stack.portal.add(`carol@${DOMAIN}`);
@@ -54,7 +56,7 @@ async function register(ip, options) {
 }
 
 async function counter(name) {
-	return Number(/\d+/.exec(await stack.kamailio.kamcmd('cnt.get', 'digest', name))[0]);
+	return Number(/\d+/.exec(await stack.kamailio.kamcmd('cnt.get', 'call_resume', `digest_${name}`))[0]);
 }
 
 /** Run; resolves with what the log has got by it. */
@@ -90,6 +92,13 @@ test('guesses: the fifth is the last, then the right password is refused too; ot
 	assert.deepEqual([await counter('wrong'), await counter('locked'), await counter('accepted')],
 		[before.wrong + MAX, before.locked + 3, before.accepted + 2]);
 	for (const secret of [password, carols, 'guess 1']) assert.ok(!stack.kamailio.log().includes(secret));
+});
+
+test('Prometheus gets the counters', async () => {
+	const text = await (await fetch(`http://127.0.0.1:${prometheus}/metrics`)).text();
+	for (const name of ['accepted', 'wrong', 'locked', 'other_uri', 'other_user', 'malformed', 'no_session']) {
+		assert.equal(Number(new RegExp(`^kamailio_call_resume_digest_${name} (\\d+)`, 'm').exec(text)?.[1]), await counter(name), name);
+	}
 });
 
 test('users that there are not: the same answers', async () => {
