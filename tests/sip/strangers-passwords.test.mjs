@@ -28,8 +28,10 @@ before(async () => {
 	prometheus = await freePort();
 	stack = await Stack.start('strangers-passwords', {
 		dir, web: { values: QUICK }, kamailio: { args: six ? ['-l', `udp:[fd00::9]:${sixPort}`] : [] },
-		defines: { WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(dir, 'portal.sqlite')}"`, PORTAL_ADDRESS_FAILURES_MAX: ADDRESS_MAX, STRANGERS_MAX: 1000,
-			WITH_PROMETHEUS: true, LISTEN_PROMETHEUS: `tcp:127.0.0.1:${prometheus}`, PROMETHEUS_PORT: prometheus },
+		defines: {
+			WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(dir, 'portal.sqlite')}"`, PORTAL_ADDRESS_FAILURES_MAX: ADDRESS_MAX, STRANGERS_MAX: 1000,
+			WITH_PROMETHEUS: true, LISTEN_PROMETHEUS: `tcp:127.0.0.1:${prometheus}`, PROMETHEUS_PORT: prometheus,
+		},
 	});
 	password = stack.portal.add(`alice@${DOMAIN}`);
 	carols = stack.portal.add(`carol@${DOMAIN}`);
