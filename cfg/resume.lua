@@ -95,7 +95,7 @@ end
 -- that is in no call of ours.
 function resume.known()
 	if get("$resume(spliced)") == 1 or get("$resume(known)") == 1 or get("$avp(resumed)") == 1 then return end
-	if string.find(get("$hdr(Authorization)") or "", "^[Bb]earer ")
+	if string.find(string.lower(get("$(hdr(Authorization)[*])") or ""), "bearer", 1, true)
 		and KSR.call_resume.resume_auth() > 0 and get("$resume(sub)") == get("$fu") then
 		return
 	end
@@ -121,8 +121,15 @@ end
 -- A re-INVITE or UPDATE of either side: a fresh state.
 function resume.within_dialog()
 	KSR.call_resume.resume_seal()
-	-- In a dialog a token is of no use to the far end.
-	if string.find(get("$hdr(Authorization)") or "", "^[Bb]earer ") then remove("Authorization") end
+	-- In a dialog a token is of no use.
+	resume.hide_token()
+end
+
+-- Nobody behind us gets to see the token. (nil is what is too long.)
+function resume.hide_token()
+	for _, name in ipairs({ "Authorization", "Proxy-Authorization" }) do
+		if string.find(string.lower(get("$(hdr(" .. name .. ")[*])") or "bearer"), "bearer", 1, true) then remove(name) end
+	end
 end
 
 -- 1 when a request without a Route may be relayed to its Request-URI.

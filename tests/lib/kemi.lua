@@ -93,6 +93,7 @@ function ksr_request_route()
 	if not is_from_trunk() then KSR.force_rport() end
 	within_dialog()
 	if not is_from_trunk() then resume.authenticate() end
+	resume.hide_token()
 	KSR.hdr.remove("Authorization")
 	KSR.hdr.remove("Route")
 	if KSR.is_REGISTER() then
