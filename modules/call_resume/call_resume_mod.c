@@ -127,6 +127,11 @@ static int w_resume_check_media(struct sip_msg *msg, char *p1, char *p2)
 	return ki_resume_check_media(msg);
 }
 
+static int w_resume_check_head(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_check_head(msg);
+}
+
 static int w_resume_check_reply(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_check_reply(msg);
@@ -221,6 +226,8 @@ static cmd_export_t cmds[] = {
 	/* REQUEST_ROUTE: so that a route block of a reply_route can call it. */
 	{"resume_check_media", (cmd_function)w_resume_check_media, 0, 0, 0,
 		REQUEST_ROUTE | ONREPLY_ROUTE},
+	{"resume_check_head", (cmd_function)w_resume_check_head, 0, 0, 0,
+		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_check_reply", (cmd_function)w_resume_check_reply, 0, 0, 0,
 		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_again", (cmd_function)w_resume_again, 0, 0, 0, REQUEST_ROUTE},
@@ -299,6 +306,9 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_STR, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_check_media"), SR_KEMIP_INT,
 		ki_resume_check_media, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_check_head"), SR_KEMIP_INT,
+		ki_resume_check_head, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_check_reply"), SR_KEMIP_INT,
 		ki_resume_check_reply, { KEMI_NONE, KEMI_NONE, KEMI_NONE,

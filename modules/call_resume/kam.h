@@ -286,6 +286,7 @@ int kam_is_mapped_reply(struct sip_msg *msg);
  * has been revoked; BYE, ACK and OPTIONS without a body may be of one. */
 int kam_is_known(struct sip_msg *msg);
 
+int ki_resume_check_head(struct sip_msg *msg);
 int ki_resume_check_reply(struct sip_msg *msg);
 
 /* ---- the client's certificate (kam_fingerprint.c) --------------------------- */

@@ -13,6 +13,7 @@
 #include "../../core/parser/parse_via.h"
 #include "../../core/resolve.h"
 
+#include "screen.h"
 #include "splice.h"
 
 /* ---- session references --------------------------------------------------------- */
@@ -123,6 +124,21 @@ int kam_is_known(struct sip_msg *msg)
 	return asks_for_nothing(msg)
 			|| (!is_revoked(msg, CR_PURPOSE_CALLER)
 					&& !is_revoked(msg, CR_PURPOSE_CALLEE));
+}
+
+/* ---- heads --------------------------------------------------------------------------- */
+
+int ki_resume_check_head(struct sip_msg *msg)
+{
+	const cr_env_t *env = kam_env();
+
+	return env != NULL
+					&& cr_sip_parse(&env->work->msg,
+							   (cr_span_t){msg->buf, msg->len})
+							   == CR_OK
+					&& cr_screen_shows(&env->work->msg)
+			? 1
+			: -1;
 }
 
 /* ---- replies ------------------------------------------------------------------------ */

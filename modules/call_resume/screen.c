@@ -3,6 +3,8 @@
  */
 #include "screen.h"
 
+#include "text.h"
+
 #include <strings.h>
 
 #define PROTOCOL "SIP/2.0"
@@ -76,6 +78,180 @@ int cr_screen_head(cr_span_t text)
 			return CR_OK; /* the body begins */
 	}
 	return CR_OK;
+}
+
+/* ---- what can be shown -------------------------------------------------------- */
+
+/* A control character of ASCII that is no line end or tab; or, in UTF-8, one of C1, a
+ * line or paragraph separator, or a mark that turns the direction of writing. */
+static int is_control(cr_span_t s, size_t i)
+{
+	unsigned char c = (unsigned char)s.s[i];
+	unsigned char next = i + 1 < s.len ? (unsigned char)s.s[i + 1] : 0;
+	unsigned char last = i + 2 < s.len ? (unsigned char)s.s[i + 2] : 0;
+
+	if(c < 0x20)
+		return c != '\t' && c != '\r' && c != '\n';
+	if(c < 0xc2)
+		return c == 0x7f;
+	if(c == 0xc2)
+		return next >= 0x80 && next <= 0x9f;
+	return c == 0xe2
+			&& ((next == 0x80 && last >= 0xa8 && last <= 0xae)
+					|| (next == 0x81 && last >= 0xa6 && last <= 0xa9));
+}
+
+static int is_plain_head(const cr_sip_t *m)
+{
+	cr_span_t head = cr_span_sub(
+			m->text, 0, (size_t)(m->body.s - m->text.s));
+
+	for(size_t i = 0; i < head.len; i++) {
+		if(is_control(head, i))
+			return 0;
+	}
+	return 1;
+}
+
+static int is_visible(cr_span_t s, size_t max)
+{
+	return s.len <= max && cr_text_is_visible(s);
+}
+
+/* What is left of a value that is read from its front. */
+static void skip_blanks(cr_span_t *s)
+{
+	while(s->len > 0 && (is_line_end(*s->s) || *s->s == ' ' || *s->s == '\t'))
+		*s = cr_span_sub(*s, 1, s->len);
+}
+
+/* Pass over the characters that are not among stop. @return how many */
+static size_t skip_until(cr_span_t *s, const char *stop)
+{
+	size_t n = 0;
+
+	while(n < s->len && s->s[n] != '\0' && strchr(stop, s->s[n]) == NULL)
+		n++;
+	*s = cr_span_sub(*s, n, s->len);
+	return n;
+}
+
+static int skip_char(cr_span_t *s, char c)
+{
+	if(s->len == 0 || *s->s != c)
+		return 0;
+	*s = cr_span_sub(*s, 1, s->len);
+	return 1;
+}
+
+/* quoted-string, in one line. @return 1, or 0 when there is none or it does not end */
+static int skip_quoted(cr_span_t *s)
+{
+	if(!skip_char(s, '"'))
+		return 0;
+	for(;;) {
+		skip_until(s, "\"\\\r\n");
+		if(!skip_char(s, '\\'))
+			return skip_char(s, '"');
+		if(s->len == 0 || is_line_end(*s->s))
+			return 0;
+		*s = cr_span_sub(*s, 1, s->len);
+	}
+}
+
+/* name-addr or addr-spec. */
+static int skip_address(cr_span_t *s)
+{
+	cr_span_t bare = *s;
+	size_t n;
+
+	if(s->len > 0 && *s->s == '"') {
+		if(!skip_quoted(s))
+			return 0;
+	} else {
+		n = skip_until(&bare, "<>\" \t\r\n;");
+		skip_until(s, "\"<>\r\n");
+		if(s->len == 0 || *s->s != '<') {
+			*s = bare;
+			return n > 0;
+		}
+	}
+	skip_blanks(s);
+	return skip_char(s, '<') && skip_until(s, "<>\" \t\r\n") > 0
+			&& skip_char(s, '>');
+}
+
+/* *( SEMI generic-param ) */
+static int skip_params(cr_span_t *s)
+{
+	skip_blanks(s);
+	while(skip_char(s, ';')) {
+		skip_blanks(s);
+		if(skip_until(s, "<>\" \t\r\n=;") == 0)
+			return 0;
+		skip_blanks(s);
+		if(skip_char(s, '=')) {
+			skip_blanks(s);
+			if(skip_until(s, "<>\" \t\r\n=;") == 0 && !skip_quoted(s))
+				return 0;
+		}
+		skip_blanks(s);
+	}
+	return s->len == 0;
+}
+
+/* From and To, and one Contact (RFC 3261 section 25.1). */
+static int is_name_addr(cr_span_t s)
+{
+	skip_blanks(&s);
+	return skip_address(&s) && skip_params(&s);
+}
+
+static int is_folded(cr_span_t s)
+{
+	return memchr(s.s, '\n', s.len) != NULL;
+}
+
+static int are_contacts_plain(const cr_sip_t *m)
+{
+	for(int i = 0; i < m->n_fields; i++) {
+		const cr_field_t *f = &m->fields[i];
+
+		if(f->id == CR_CONTACT && is_folded(f->value)
+				&& !is_name_addr(f->value))
+			return 0;
+	}
+	return 1;
+}
+
+static int is_party(const cr_sip_t *m, cr_hdr_t id)
+{
+	cr_span_t value = cr_sip_field(m, id)->value;
+
+	return value.len <= CR_SCREEN_NAME_MAX && is_name_addr(value);
+}
+
+static int is_host_short(const cr_sip_t *m)
+{
+	cr_addr_t a;
+	const char *at;
+
+	if(cr_addr_parse(&a, cr_sip_field(m, CR_FROM)->value) != CR_OK)
+		return 0;
+	at = memchr(a.uri.s, '@', a.uri.len);
+	if(at == NULL)
+		at = memchr(a.uri.s, ':', a.uri.len);
+	if(at != NULL)
+		a.uri = cr_span_sub(a.uri, (size_t)(at - a.uri.s) + 1, a.uri.len);
+	return skip_until(&a.uri, ";:?") <= CR_SCREEN_HOST_MAX;
+}
+
+int cr_screen_shows(const cr_sip_t *m)
+{
+	return is_visible(m->call_id, m->text.len)
+			&& is_visible(m->method, CR_SCREEN_METHOD_MAX) && is_plain_head(m)
+			&& is_party(m, CR_FROM) && is_party(m, CR_TO) && is_host_short(m)
+			&& are_contacts_plain(m);
 }
 
 /* ---- does it concern us ------------------------------------------------------ */

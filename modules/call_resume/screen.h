@@ -19,6 +19,21 @@
  */
 int cr_screen_head(cr_span_t text) CR_MUST_CHECK;
 
+/**
+ * Whether a message can be shown: in a log line, say, that is one line and gives no
+ * orders to a terminal. Nothing in its head is a control character but in line ends and
+ * folds (RFC 3261 section 25.1), nor one that in Unicode ends a line or turns the
+ * direction of writing; method and Call-ID are visible ASCII; From, To and a folded
+ * Contact are of the grammar, and nobody's name is longer than CR_SCREEN_NAME_MAX.
+ * @param m  taken apart by cr_sip_parse()
+ * @return 1 or 0
+ */
+int cr_screen_shows(const cr_sip_t *m);
+
+#define CR_SCREEN_NAME_MAX 1023  /* bytes of From or To */
+#define CR_SCREEN_HOST_MAX 255   /* bytes of the host in From */
+#define CR_SCREEN_METHOD_MAX 32  /* bytes */
+
 /** 1 when there is a field whose name begins with Call-State. */
 int cr_screen_states(cr_span_t text);
 

@@ -452,6 +452,8 @@ static cr_edge_t translate_out(
 		edge = request_out(&j, out, out_max);
 	else if(cr_sip_next(j.m, CR_VIA, &it, &via))
 		edge = reply_out(&j, out, out_max, via);
+	else
+		edge = finish_job(&j, out, out_max, CR_DROP);
 	edge.sealed = sealed == CR_OK && edge.verdict == CR_CHANGED;
 	edge.unsealed = sealed == CR_EMISSING ? CR_OK : sealed;
 	return edge;

@@ -50,6 +50,14 @@ int cr_text_is_call_id(cr_span_t s)
 	return s.len > 0;
 }
 
+int cr_text_is_visible(cr_span_t s)
+{
+	for(size_t i = 0; i < s.len; i++)
+		if(!is_visible((uint8_t)s.s[i]))
+			return 0;
+	return s.len > 0;
+}
+
 int cr_text_is_plain(cr_span_t s, size_t max)
 {
 	for(size_t i = 0; i < s.len; i++)

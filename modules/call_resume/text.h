@@ -34,6 +34,9 @@ int cr_text_is_uri(cr_span_t s);
  * and angle brackets. The apostrophe stays: it is a legal user part. */
 int cr_text_is_sub(cr_span_t s);
 
+/** Visible ASCII. */
+int cr_text_is_visible(cr_span_t s);
+
 /** Visible ASCII without quotes and backslash, at most max characters. */
 int cr_text_is_plain(cr_span_t s, size_t max);
 

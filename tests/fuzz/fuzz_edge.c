@@ -58,10 +58,13 @@ static void check_orders(cr_edge_t edge, cr_span_t text)
 
 	if(edge.verdict == CR_DROP || cr_sip_parse(&m, sent) != CR_OK)
 		return;
-	for(int i = 0; i < m.n_fields; i++)
+	for(int i = 0; i < m.n_fields; i++) {
 		CHECK(m.fields[i].id != CR_CALL_STATE
 				|| !cr_span_eq(cr_span_sub(m.fields[i].value, 0, 10),
 						CR_SPAN("crm1 mark ")));
+		/* Only what had a mark in front of it, or was sealed by us. */
+		CHECK(m.fields[i].id < CR_CALL_STATE || edge.verdict == CR_CHANGED);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

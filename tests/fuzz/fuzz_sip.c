@@ -7,6 +7,7 @@
 #include "fuzz.h"
 
 #include "dialog_name.h"
+#include "screen.h"
 #include "seal.h"
 #include "sip.h"
 
@@ -117,6 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int err = cr_sip_parse(&m, text);
 
 	CHECK(err <= 0 && err != CR_EINTERNAL);
+	CHECK(cr_screen_head(text) == CR_OK || cr_screen_head(text) == CR_EMALFORMED);
 	/* Values stand alone too: in a parameter of the script, in a state. */
 	look_at_value(text);
 	if(err != CR_OK)
@@ -137,6 +139,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			look_at_value(value);
 		}
 	check_edits(text);
+	/* What is taken for a field that begins so is found by the quick look as well. */
+	if(cr_screen_head(text) == CR_OK)
+		for(int i = 0; i < m.n_fields; i++)
+			CHECK((m.fields[i].id != CR_CALL_STATE
+						  && m.fields[i].id != CR_STATE_OTHER)
+					|| cr_screen_states(text));
+	(void)cr_screen_shows(&m);
 	if(m.status == 0)
 		check_order();
 	return 0;

@@ -74,7 +74,7 @@ static void every_byte_of_a_head(void **state)
 	}
 }
 
-/* ---- does it concern us ------------------------------------------------------------ */
+/* ---- who is concerned ------------------------------------------------------------ */
 
 static void who_is_concerned(void **state)
 {
@@ -202,6 +202,18 @@ static void what_it_has_not_written(void **state)
 	}
 }
 
+static void a_reply_without_a_via_is_no_way_around(void **state)
+{
+	cr_edge_t r = cr_edge_out(buf[1], OUT_MAX, &env,
+			CR_SPAN("SIP/2.0 200 OK\r\nVia:\r\nFrom: <sip:a@b>;tag=1\r\n"
+					"To: <sip:c@d>;tag=2\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n"
+					"Call-State: abc\r\n\r\n"));
+
+	(void)state;
+	assert_int_equal(r.verdict, CR_CHANGED);
+	assert_false(has(parsed(buf[1], r.len), "Call-State"));
+}
+
 /* More known fields than the core keeps: nothing can be taken off. */
 static void too_strange_to_be_taken_apart(void **state)
 {
@@ -215,6 +227,60 @@ static void too_strange_to_be_taken_apart(void **state)
 				   "Call-ID: x\r\nCSeq: 1 INVITE\r\nCall-State: abc\r\n\r\n");
 	assert_int_equal(
 			cr_edge_out(buf[1], OUT_MAX, &env, cr_written(&w)).verdict, CR_DROP);
+}
+
+/* ---- what can be shown ------------------------------------------------------------------- */
+
+static int shows(const char *call_id, const char *from, const char *more)
+{
+	text_of(0, "OPTIONS sip:x SIP/2.0\r\nVia: v\r\nFrom: %s\r\nTo: <sip:c@d>\r\n"
+			   "Call-ID: %s\r\nCSeq: 1 OPTIONS\r\n%s\r\nbody\x1b",
+			from, call_id, more);
+	parsed(buf[0], strlen(buf[0]));
+	return cr_screen_shows(&m);
+}
+
+#define FROM "<sip:a@b>;tag=1"
+
+static void what_can_be_shown(void **state)
+{
+	static const char *const from[] = {FROM, "sip:a@b;tag=1", "\"A \\\" B\" <sip:a@b> ; tag = 1",
+			"A B<sip:a@b>\r\n ;tag=\"x y\"", "<sip:[::1]:5060>", "\"\xd0\xb0\"<sip:a@b>;x",
+			"<tel:+1>;tag=1", "sip:b"};
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++)
+		assert_true(shows("a@b<c>", from[i], "Contact: <sip:x>\r\n"));
+	assert_true(shows("x", FROM, "Subject: a\tb \xe2\x82\xac\r\n"));
+	assert_true(shows("x", FROM, "Contact: \"A\"\r\n <sip:x>\r\n"));
+}
+
+static void what_cannot(void **state)
+{
+	static const char *const from[] = {"\"A <sip:a@b>", "<sip:a@b>;tag=1 x", "<sip:a@b", "<>", "a b",
+			"<sip:a@b>;", "<sip:a@b>;=1", "<sip:a@b>;tag=", "<sip:a@b>;tag=\"x", "\"a\" \"b\" <sip:a@b>",
+			"\"a\r\n b\" <sip:a@b>", "<sip:a b>", "\"a\\", ";tag=1"};
+	static const char *const more[] = {"X: \x1b[2J\r\n", "X: \x7f\r\n", "X: \xc2\x9b\r\n",
+			"X: \xe2\x80\xa8\r\n", "X: \xe2\x81\xa9\r\n", "X: \x01\r\n",
+			"Contact: a\r\n ERROR: b <sip:x> <\r\n"};
+	char name[CR_SCREEN_NAME_MAX + 32];
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++)
+		assert_false(shows("x", from[i], ""));
+	for(size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+		assert_false(shows("x", FROM, more[i]));
+	assert_false(shows("a b", FROM, ""));
+	assert_false(shows("a\r\n ERROR: b", FROM, ""));
+	assert_false(shows("\xc3\xa9", FROM, ""));
+	snprintf(name, sizeof(name), "<sip:a@%0*d>;tag=1", CR_SCREEN_HOST_MAX, 1);
+	assert_true(shows("x", name, ""));
+	snprintf(name, sizeof(name), "<sip:%0*d>;tag=1", CR_SCREEN_HOST_MAX + 1, 1);
+	assert_false(shows("x", name, ""));
+	snprintf(name, sizeof(name), "<sip:%0*d@b>", CR_SCREEN_NAME_MAX - 8, 1);
+	assert_true(shows("x", name, ""));
+	snprintf(name, sizeof(name), "<sip:%0*d@b>", CR_SCREEN_NAME_MAX - 7, 1);
+	assert_false(shows("x", name, ""));
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, edge_setup, teardown)
@@ -232,7 +298,10 @@ int main(void)
 			T(what_nobody_may_write),
 			T(what_a_gateway_has_written),
 			T(what_it_has_not_written),
+			T(a_reply_without_a_via_is_no_way_around),
 			T(too_strange_to_be_taken_apart),
+			T(what_can_be_shown),
+			T(what_cannot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, edge_teardown);
