@@ -324,6 +324,10 @@ int kam_edge_init(void);
  * translated. */
 int kam_edge_spliced(void);
 
+/** 1 when the message that this process received last reads without a complaint of any
+ * parser and can be shown, see screen.h. Of one that does not, nothing is logged. */
+int kam_edge_plain(void);
+
 /* $resume(name), as Kamailio wants it (kam_pv.c). */
 int kam_pv_parse_name(pv_spec_t *sp, str *in);
 int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res);

@@ -24,11 +24,18 @@
 
 static char out[EDGE_MAX];
 static int spliced;
-static int refused; /* the message at hand is one that nobody shall see */
+static int plain;   /* the message at hand reads without a complaint, and can be shown */
+static int refused; /* it is one that nobody shall see */
+static int quiet;   /* nothing is logged about it */
 
 int kam_edge_spliced(void)
 {
 	return spliced;
+}
+
+int kam_edge_plain(void)
+{
+	return plain;
 }
 
 static void count_refused(int err)
@@ -67,6 +74,32 @@ static void report(const cr_edge_t *edge, kam_stat_t stat, const char *where)
 		kam_count(KAM_MESSAGES_DROPPED);
 }
 
+/* Kamailio's parsers print what they do not like, with all that stands behind it:
+ * tokens, states, and lines of the sender's making. Who debugs wants to see that. */
+static void set_quiet(void)
+{
+	if(get_cfg_debug_level() >= L_DBG)
+		return;
+	quiet = 1;
+	set_local_debug_level(L_ALERT - 1);
+}
+
+static void end_quiet(void)
+{
+	if(quiet)
+		reset_local_debug_level();
+	quiet = 0;
+}
+
+static int is_plain(cr_span_t text)
+{
+	const cr_env_t *env = kam_env();
+
+	return env != NULL && cr_sip_parse(&env->work->msg, text) == CR_OK
+			&& cr_screen_reads(&env->work->msg)
+			&& cr_screen_shows(&env->work->msg);
+}
+
 /* Kamailio has no way to say so here. It gets a message of no length, which it
  * cannot parse; what it would log about that is of no use, and a stranger could
  * fill the log with it. after_drop_in() is next. */
@@ -75,17 +108,11 @@ static void drop_in(str *buf)
 	kam_count(KAM_HEADS_MALFORMED);
 	kam_count(KAM_MESSAGES_DROPPED);
 	refused = 1;
-	set_local_debug_level(L_ALERT - 1);
+	set_quiet();
 	buf->s[0] = '\0';
 	buf->len = 0;
 }
 
-static void end_drop(void)
-{
-	if(refused)
-		reset_local_debug_level();
-	refused = 0;
-}
 
 /* Kamailio asks whether somebody else knows what this is. */
 static int after_drop_in(sr_event_param_t *evp)
@@ -93,7 +120,7 @@ static int after_drop_in(sr_event_param_t *evp)
 	int ours = refused;
 
 	(void)evp;
-	end_drop();
+	refused = 0;
 	return ours ? NONSIP_MSG_DROP : NONSIP_MSG_PASS;
 }
 
@@ -103,12 +130,15 @@ static int edge_in(sr_event_param_t *evp)
 	const cr_env_t *env;
 	cr_edge_t edge;
 
-	end_drop();
-	spliced = 0;
+	end_quiet();
+	spliced = plain = refused = 0;
 	if(cr_screen_head(kam_span(*buf)) != CR_OK) {
 		drop_in(buf);
 		return 0;
 	}
+	plain = is_plain(kam_span(*buf));
+	if(!plain && cr_screen_is_sip(kam_span(*buf)))
+		set_quiet();
 	if(!cr_screen_concerned(kam_span(*buf)) || (env = kam_env()) == NULL)
 		return 0;
 	edge = cr_edge_in(out, sizeof(out), env, kam_span(*buf));

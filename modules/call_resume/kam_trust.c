@@ -13,7 +13,6 @@
 #include "../../core/parser/parse_via.h"
 #include "../../core/resolve.h"
 
-#include "screen.h"
 #include "splice.h"
 
 /* ---- session references --------------------------------------------------------- */
@@ -130,15 +129,8 @@ int kam_is_known(struct sip_msg *msg)
 
 int ki_resume_check_head(struct sip_msg *msg)
 {
-	const cr_env_t *env = kam_env();
-
-	return env != NULL
-					&& cr_sip_parse(&env->work->msg,
-							   (cr_span_t){msg->buf, msg->len})
-							   == CR_OK
-					&& cr_screen_shows(&env->work->msg)
-			? 1
-			: -1;
+	(void)msg;
+	return kam_edge_plain() ? 1 : -1;
 }
 
 /* ---- replies ------------------------------------------------------------------------ */

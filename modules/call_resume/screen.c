@@ -3,6 +3,7 @@
  */
 #include "screen.h"
 
+#include "grammar.h"
 #include "text.h"
 
 #include <strings.h>
@@ -29,9 +30,13 @@ static cr_span_t skip_line_ends(cr_span_t s)
 
 /* The first line, whatever ends it, names the protocol: by its slash it is found
  * in one walk. */
-static int is_sip(cr_span_t text)
+int cr_screen_is_sip(cr_span_t text)
 {
 	const size_t at = 3; /* of the slash */
+
+	text = skip_line_ends(text);
+	if(text.len == 0)
+		return 0;
 	const char *nl = memchr(text.s, '\n', text.len);
 	cr_span_t line = {text.s, nl != NULL ? (size_t)(nl - text.s) : text.len};
 	const char *p = line.s, *end = line.s + line.len;
@@ -63,7 +68,7 @@ int cr_screen_head(cr_span_t text)
 {
 	cr_span_t rest = skip_line_ends(text);
 
-	if(rest.len == 0 || !is_sip(rest))
+	if(!cr_screen_is_sip(rest))
 		return CR_OK;
 	while(rest.len > 0) {
 		cr_span_t line = next_line(&rest);
@@ -118,95 +123,6 @@ static int is_visible(cr_span_t s, size_t max)
 	return s.len <= max && cr_text_is_visible(s);
 }
 
-/* What is left of a value that is read from its front. */
-static void skip_blanks(cr_span_t *s)
-{
-	while(s->len > 0 && (is_line_end(*s->s) || *s->s == ' ' || *s->s == '\t'))
-		*s = cr_span_sub(*s, 1, s->len);
-}
-
-/* Pass over the characters that are not among stop. @return how many */
-static size_t skip_until(cr_span_t *s, const char *stop)
-{
-	size_t n = 0;
-
-	while(n < s->len && s->s[n] != '\0' && strchr(stop, s->s[n]) == NULL)
-		n++;
-	*s = cr_span_sub(*s, n, s->len);
-	return n;
-}
-
-static int skip_char(cr_span_t *s, char c)
-{
-	if(s->len == 0 || *s->s != c)
-		return 0;
-	*s = cr_span_sub(*s, 1, s->len);
-	return 1;
-}
-
-/* quoted-string, in one line. @return 1, or 0 when there is none or it does not end */
-static int skip_quoted(cr_span_t *s)
-{
-	if(!skip_char(s, '"'))
-		return 0;
-	for(;;) {
-		skip_until(s, "\"\\\r\n");
-		if(!skip_char(s, '\\'))
-			return skip_char(s, '"');
-		if(s->len == 0 || is_line_end(*s->s))
-			return 0;
-		*s = cr_span_sub(*s, 1, s->len);
-	}
-}
-
-/* name-addr or addr-spec. */
-static int skip_address(cr_span_t *s)
-{
-	cr_span_t bare = *s;
-	size_t n;
-
-	if(s->len > 0 && *s->s == '"') {
-		if(!skip_quoted(s))
-			return 0;
-	} else {
-		n = skip_until(&bare, "<>\" \t\r\n;");
-		skip_until(s, "\"<>\r\n");
-		if(s->len == 0 || *s->s != '<') {
-			*s = bare;
-			return n > 0;
-		}
-	}
-	skip_blanks(s);
-	return skip_char(s, '<') && skip_until(s, "<>\" \t\r\n") > 0
-			&& skip_char(s, '>');
-}
-
-/* *( SEMI generic-param ) */
-static int skip_params(cr_span_t *s)
-{
-	skip_blanks(s);
-	while(skip_char(s, ';')) {
-		skip_blanks(s);
-		if(skip_until(s, "<>\" \t\r\n=;") == 0)
-			return 0;
-		skip_blanks(s);
-		if(skip_char(s, '=')) {
-			skip_blanks(s);
-			if(skip_until(s, "<>\" \t\r\n=;") == 0 && !skip_quoted(s))
-				return 0;
-		}
-		skip_blanks(s);
-	}
-	return s->len == 0;
-}
-
-/* From and To, and one Contact (RFC 3261 section 25.1). */
-static int is_name_addr(cr_span_t s)
-{
-	skip_blanks(&s);
-	return skip_address(&s) && skip_params(&s);
-}
-
 static int is_folded(cr_span_t s)
 {
 	return memchr(s.s, '\n', s.len) != NULL;
@@ -218,7 +134,7 @@ static int are_contacts_plain(const cr_sip_t *m)
 		const cr_field_t *f = &m->fields[i];
 
 		if(f->id == CR_CONTACT && is_folded(f->value)
-				&& !is_name_addr(f->value))
+				&& !cr_is_name_addr(f->value))
 			return 0;
 	}
 	return 1;
@@ -228,7 +144,7 @@ static int is_party(const cr_sip_t *m, cr_hdr_t id)
 {
 	cr_span_t value = cr_sip_field(m, id)->value;
 
-	return value.len <= CR_SCREEN_NAME_MAX && is_name_addr(value);
+	return value.len <= CR_SCREEN_NAME_MAX && cr_is_name_addr(value);
 }
 
 static int is_host_short(const cr_sip_t *m)
@@ -243,7 +159,7 @@ static int is_host_short(const cr_sip_t *m)
 		at = memchr(a.uri.s, ':', a.uri.len);
 	if(at != NULL)
 		a.uri = cr_span_sub(a.uri, (size_t)(at - a.uri.s) + 1, a.uri.len);
-	return skip_until(&a.uri, ";:?") <= CR_SCREEN_HOST_MAX;
+	return cr_skip_until(&a.uri, ";:?") <= CR_SCREEN_HOST_MAX;
 }
 
 int cr_screen_shows(const cr_sip_t *m)
@@ -252,6 +168,63 @@ int cr_screen_shows(const cr_sip_t *m)
 			&& is_visible(m->method, CR_SCREEN_METHOD_MAX) && is_plain_head(m)
 			&& is_party(m, CR_FROM) && is_party(m, CR_TO) && is_host_short(m)
 			&& are_contacts_plain(m);
+}
+
+/* ---- what can be read ---------------------------------------------------------- */
+
+static int are_values(const cr_sip_t *m, cr_hdr_t id, int (*is)(cr_span_t))
+{
+	cr_value_iter_t it = {0};
+	cr_span_t value;
+
+	while(cr_sip_next(m, id, &it, &value)) {
+		if(!is(value) && !cr_span_eq(value, CR_SPAN("*")))
+			return 0;
+	}
+	return 1;
+}
+
+static int is_address(cr_span_t s)
+{
+	cr_addr_t a;
+
+	return cr_is_name_addr(s) && cr_addr_parse(&a, s) == CR_OK
+			&& cr_is_uri(a.uri);
+}
+
+/* Every line of the head, with those that continue it, is a field. */
+static int are_fields(const cr_sip_t *m)
+{
+	cr_span_t rest = skip_line_ends(cr_span_sub(
+			m->text, 0, (size_t)(m->body.s - m->text.s)));
+
+	next_line(&rest);
+	while(rest.len > 0) {
+		cr_span_t line = next_line(&rest);
+		const char *colon = memchr(line.s, ':', line.len);
+
+		if(line.len <= 1)
+			return 1;
+		if(line.s[0] == ' ' || line.s[0] == '\t')
+			continue;
+		if(colon == NULL
+				|| !cr_is_field_name(
+						cr_span_sub(line, 0, (size_t)(colon - line.s))))
+			return 0;
+	}
+	return 1;
+}
+
+int cr_screen_reads(const cr_sip_t *m)
+{
+	return (m->status != 0 || cr_is_uri(m->ruri)) && are_fields(m)
+			&& cr_is_cseq(cr_sip_field(m, CR_CSEQ)->value)
+			&& are_values(m, CR_VIA, cr_is_via)
+			&& are_values(m, CR_FROM, is_address)
+			&& are_values(m, CR_TO, is_address)
+			&& are_values(m, CR_CONTACT, is_address)
+			&& are_values(m, CR_ROUTE, is_address)
+			&& are_values(m, CR_RECORD_ROUTE, is_address);
 }
 
 /* ---- does it concern us ------------------------------------------------------ */

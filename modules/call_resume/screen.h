@@ -10,6 +10,9 @@
 
 #include "env.h"
 
+/** 1 when the first line, whatever ends it, names SIP/2.0. */
+int cr_screen_is_sip(cr_span_t text);
+
 /**
  * A SIP message is a head of lines that end in CR LF, and a body (RFC 3261 section
  * 7). Some readers end a line at a CR or LF alone, or the text at a NUL: they find
@@ -33,6 +36,14 @@ int cr_screen_shows(const cr_sip_t *m);
 #define CR_SCREEN_NAME_MAX 1023  /* bytes of From or To */
 #define CR_SCREEN_HOST_MAX 255   /* bytes of the host in From */
 #define CR_SCREEN_METHOD_MAX 32  /* bytes */
+
+/**
+ * Whether a SIP parser reads the message without a complaint: what it complains of it
+ * prints, with all that stands behind it.
+ * @param m  taken apart by cr_sip_parse()
+ * @return 1 or 0
+ */
+int cr_screen_reads(const cr_sip_t *m);
 
 /** 1 when there is a field whose name begins with Call-State. */
 int cr_screen_states(cr_span_t text);

@@ -1,0 +1,191 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "grammar.h"
+
+#include <string.h>
+
+static int is_line_end(char c)
+{
+	return c == '\r' || c == '\n';
+}
+
+/* What is left of a value that is read from its front. */
+static void skip_blanks(cr_span_t *s)
+{
+	while(s->len > 0 && (is_line_end(*s->s) || *s->s == ' ' || *s->s == '\t'))
+		*s = cr_span_sub(*s, 1, s->len);
+}
+
+size_t cr_skip_until(cr_span_t *s, const char *stop)
+{
+	size_t n = 0;
+
+	while(n < s->len && s->s[n] != '\0' && strchr(stop, s->s[n]) == NULL)
+		n++;
+	*s = cr_span_sub(*s, n, s->len);
+	return n;
+}
+
+static int skip_char(cr_span_t *s, char c)
+{
+	if(s->len == 0 || *s->s != c)
+		return 0;
+	*s = cr_span_sub(*s, 1, s->len);
+	return 1;
+}
+
+/* quoted-string, in one line. @return 1, or 0 when there is none or it does not end */
+static int skip_quoted(cr_span_t *s)
+{
+	if(!skip_char(s, '"'))
+		return 0;
+	for(;;) {
+		cr_skip_until(s, "\"\\\r\n");
+		if(!skip_char(s, '\\'))
+			return skip_char(s, '"');
+		if(s->len == 0 || is_line_end(*s->s))
+			return 0;
+		*s = cr_span_sub(*s, 1, s->len);
+	}
+}
+
+/* name-addr or addr-spec. */
+static int skip_address(cr_span_t *s)
+{
+	cr_span_t bare = *s;
+	size_t n;
+
+	if(s->len > 0 && *s->s == '"') {
+		if(!skip_quoted(s))
+			return 0;
+	} else {
+		n = cr_skip_until(&bare, "<>\" \t\r\n;");
+		cr_skip_until(s, "\"<>\r\n");
+		if(s->len == 0 || *s->s != '<') {
+			*s = bare;
+			return n > 0;
+		}
+	}
+	skip_blanks(s);
+	return skip_char(s, '<') && cr_skip_until(s, "<>\" \t\r\n") > 0
+			&& skip_char(s, '>');
+}
+
+/* *( SEMI generic-param ) */
+static int skip_params(cr_span_t *s)
+{
+	skip_blanks(s);
+	while(skip_char(s, ';')) {
+		skip_blanks(s);
+		if(cr_skip_until(s, "<>\" \t\r\n=;") == 0)
+			return 0;
+		skip_blanks(s);
+		if(skip_char(s, '=')) {
+			skip_blanks(s);
+			if(cr_skip_until(s, "<>\" \t\r\n=;") == 0 && !skip_quoted(s))
+				return 0;
+		}
+		skip_blanks(s);
+	}
+	return s->len == 0;
+}
+
+/* From and To, and one Contact (RFC 3261 section 25.1). */
+int cr_is_name_addr(cr_span_t s)
+{
+	skip_blanks(&s);
+	return skip_address(&s) && skip_params(&s);
+}
+
+/* ---- fields that every SIP program reads first ------------------------------------ */
+
+static size_t skip_digits(cr_span_t *s)
+{
+	size_t n = 0;
+
+	while(n < s->len && s->s[n] >= '0' && s->s[n] <= '9')
+		n++;
+	*s = cr_span_sub(*s, n, s->len);
+	return n;
+}
+
+static size_t skip_token(cr_span_t *s)
+{
+	return cr_skip_until(s, "()<>@,;:\\\"/[]?={} \t\r\n");
+}
+
+/* host [ COLON port ] */
+static int skip_sent_by(cr_span_t *s)
+{
+	if(skip_char(s, '[')) {
+		if(cr_skip_until(s, "[]<>\"@,; \t\r\n") == 0 || !skip_char(s, ']'))
+			return 0;
+	} else if(skip_token(s) == 0) {
+		return 0;
+	}
+	skip_blanks(s);
+	if(!skip_char(s, ':'))
+		return 1;
+	skip_blanks(s);
+	return skip_digits(s) > 0;
+}
+
+int cr_is_via(cr_span_t s)
+{
+	skip_blanks(&s);
+	for(int i = 0; i < 3; i++) {
+		if(skip_token(&s) == 0)
+			return 0;
+		skip_blanks(&s);
+		if(i < 2 && !skip_char(&s, '/'))
+			return 0;
+		skip_blanks(&s);
+	}
+	return skip_sent_by(&s) && skip_params(&s);
+}
+
+int cr_is_cseq(cr_span_t s)
+{
+	size_t digits, blanks;
+
+	skip_blanks(&s);
+	digits = skip_digits(&s);
+	blanks = s.len;
+	skip_blanks(&s);
+	blanks -= s.len;
+	return digits > 0 && digits <= 10 && blanks > 0 && skip_token(&s) > 0
+			&& (skip_blanks(&s), s.len == 0);
+}
+
+/* Of another scheme than SIP's all that follows is opaque. */
+int cr_is_uri(cr_span_t s)
+{
+	const char *at = memchr(s.s, '@', s.len);
+	cr_span_t scheme = s;
+
+	scheme.len = cr_skip_until(&s, ":<>\"@; \t\r\n");
+	if(scheme.len == 0 || !skip_char(&s, ':'))
+		return 0;
+	if(!cr_span_eq_case(scheme, CR_SPAN("sip"))
+			&& !cr_span_eq_case(scheme, CR_SPAN("sips")))
+		return cr_skip_until(&s, "<>\" \t\r\n") > 0 && s.len == 0;
+	if(at != NULL) {
+		if(cr_skip_until(&s, "@<>\" \t\r\n") == 0)
+			return 0;
+		skip_char(&s, '@');
+	}
+	if(!skip_sent_by(&s))
+		return 0;
+	cr_skip_until(&s, "@<>\" \t\r\n[]");
+	return s.len == 0;
+}
+
+int cr_is_field_name(cr_span_t s)
+{
+	size_t n = skip_token(&s);
+
+	while(s.len > 0 && (*s.s == ' ' || *s.s == '\t'))
+		s = cr_span_sub(s, 1, s.len);
+	return n > 0 && s.len == 0;
+}

@@ -1,0 +1,31 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Whether a value is what RFC 3261 section 25.1 calls so, with blanks and folds where
+ * it allows some. Each is somewhat wider than the RFC in its characters, and exact in
+ * what ends a part. They return 1 or 0.
+ */
+#ifndef CR_GRAMMAR_H
+#define CR_GRAMMAR_H
+
+#include "sip.h"
+
+/** From and To, and one value of Contact, Route or Record-Route. */
+int cr_is_name_addr(cr_span_t s);
+
+/** One value of a Via. */
+int cr_is_via(cr_span_t s);
+
+/** The value of a CSeq. */
+int cr_is_cseq(cr_span_t s);
+
+/** A URI; one of SIP has user part if any, host, port, and the rest in their places. */
+int cr_is_uri(cr_span_t s);
+
+/** What stands in front of a field's colon, blanks behind the name included. */
+int cr_is_field_name(cr_span_t s);
+
+/** Pass over the characters that are neither zero nor among stop. @return how many */
+size_t cr_skip_until(cr_span_t *s, const char *stop);
+
+#endif
