@@ -10,11 +10,12 @@
 //	resumeJsSIP(ua, options)            one call for each library, both
 //	resumeSIPjs(userAgent, options)     give a CallResume
 //
-// From top to bottom: errors, SIP as text, CallResume. In call-resume/ are the storage, the
-// keys, and what is special about each library. The types are in call-resume.d.ts.
+// From top to bottom: errors, CallResume. In call-resume/ are the storage, the keys, SIP as
+// text, and what is special about each library. The types are in call-resume.d.ts.
 
 import { JsSIPPhone } from './call-resume/jssip.js';
 import { Keys } from './call-resume/keys.js';
+import { addressOf, mediaOf, readMessage } from './call-resume/message.js';
 import { sleep } from './call-resume/shared.js';
 import { SIPjsPhone } from './call-resume/sipjs.js';
 import { browserStore } from './call-resume/store.js';
@@ -70,32 +71,6 @@ function reasonOf({ status, cause }) {
 	return 'failed';
 }
 
-// ---- SIP as text ----------------------------------------------------------
-
-/** The values of a header field, by its name or names as a regular expression. */
-function headers(text, name) {
-	const end = text.indexOf('\r\n\r\n');
-	const head = end < 0 ? text : text.slice(0, end);
-	return [...head.matchAll(new RegExp(`^(?:${name})[ \\t]*:[ \\t]*(.*?)[ \\t]*$`, 'gim'))].map((m) => m[1]);
-}
-
-const header = (text, name) => headers(text, name)[0] ?? '';
-const callIdOf = (text) => header(text, 'call-id|i');
-
-/** The m-lines of a description from the far end: kind, and direction as we see it. */
-function mediaOf(text) {
-	const body = text.slice(text.indexOf('\r\n\r\n') + 4);
-	if (!/^v=0/.test(body)) return undefined;
-	const [session, ...sections] = body.split(/^m=/m);
-	const direction = (part) => part.match(/^a=(sendrecv|sendonly|recvonly|inactive)\s*$/m)?.[1];
-	const mirror = { sendonly: 'recvonly', recvonly: 'sendonly' };
-	return sections.map((section) => {
-		const [, kind, port] = section.match(/^(\w+) (\d+)/) ?? [];
-		const theirs = direction(section) ?? direction(session) ?? 'sendrecv';
-		return port === '0' ? { kind, rejected: true } : { kind, direction: mirror[theirs] ?? theirs };
-	});
-}
-
 // ---- CallResume -----------------------------------------------------------
 
 /** A record from the storage, where anything may be. */
@@ -124,7 +99,7 @@ function holdLock(name) {
  *
  * A record is what is stored of a call: {state, update, tag, media, held, muted, data,
  * seen}; and in memory only {id, callId, session, release}, and how far it is: up, lost,
- * resuming, canceled, over (see end()), again, joins (which call it goes on with), joined (by another one).
+ * resuming, canceled, over (see end()), again, joins (which call it goes on with, and with whom), joined (by another one).
  */
 export class CallResume extends EventTarget {
 	#phone;
@@ -240,35 +215,50 @@ export class CallResume extends EventTarget {
 		return record;
 	}
 
-	/** A message from the gateway, as text. */
+	/** A message from the gateway, as text. Each of our header fields is read where the gateway writes it
+	 * (docs/wire-formats.md), and nowhere else: in all others the far end may have done so. */
 	#receive(text) {
-		if (this.#stopped) return;
-		const request = text.match(/^([A-Z]+) /)?.[1];
-		const answered = header(text, 'cseq').split(/\s+/)[1];
-		for (const key of headers(text, 'call-state-key')) this.#keys.add(key);
-		if (request === 'NOTIFY') return void this.#pushed(text);
-		if (request === 'BYE' || request === 'CANCEL' || answered === 'BYE') return this.#ended(callIdOf(text));
-		const record = this.#find('callId', callIdOf(text));
+		const message = this.#stopped ? undefined : readMessage(text);
+		if (!message) return;
+		const { status, method } = message;
+		const request = status ? undefined : method;
+		const callId = message.one('call-id');
+		if (status === 200 && method === 'REGISTER') {
+			for (const key of message.all('call-state-key')) this.#keys.add(key);
+		}
+		if (method === 'REGISTER') return;
+		if (request === 'NOTIFY') return void this.#pushed(message);
+		if (method === 'BYE' || request === 'CANCEL') return this.#ended(callId);
+		const record = this.#find('callId', callId);
+		const to = addressOf(message.one('to'));
 		if (request === 'ACK' && record && !record.up) {
 			// Nobody has said that this is a session, so it was refused, and this ends that.
 			if (!record.session) return this.#forget(record);
 			// A state that came by NOTIFY in between has the tag in it.
-			if (record.tag === '') record.tag = header(text, 'to|t').match(/;tag=([^;\s]+)/)?.[1];
-			this.#up(record.callId);
+			if (record.tag === '') record.tag = to.tag;
+			this.#up(callId);
 		}
-		const value = header(text, 'call-state');
-		if (value) this.#sealed(record ?? this.#create(callIdOf(text)), value, text, request);
-		if (request === 'INVITE') this.#join(this.#find('callId', callIdOf(text)), header(text, 'call-state-id'));
+		const called = request === 'INVITE' && !to.tag;
+		// Who knows the Call-ID of a call can begin another one with it.
+		if (called && record?.state) return;
+		const sealed = status ? status >= 200 && status < 300 : ['INVITE', 'UPDATE'].includes(request);
+		const value = sealed ? message.one('call-state') : undefined;
+		// An INVITE may be here before the library has told of it, an answer only to what that has sent.
+		const mine = record ?? (called && value ? this.#create(callId) : undefined);
+		if (mine && value) this.#sealed(mine, value, message, called);
+		if (called) this.#join(mine, { id: message.one('call-state-id'), from: addressOf(message.one('from')).uri });
 	}
 
 	/** A new call that goes on with one of ours, because both its ends were away: the gateway
-	 * says so. Nobody has to answer it. */
-	async #join(record, id = record?.joins) {
-		if (!record || !id) return;
-		record.joins = id;
+	 * says so. Nobody has to answer it. Who calls is who that call was with, or it is another one. */
+	async #join(record, joins = record?.joins) {
+		if (!record || !joins?.id || !joins.from) return;
+		record.joins = joins;
 		if (!record.session || record.up) return;
 		for (const old of this.#records.values()) {
-			if (old === record || !old.state || (await this.#keys.open(old.state))?.id !== id) continue;
+			if (old === record || !old.state) continue;
+			const state = await this.#keys.open(old.state);
+			if (state?.id !== joins.id || state.remote_uri !== joins.from) continue;
 			const { id: kept, release, held, muted, data, lost, seen } = old;
 			this.#records.delete(record.id);
 			Object.assign(record, { id: kept, release, held, muted, data });
@@ -288,22 +278,22 @@ export class CallResume extends EventTarget {
 		}
 	}
 
-	#sealed(record, value, text, request) {
+	#sealed(record, value, { status, body }, first) {
 		const [jwe, ...params] = value.split(';');
-		const first = request === 'INVITE' && !/;tag=/.test(header(text, 'to|t'));
 		if (params.includes('update')) {
 			record.update = jwe;
 		} else {
 			Object.assign(record, { state: jwe, update: undefined, tag: first ? '' : undefined, again: false });
 		}
-		record.media = mediaOf(text) ?? record.media;
-		if (request || record.up) this.#save(record);
+		record.media = mediaOf(body) ?? record.media;
+		if (!status || record.up) this.#save(record);
 		else this.#up(record.callId);
 	}
 
 	/** A state that came by NOTIFY: it says itself of which call it is. */
-	async #pushed(text) {
-		const [jwe] = header(text, 'call-state').split(';');
+	async #pushed(message) {
+		if (!/^call-state *(;|$)/i.test(message.one('event') ?? '')) return;
+		const [jwe] = message.one('call-state')?.split(';') ?? [];
 		const state = jwe && await this.#keys.open(jwe);
 		if (!state) return;
 		for (const record of this.#records.values()) {
