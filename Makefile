@@ -104,7 +104,9 @@ install: build ## module, example configuration and documentation, below DESTDIR
 
 install-web: ## the softphone, the browser helper and their bundles, below DESTDIR
 	@tools/web
-	for f in web/*.html web/*.css web/*.js web/*.d.ts web/call-resume/* web/softphone/* web/examples/*; do \
+# Examples are not for a web root; earlier versions have installed them.
+	rm -rf '$(DESTDIR)$(WEB_DIR)/web/examples'
+	for f in web/*.html web/*.css web/*.js web/*.d.ts web/call-resume/* web/softphone/*; do \
 		install -D -m 644 $$f '$(DESTDIR)$(WEB_DIR)'/$$f || exit 1; \
 	done
 	install -d '$(DESTDIR)$(WEB_DIR)/bundle'
