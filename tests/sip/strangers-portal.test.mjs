@@ -4,9 +4,12 @@
 
 import { after, afterEach, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import http from 'node:http';
+import http2 from 'node:http2';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 
 import { Nginx } from '../lib/nginx.mjs';
 import { freePort } from '../lib/ports.mjs';
@@ -91,6 +94,15 @@ describe('what hangs on a session', () => {
 			await assertOver(b, alice.aor);
 		});
 	}
+
+	test('ends also for who does not close his side of the WebSocket', async () => {
+		const alice = newUser();
+		const b = await inUse(alice);
+		b.phone.socket.end = () => {};
+		const closed = once(b.phone.socket, 'end');
+		assert.equal((await b.signOut()).status, 204);
+		await closed;
+	});
 
 	for (const [what, change] of [
 		['gets another password', ({ aor }) => stack.portal.add(aor)],
@@ -232,8 +244,28 @@ describe('cookies', () => {
 	test('of another name, or of the one before, are none', async () => {
 		const alice = newUser();
 		const { cookie } = await browser().signedIn(alice.user, alice.password);
-		for (const name of ['call_resume', '__Secure-call_resume', 'x__Host-call_resume', '__Host-call_resume2']) {
+		for (const name of ['call_resume', '__Secure-call_resume', 'x__Host-call_resume', '__Host-call_resume2', '__HOST-CALL_RESUME', '__Host-call_resume ']) {
 			assertRefused(await asked(`${name}=${cookie}`), 401, /^Sign in/);
+		}
+		assertRefused(await asked(`__Host-call_resume="${cookie}"`), 401, /^Sign in/);
+	});
+
+	test('come in several fields over HTTP/2, and the right one is found', async () => {
+		const alice = newUser();
+		const { cookie } = await browser().signedIn(alice.user, alice.password);
+		const session = http2.connect(url, { ca: fs.readFileSync(ca) });
+		try {
+			for (const [fields, status] of [
+				[['a=b', `__Host-call_resume=${cookie}`, 'c=d'], 200], [[`__Host-call_resume=${cookie}`], 200], [['a=b'], 401],
+				[[`__Host-call_resume=${cookie}`, 'a=b', `__Host-call_resume=${cookie}`], 400],
+			]) {
+				const stream = session.request({ ':method': 'POST', ':path': '/session', cookie: fields });
+				const [headers] = await once(stream.end(), 'response');
+				stream.resume();
+				assert.equal(headers[':status'], status, fields.join('; '));
+			}
+		} finally {
+			session.close();
 		}
 	});
 });
@@ -277,7 +309,8 @@ describe('who asks', () => {
 	test('nginx counts a /64 as one address too', { skip: process.env.CALL_RESUME_NETNS !== 'own' && 'no network of its own' }, async () => {
 		const own = Array.from({ length: 5 }, (_, i) => `2001:db8:64:0:${i}::1`);
 		const next = '2001:db8:64:1::1';
-		for (const address of [...own, next]) execFileSync('ip', ['-6', 'addr', 'replace', `${address}/128`, 'dev', 'lo']);
+		const addresses = (what) => [...own, next].forEach((address) => execFileSync('ip', ['-6', 'addr', what, `${address}/128`, 'dev', 'lo']));
+		addresses('replace');
 		const port = await freePort();
 		const nginx = await Nginx.start(stack.dir, {
 			name: 'nginx6', kamailio: `${stack.kamailio.ip}:${stack.kamailio.ws}`, certificate: stack.certificate,
@@ -292,6 +325,7 @@ describe('who asks', () => {
 			assert.equal((await ask(next)).status, 401, 'the next /64');
 		} finally {
 			await nginx.stop();
+			addresses('del');
 		}
 	});
 
