@@ -251,6 +251,7 @@ for (const [what, where, from, name, number, title] of [
 	['from the trunk', { ip: TRUNK_IP, user: 'far' }, `${UNTRUE}<sip:+4930123@carrier.example>`, 'bob', '+4930123', '+4930123 (\u201cbob\u201d)'],
 	['from another domain', { ip: TRUNK_IP, user: 'far' }, `${UNTRUE}<sip:bob@evil.example>`, 'bob', 'bob@evil.example', 'bob@evil.example (\u201cbob\u201d)'],
 	['without a name from another domain', { ip: TRUNK_IP, user: 'far' }, '<sip:bob@evil.example>', 'bob@evil.example', '', 'bob@evil.example'],
+	['that looks like another one', { ip: TRUNK_IP, user: 'far' }, `<sip:b%E2%80%8Bob@${DOMAIN}>`, 'b%E2%80%8Bob', '', 'b%E2%80%8Bob'],
 	['of a user', { user: 'mallory', transport: 'ws' }, `${UNTRUE}<sip:mallory@${DOMAIN}>`, 'mallory', '', 'mallory'],
 ]) {
 	test(`a call ${what} whose caller goes by another one's name shows who it is`, async () => {
@@ -272,6 +273,15 @@ for (const [what, where, from, name, number, title] of [
 		}
 	});
 }
+
+test('who gets another password is asked to sign in, without a reload', async () => {
+	const phone = await Phone.signedIn('bob');
+	stack.passwords.bob = stack.portal.add(`bob@${DOMAIN}`);
+	await phone.page.locator('#sign-in:visible').waitFor();
+	assert.equal(await phone.page.locator('#sign-in-why').textContent(), 'Your last session is over.');
+	await phone.signIn('bob', stack.passwords.bob);
+	await phone.registered();
+});
 
 test('who signs out leaves no call in the storage', async () => {
 	const phone = await Phone.signedIn();

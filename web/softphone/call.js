@@ -223,7 +223,9 @@ export function callerOf({ display_name, uri }, domain) {
 export function user(uri) {
 	const name = uri.match(/^sips?:([^@;]+)@/)?.[1] ?? uri;
 	try {
-		return decodeURIComponent(name);
+		const text = decodeURIComponent(name);
+		// One that looks like another one stays as it is written.
+		return /[@\p{Cc}\p{Cf}]/u.test(text) ? name : text;
 	} catch {
 		return name; // as the far end wrote it
 	}
