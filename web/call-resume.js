@@ -98,7 +98,7 @@ function holdLock(name) {
  * The calls of one user agent. See call-resume.d.ts for its events.
  *
  * A record is what is stored of a call: {state, update, tag, media, held, muted, data,
- * seen}; and in memory only {id, callId, session, release}, and how far it is: up, lost,
+ * seen}; and in memory only {id, callId, far (its tag), session, release}, and how far it is: up, lost,
  * resuming, canceled, over (see end()), again, joins (which call it goes on with, and with whom), joined (by another one).
  */
 export class CallResume extends EventTarget {
@@ -119,8 +119,8 @@ export class CallResume extends EventTarget {
 		phone.attach({
 			receive: (text) => this.#receive(text),
 			began: (callId, session) => this.#began(callId, session),
-			ended: (callId) => this.#ended(callId),
-			changed: (callId, what) => this.#changed(callId, what),
+			ended: (callId, session) => this.#ended(callId, session),
+			changed: (callId, what, session) => this.#changed(callId, what, session),
 			online: () => this.#online(),
 			token: () => this.#renew(),
 		});
@@ -205,6 +205,8 @@ export class CallResume extends EventTarget {
 
 	#began(callId, session) {
 		const record = this.#find('callId', callId) ?? this.#create(callId);
+		// Who knows the Call-ID of a call can begin another one with it. That one is not kept.
+		if ((record.session ?? session) !== session) return;
 		record.session = session;
 		this.#join(record);
 	}
@@ -228,9 +230,12 @@ export class CallResume extends EventTarget {
 		}
 		if (method === 'REGISTER') return;
 		if (request === 'NOTIFY') return void this.#pushed(message);
-		if (method === 'BYE' || request === 'CANCEL') return this.#ended(callId);
 		const record = this.#find('callId', callId);
-		const to = addressOf(message.one('to'));
+		const [from, to] = ['from', 'to'].map((name) => addressOf(message.one(name)));
+		const far = status ? to.tag : from.tag;
+		// Of another call with this Call-ID.
+		if (record?.far && record.far !== far) return;
+		if (method === 'BYE' || request === 'CANCEL') return this.#ended(callId);
 		if (request === 'ACK' && record && !record.up) {
 			// Nobody has said that this is a session, so it was refused, and this ends that.
 			if (!record.session) return this.#forget(record);
@@ -239,14 +244,16 @@ export class CallResume extends EventTarget {
 			this.#up(callId);
 		}
 		const called = request === 'INVITE' && !to.tag;
-		// Who knows the Call-ID of a call can begin another one with it.
 		if (called && record?.state) return;
 		const sealed = status ? status >= 200 && status < 300 : ['INVITE', 'UPDATE'].includes(request);
 		const value = sealed ? message.one('call-state') : undefined;
 		// An INVITE may be here before the library has told of it, an answer only to what that has sent.
 		const mine = record ?? (called && value ? this.#create(callId) : undefined);
-		if (mine && value) this.#sealed(mine, value, message, called);
-		if (called) this.#join(mine, { id: message.one('call-state-id'), from: addressOf(message.one('from')).uri });
+		if (mine && value) {
+			mine.far ??= far;
+			this.#sealed(mine, value, message, called);
+		}
+		if (called) this.#join(mine, { id: message.one('call-state-id'), from: from.uri });
 	}
 
 	/** A new call that goes on with one of ours, because both its ends were away: the gateway
@@ -314,15 +321,21 @@ export class CallResume extends EventTarget {
 		if (!this.#records.has(record.id)) record.release();
 	}
 
-	#changed(callId, what) {
+	/** The call of a session, or of one that the page has not told of. */
+	#of(callId, session) {
 		const record = this.#find('callId', callId);
+		return session && record?.session && record.session !== session ? undefined : record;
+	}
+
+	#changed(callId, what, session) {
+		const record = this.#of(callId, session);
 		if (!record) return;
 		Object.assign(record, what);
 		this.#save(record);
 	}
 
-	#ended(callId) {
-		const record = this.#find('callId', callId);
+	#ended(callId, session) {
+		const record = this.#of(callId, session);
 		// An attempt that failed is not the end of the call.
 		if (record && !record.resuming) this.#forget(record);
 	}
@@ -388,7 +401,7 @@ export class CallResume extends EventTarget {
 	async #resume(record) {
 		if (record.resuming || this.#records.get(record.id) !== record) return;
 		record.resuming = true;
-		const old = { session: record.session, callId: record.callId };
+		const old = { session: record.session, callId: record.callId, far: record.far };
 		const since = (record.up ? record.lost : record.seen) ?? Date.now();
 		if (!record.over) this.#emit('resuming', { id: record.id, data: record.data });
 		try {
@@ -455,7 +468,7 @@ export class CallResume extends EventTarget {
 		try {
 			return { session: await this.#phone.call({
 				...record, target, media: record.media ?? [{ kind: 'audio' }], headers: [`Call-State: ${value}`], stream,
-			}, (callId) => Object.assign(record, { callId })) };
+			}, (callId) => Object.assign(record, { callId, far: undefined, session: undefined })) };
 		} catch (failure) {
 			return failure;
 		}

@@ -575,6 +575,44 @@ test('the state of a call is read where the gateway writes it, and nowhere else'
 	assert.deepEqual(seen, [...Array(11).fill('x'), '200', 'update', 're']);
 });
 
+test('another call with the Call-ID of one takes nothing from it', async () => {
+	const seen = await page.evaluate(async ([ACK, INVITE, OK]) => {
+		const found = [];
+		for (const role of ['caller', 'callee']) {
+			const { calls, phone, store } = window.helper({});
+			const session = {};
+			const theirs = { from: '<sip:bob@example.org>;tag=theirs', to: '<sip:alice@example.org>;tag=1' };
+			phone.report.began('c1', session);
+			if (role === 'caller') phone.report.receive(window.sip(OK, '1 INVITE', ['Call-State: x'], { from: '<sip:alice@example.org>;tag=1', to: '<sip:bob@example.org>;tag=b' }));
+			else phone.report.receive(window.sip(INVITE, '1 INVITE', ['Call-State: x']));
+			if (role === 'callee') phone.report.receive(ACK);
+			// A stranger's, from its beginning to its end.
+			const other = {};
+			phone.report.began('c1', other);
+			phone.report.receive(window.sip(INVITE, '1 INVITE', ['Call-State: no'], { from: theirs.from }));
+			phone.report.receive(window.sip('ACK sip:a SIP/2.0', '1 ACK', [], theirs));
+			phone.report.receive(window.sip(INVITE, '2 INVITE', ['Call-State: no;update'], theirs));
+			phone.report.receive(window.sip(OK, '7 INVITE', ['Call-State: no'], { from: theirs.to, to: theirs.from }));
+			phone.report.changed('c1', { held: true, muted: true }, other);
+			phone.report.receive(window.sip('BYE sip:a SIP/2.0', '3 BYE', [], theirs));
+			phone.report.receive(window.sip('CANCEL sip:a SIP/2.0', '1 CANCEL', [], { from: theirs.from }));
+			phone.report.ended('c1', other);
+			await null;
+			const kept = [...store.all.values()].map((text) => JSON.parse(text));
+			// Its own messages are its own.
+			phone.report.receive(window.sip(INVITE, '2 INVITE', ['Call-State: y;update'], { to: '<sip:alice@example.org>;tag=1' }));
+			await null;
+			kept.push(...[...store.all.values()].map((text) => JSON.parse(text)));
+			phone.report.ended('c1', session);
+			await null;
+			found.push(...kept.map(({ state, update, held }) => [state, update, held].join(' ')), store.all.size);
+			calls.stop();
+		}
+		return found;
+	}, [ACK, INVITE, OK]);
+	assert.deepEqual(seen, [...Array(2)].flatMap(() => ['x  ', 'x y ', 0]));
+});
+
 test('an answer to a call that the page has not placed is of no call', async () => {
 	const kept = await page.evaluate(async (ANSWER) => {
 		const { calls, phone, store } = window.helper({});
