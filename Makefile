@@ -23,7 +23,7 @@ MODULE  := build/call_resume.so
 SOURCES := $(wildcard modules/call_resume/*.[ch]) modules/call_resume/Makefile
 # Installed in folders as here, so that the links between them hold.
 DOCS    := $(wildcard README.md COPYING docs/*.md docs/*.png docs/*.json modules/call_resume/README.md tests/model/README.md \
-	web/README.md web/certificate.js web/network-store.js web/patient-fetch.js web/examples/*.js \
+	web/README.md web/certificate.js web/network-store.js web/patient-fetch.js web/call-resume/message.js web/examples/*.js \
 	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml \
 	examples/portal/*.md examples/portal/*.mjs examples/portal/*.json)
 
@@ -104,7 +104,9 @@ install: build ## module, example configuration and documentation, below DESTDIR
 
 install-web: ## the softphone, the browser helper and their bundles, below DESTDIR
 	@tools/web
-	for f in web/*.html web/*.css web/*.js web/*.d.ts web/call-resume/* web/softphone/* web/examples/*; do \
+# Examples are not for a web root; earlier versions have installed them.
+	rm -rf '$(DESTDIR)$(WEB_DIR)/web/examples'
+	for f in web/*.html web/*.css web/*.js web/*.d.ts web/call-resume/* web/softphone/*; do \
 		install -D -m 644 $$f '$(DESTDIR)$(WEB_DIR)'/$$f || exit 1; \
 	done
 	install -d '$(DESTDIR)$(WEB_DIR)/bundle'

@@ -10,11 +10,12 @@
 //	resumeJsSIP(ua, options)            one call for each library, both
 //	resumeSIPjs(userAgent, options)     give a CallResume
 //
-// From top to bottom: errors, SIP as text, CallResume. In call-resume/ are the storage, the
-// keys, and what is special about each library. The types are in call-resume.d.ts.
+// From top to bottom: errors, CallResume. In call-resume/ are the storage, the keys, SIP as
+// text, and what is special about each library. The types are in call-resume.d.ts.
 
 import { JsSIPPhone } from './call-resume/jssip.js';
 import { Keys } from './call-resume/keys.js';
+import { addressOf, mediaOf, readMessage } from './call-resume/message.js';
 import { sleep } from './call-resume/shared.js';
 import { SIPjsPhone } from './call-resume/sipjs.js';
 import { browserStore } from './call-resume/store.js';
@@ -70,32 +71,6 @@ function reasonOf({ status, cause }) {
 	return 'failed';
 }
 
-// ---- SIP as text ----------------------------------------------------------
-
-/** The values of a header field, by its name or names as a regular expression. */
-function headers(text, name) {
-	const end = text.indexOf('\r\n\r\n');
-	const head = end < 0 ? text : text.slice(0, end);
-	return [...head.matchAll(new RegExp(`^(?:${name})[ \\t]*:[ \\t]*(.*?)[ \\t]*$`, 'gim'))].map((m) => m[1]);
-}
-
-const header = (text, name) => headers(text, name)[0] ?? '';
-const callIdOf = (text) => header(text, 'call-id|i');
-
-/** The m-lines of a description from the far end: kind, and direction as we see it. */
-function mediaOf(text) {
-	const body = text.slice(text.indexOf('\r\n\r\n') + 4);
-	if (!/^v=0/.test(body)) return undefined;
-	const [session, ...sections] = body.split(/^m=/m);
-	const direction = (part) => part.match(/^a=(sendrecv|sendonly|recvonly|inactive)\s*$/m)?.[1];
-	const mirror = { sendonly: 'recvonly', recvonly: 'sendonly' };
-	return sections.map((section) => {
-		const [, kind, port] = section.match(/^(\w+) (\d+)/) ?? [];
-		const theirs = direction(section) ?? direction(session) ?? 'sendrecv';
-		return port === '0' ? { kind, rejected: true } : { kind, direction: mirror[theirs] ?? theirs };
-	});
-}
-
 // ---- CallResume -----------------------------------------------------------
 
 /** A record from the storage, where anything may be. */
@@ -123,8 +98,8 @@ function holdLock(name) {
  * The calls of one user agent. See call-resume.d.ts for its events.
  *
  * A record is what is stored of a call: {state, update, tag, media, held, muted, data,
- * seen}; and in memory only {id, callId, session, release}, and how far it is: up, lost,
- * resuming, canceled, over (see end()), again, joins (which call it goes on with), joined (by another one).
+ * seen}; and in memory only {id, callId, far (its tag), session, release}, and how far it is: up, lost,
+ * resuming, canceled, over (see end()), again, joins (which call it goes on with, and with whom), joined (by another one).
  */
 export class CallResume extends EventTarget {
 	#phone;
@@ -144,8 +119,8 @@ export class CallResume extends EventTarget {
 		phone.attach({
 			receive: (text) => this.#receive(text),
 			began: (callId, session) => this.#began(callId, session),
-			ended: (callId) => this.#ended(callId),
-			changed: (callId, what) => this.#changed(callId, what),
+			ended: (callId, session) => this.#ended(callId, session),
+			changed: (callId, what, session) => this.#changed(callId, what, session),
 			online: () => this.#online(),
 			token: () => this.#renew(),
 		});
@@ -230,6 +205,8 @@ export class CallResume extends EventTarget {
 
 	#began(callId, session) {
 		const record = this.#find('callId', callId) ?? this.#create(callId);
+		// Who knows the Call-ID of a call can begin another one with it. That one is not kept.
+		if ((record.session ?? session) !== session) return;
 		record.session = session;
 		this.#join(record);
 	}
@@ -240,35 +217,55 @@ export class CallResume extends EventTarget {
 		return record;
 	}
 
-	/** A message from the gateway, as text. */
+	/** A message from the gateway, as text. Each of our header fields is read where the gateway writes it
+	 * (docs/wire-formats.md), and nowhere else: in all others the far end may have done so. */
 	#receive(text) {
-		if (this.#stopped) return;
-		const request = text.match(/^([A-Z]+) /)?.[1];
-		const answered = header(text, 'cseq').split(/\s+/)[1];
-		for (const key of headers(text, 'call-state-key')) this.#keys.add(key);
-		if (request === 'NOTIFY') return void this.#pushed(text);
-		if (request === 'BYE' || request === 'CANCEL' || answered === 'BYE') return this.#ended(callIdOf(text));
-		const record = this.#find('callId', callIdOf(text));
+		const message = this.#stopped ? undefined : readMessage(text);
+		if (!message) return;
+		const { status, method } = message;
+		const request = status ? undefined : method;
+		const callId = message.one('call-id');
+		if (status === 200 && method === 'REGISTER') {
+			for (const key of message.all('call-state-key')) this.#keys.add(key);
+		}
+		if (method === 'REGISTER') return;
+		if (request === 'NOTIFY') return void this.#pushed(message);
+		const record = this.#find('callId', callId);
+		const [from, to] = ['from', 'to'].map((name) => addressOf(message.one(name)));
+		const far = status ? to.tag : from.tag;
+		// Of another call with this Call-ID.
+		if (record?.far && record.far !== far) return;
+		if (method === 'BYE' || request === 'CANCEL') return this.#ended(callId);
 		if (request === 'ACK' && record && !record.up) {
 			// Nobody has said that this is a session, so it was refused, and this ends that.
 			if (!record.session) return this.#forget(record);
 			// A state that came by NOTIFY in between has the tag in it.
-			if (record.tag === '') record.tag = header(text, 'to|t').match(/;tag=([^;\s]+)/)?.[1];
-			this.#up(record.callId);
+			if (record.tag === '') record.tag = to.tag;
+			this.#up(callId);
 		}
-		const value = header(text, 'call-state');
-		if (value) this.#sealed(record ?? this.#create(callIdOf(text)), value, text, request);
-		if (request === 'INVITE') this.#join(this.#find('callId', callIdOf(text)), header(text, 'call-state-id'));
+		const called = request === 'INVITE' && !to.tag;
+		if (called && record?.state) return;
+		const sealed = status ? status >= 200 && status < 300 : ['INVITE', 'UPDATE'].includes(request);
+		const value = sealed ? message.one('call-state') : undefined;
+		// An INVITE may be here before the library has told of it, an answer only to what that has sent.
+		const mine = record ?? (called && value ? this.#create(callId) : undefined);
+		if (mine && value) {
+			mine.far ??= far;
+			this.#sealed(mine, value, message, called);
+		}
+		if (called) this.#join(mine, { id: message.one('call-state-id'), from: from.uri });
 	}
 
 	/** A new call that goes on with one of ours, because both its ends were away: the gateway
-	 * says so. Nobody has to answer it. */
-	async #join(record, id = record?.joins) {
-		if (!record || !id) return;
-		record.joins = id;
+	 * says so. Nobody has to answer it. Who calls is who that call was with, or it is another one. */
+	async #join(record, joins = record?.joins) {
+		if (!record || !joins?.id || !joins.from) return;
+		record.joins = joins;
 		if (!record.session || record.up) return;
 		for (const old of this.#records.values()) {
-			if (old === record || !old.state || (await this.#keys.open(old.state))?.id !== id) continue;
+			if (old === record || !old.state) continue;
+			const state = await this.#keys.open(old.state);
+			if (state?.id !== joins.id || state.remote_uri !== joins.from) continue;
 			const { id: kept, release, held, muted, data, lost, seen } = old;
 			this.#records.delete(record.id);
 			Object.assign(record, { id: kept, release, held, muted, data });
@@ -288,22 +285,22 @@ export class CallResume extends EventTarget {
 		}
 	}
 
-	#sealed(record, value, text, request) {
+	#sealed(record, value, { status, body }, first) {
 		const [jwe, ...params] = value.split(';');
-		const first = request === 'INVITE' && !/;tag=/.test(header(text, 'to|t'));
 		if (params.includes('update')) {
 			record.update = jwe;
 		} else {
 			Object.assign(record, { state: jwe, update: undefined, tag: first ? '' : undefined, again: false });
 		}
-		record.media = mediaOf(text) ?? record.media;
-		if (request || record.up) this.#save(record);
+		record.media = mediaOf(body) ?? record.media;
+		if (!status || record.up) this.#save(record);
 		else this.#up(record.callId);
 	}
 
 	/** A state that came by NOTIFY: it says itself of which call it is. */
-	async #pushed(text) {
-		const [jwe] = header(text, 'call-state').split(';');
+	async #pushed(message) {
+		if (!/^call-state *(;|$)/i.test(message.one('event') ?? '')) return;
+		const [jwe] = message.one('call-state')?.split(';') ?? [];
 		const state = jwe && await this.#keys.open(jwe);
 		if (!state) return;
 		for (const record of this.#records.values()) {
@@ -324,15 +321,21 @@ export class CallResume extends EventTarget {
 		if (!this.#records.has(record.id)) record.release();
 	}
 
-	#changed(callId, what) {
+	/** The call of a session, or of one that the page has not told of. */
+	#of(callId, session) {
 		const record = this.#find('callId', callId);
+		return session && record?.session && record.session !== session ? undefined : record;
+	}
+
+	#changed(callId, what, session) {
+		const record = this.#of(callId, session);
 		if (!record) return;
 		Object.assign(record, what);
 		this.#save(record);
 	}
 
-	#ended(callId) {
-		const record = this.#find('callId', callId);
+	#ended(callId, session) {
+		const record = this.#of(callId, session);
 		// An attempt that failed is not the end of the call.
 		if (record && !record.resuming) this.#forget(record);
 	}
@@ -398,7 +401,7 @@ export class CallResume extends EventTarget {
 	async #resume(record) {
 		if (record.resuming || this.#records.get(record.id) !== record) return;
 		record.resuming = true;
-		const old = { session: record.session, callId: record.callId };
+		const old = { session: record.session, callId: record.callId, far: record.far };
 		const since = (record.up ? record.lost : record.seen) ?? Date.now();
 		if (!record.over) this.#emit('resuming', { id: record.id, data: record.data });
 		try {
@@ -465,7 +468,7 @@ export class CallResume extends EventTarget {
 		try {
 			return { session: await this.#phone.call({
 				...record, target, media: record.media ?? [{ kind: 'audio' }], headers: [`Call-State: ${value}`], stream,
-			}, (callId) => Object.assign(record, { callId })) };
+			}, (callId) => Object.assign(record, { callId, far: undefined, session: undefined })) };
 		} catch (failure) {
 			return failure;
 		}

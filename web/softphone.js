@@ -3,10 +3,10 @@
 // is call-resume.js; what is here shows it.
 
 import JsSIP from '/bundle/jssip.js';
-import { resumeJsSIP } from './call-resume.js';
+import { browserStore, resumeJsSIP } from './call-resume.js';
 import { forgetCertificate, keptCertificate } from './certificate.js';
 import { session as webSession, signIn, signOut } from './portal.js';
-import { Call, user as userOf } from './softphone/call.js';
+import { Call, callerOf, user as userOf, withAddress } from './softphone/call.js';
 import { keys } from './softphone/card.js';
 import { firstAudio } from './softphone/media.js';
 import { sound } from './softphone/tones.js';
@@ -95,6 +95,7 @@ function remember(user) {
 
 const portal = await enter();
 const me = userOf(portal.user);
+const domain = portal.user.replace(/^.*@/, '');
 // Where the gateway binds calls to the certificate of their media, this browser keeps one.
 const own = portal.bind ? await keptCertificate(me) : undefined;
 const extraHeaders = own ? [own.header] : [];
@@ -201,12 +202,12 @@ function layOut() {
 	const up = now.some((c) => ['up', 'answering'].includes(c.state));
 	sound(now.some((c) => c.state === 'incoming') ? (up ? 'knock' : 'ring')
 		: now.some((c) => c.state === 'ringing') ? 'ringback' : undefined);
-	document.title = main ? `${main.state === 'incoming' ? 'Incoming call: ' : ''}${main.name} · Softphone` : 'Softphone';
+	document.title = main ? `${main.state === 'incoming' ? 'Incoming call: ' : ''}${main.who} · Softphone` : 'Softphone';
 }
 
 async function finished(call) {
-	const { was, ours, missed, text, name } = call;
-	say(ours ? 'Call ended' : `${name}: ${text}`);
+	const { was, ours, missed, text, who } = call;
+	say(ours ? 'Call ended' : `${who}: ${text}`);
 	if (call.number) keepRecent(call, missed);
 	// What the user has done needs no word; other ends stay to be read, failures until closed.
 	if (ours) phone.close(call);
@@ -249,18 +250,17 @@ ua.on('newRTCSession', ({ originator, session, request }) => {
 		if (request.hasHeader('Call-State')) heard.set(session, firstAudio(session.connection, 20_000));
 		return;
 	}
-	// Both ends had lost the call, and the other one was first to call again: the library takes it.
-	if (request.hasHeader('Call-State-Id') && live().some((call) => call.state === 'resuming')) return;
+	const who = callerOf(session.remote_identity, domain);
+	// Both ends had lost the call, and the other one was first to call again: the helper takes it.
+	if (request.hasHeader('Call-State-Id') && live().some((call) => call.state === 'resuming' && call.number === who.number)) return;
 	if (live().length >= CALLS_MAX) return session.terminate({ status_code: 486 });
-	const { remote_identity: who } = session;
 	const call = new Call(phone, {
-		state: 'incoming', offersVideo: /^m=video [1-9]/m.test(request.body ?? ''),
-		data: { name: who.display_name || who.uri.user, number: who.uri.user, incoming: true },
+		state: 'incoming', offersVideo: /\nm=video [1-9]/.test(request.body ?? ''), data: { ...who, incoming: true },
 	});
 	all.add(call);
 	call.begin(session);
 	layOut();
-	say(`Incoming call from ${call.name}`, 'alarm');
+	say(`Incoming call from ${call.who}`, 'alarm');
 });
 
 const byId = (id) => [...all].find((call) => call.id === id);
@@ -349,8 +349,8 @@ function recent() {
 	}
 }
 
-function keepRecent({ name, number, incoming }, missed) {
-	const list = [{ name, number, incoming, missed, at: Date.now() }, ...recent().filter((r) => r.number !== number)];
+function keepRecent({ name, number, address, incoming }, missed) {
+	const list = [{ name, number, address, incoming, missed, at: Date.now() }, ...recent().filter((r) => r.number !== number)];
 	try {
 		localStorage.setItem(RECENT, JSON.stringify(list.slice(0, RECENT_MAX)));
 	} catch { /* they are a comfort only */ }
@@ -360,7 +360,8 @@ function keepRecent({ name, number, incoming }, missed) {
 function showRecent() {
 	const list = recent();
 	$('recent').hidden = !list.length;
-	$('recent').querySelector('ul').replaceChildren(...list.map(({ name, number, incoming, missed, at }) => {
+	$('recent').querySelector('ul').replaceChildren(...list.map(({ name, number, address, incoming, missed, at }) => {
+		const whom = withAddress({ name, address });
 		const li = document.createElement('li');
 		const button = document.createElement('button');
 		button.type = 'button';
@@ -371,13 +372,13 @@ function showRecent() {
 		icon.append(use);
 		icon.setAttribute('aria-hidden', 'true');
 		const who = document.createElement('span');
-		who.textContent = name;
+		who.textContent = whom;
 		const when = document.createElement('time');
 		const date = new Date(at);
 		when.dateTime = date.toISOString();
 		when.textContent = date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
 		button.append(icon, who, when);
-		button.setAttribute('aria-label', `Call ${name}, ${missed ? 'missed' : incoming ? 'who called' : 'called'} at ${when.textContent}`);
+		button.setAttribute('aria-label', `Call ${whom}, ${missed ? 'missed' : incoming ? 'who called' : 'called'} at ${when.textContent}`);
 		button.onclick = () => dial(number, false);
 		li.append(button);
 		return li;
@@ -395,6 +396,9 @@ async function leave() {
 	calls.stop();
 	await signOut().catch(() => {});
 	await forgetCertificate(me);
+	// What could not be hung up is nobody's any more.
+	const kept = browserStore(me);
+	for (const [id] of await kept.load()) await kept.remove(id).catch(() => {});
 	for (const key of ['softphone user', RECENT]) localStorage.removeItem(key);
 	location.reload();
 }

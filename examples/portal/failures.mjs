@@ -1,7 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Sign-ins that fail, counted for a while.
 
+import { isIPv6 } from 'node:net';
+
 const now_s = () => Date.now() / 1000;
+
+/** What counts as one address: who has one of IPv6 has all of its /64 (RFC 6177). */
+export function networkOf(address) {
+	if (!isIPv6(address)) return address;
+	// Written in one way (RFC 5952), also if it came as ::ffff:1.2.3.4.
+	const short = new URL(`http://[${address}]/`).hostname.slice(1, -1);
+	if (short.startsWith('::')) return short;
+	const [head, tail] = short.split('::').map((part) => (part ? part.split(':') : []));
+	const groups = tail ? [...head, ...Array(8 - head.length - tail.length).fill('0'), ...tail] : head;
+	return `${groups.slice(0, 4).join(':')}::/64`;
+}
 
 export class Failures {
 	constructor({ max = 5, window_s = 300 } = {}) {

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 import { SignJWT, importPKCS8 } from 'jose';
 
-import { Failures } from './failures.mjs';
+import { Failures, networkOf } from './failures.mjs';
 import { Sessions } from './sessions.mjs';
 import { Users } from './users.mjs';
 
@@ -49,7 +49,16 @@ function parseCredentials(request, body) {
 	throw new Refusal(400, 'A JSON object of user and password, please');
 }
 
-const cookieOf = (request) => /(?:^|; *)call_resume=([\w-]{43})(?:;|$)/.exec(request.headers.cookie ?? '')?.[1];
+/** A browser takes a cookie of such a name from this very host only, over TLS and for all of it (RFC 6265bis section 4.1.3.2). */
+const COOKIE = '__Host-call_resume';
+
+function cookieOf(request) {
+	const values = (request.headers.cookie ?? '').split(';').map((pair) => pair.split('=').map((part) => part.trim()))
+		.filter(([name]) => name === COOKIE).map(([, value]) => value);
+	// One of two is not ours, and nobody can say which.
+	if (values.length > 1) throw new Refusal(400, 'Two cookies of one name');
+	return /^[\w-]{43}$/.test(values[0]) ? values[0] : undefined;
+}
 
 export class Portal {
 	/**
@@ -70,6 +79,8 @@ export class Portal {
 		self.sessions = new Sessions(sessions, { lifetime_s: sessionLifetime_s });
 		self.failures = new Failures();
 		self.byAddress = new Failures({ max: 50 });
+		// Not failures: sessions that a user begins, each of which may write into a store of its own.
+		self.begun = new Failures({ max: 20 });
 		return self;
 	}
 
@@ -90,19 +101,22 @@ export class Portal {
 	}
 
 	#setCookie(response, value, age_s) {
-		response.setHeader('Set-Cookie', `call_resume=${value}; HttpOnly; Secure; SameSite=Strict; Path=/session; Max-Age=${age_s}`);
+		response.setHeader('Set-Cookie', `${COOKIE}=${value}; HttpOnly; Secure; SameSite=Strict; Path=/; Max-Age=${age_s}`);
 	}
 
 	async #signIn(request, response, body) {
 		const { user, password } = parseCredentials(request, body);
-		const address = request.headers['x-forwarded-for'] ?? request.socket.remoteAddress;
+		const address = networkOf(request.headers['x-forwarded-for'] ?? request.socket.remoteAddress);
+		const cookie = cookieOf(request);
 		const wait_s = this.byAddress.attempt(address) || this.failures.attempt(`${address} ${user}`);
 		if (wait_s) throw new Refusal(429, 'Too many sign-ins failed, try later', { 'Retry-After': wait_s });
 		if (!await this.users.check(user, password)) throw new Refusal(401, 'Wrong user or password', { 'WWW-Authenticate': 'Session' });
 		this.failures.forgive(`${address} ${user}`);
 		this.byAddress.forgive(address, { all: false });
-		const { cookie, session } = this.sessions.open(user, this.users.version(user), cookieOf(request));
-		this.#setCookie(response, cookie, this.sessionLifetime_s);
+		const begun_s = this.sessions.find(cookie)?.user === user ? 0 : this.begun.attempt(user);
+		if (begun_s) throw new Refusal(429, 'Too many new sessions, try later', { 'Retry-After': begun_s });
+		const { cookie: fresh, session } = this.sessions.open(user, this.users.version(user), cookie);
+		this.#setCookie(response, fresh, this.sessionLifetime_s);
 		return this.#answer(request, session);
 	}
 

@@ -14,8 +14,15 @@ import { ROOT } from '../lib/kamailio.mjs';
 
 const WEB = path.join(ROOT, 'web');
 const tool = (name, ...args) => execFileSync(path.join(WEB, 'node_modules/.bin', name), args, { cwd: WEB });
-const SIZE_MAX = 6 * 1024;
+const SIZE_MAX = 7 * 1024;
 const PATIENCE_MS = 30_000;
+
+/** A message as the gateway sends it, of the call c1 to alice unless the fields say else. */
+const sip = (start, cseq, fields = [], { from = '<sip:bob@example.org>;tag=b', to = '<sip:alice@example.org>', callId = 'c1' } = {}) => [
+	start, 'Via: SIP/2.0/WSS a.invalid;branch=z9hG4bK1', `From: ${from}`, `To: ${to}`, `Call-ID: ${callId}`, `CSeq: ${cseq}`, ...fields, '', '',
+].join('\r\n');
+const INVITE = 'INVITE sip:alice@a.invalid SIP/2.0';
+const OK = 'SIP/2.0 200 OK';
 
 /** What is run in the page, and waits there for what never comes, fails. */
 function bounded(page) {
@@ -26,7 +33,7 @@ function bounded(page) {
 }
 
 for (const library of ['resumeJsSIP', 'resumeSIPjs']) {
-	test(`a page with ${library}() gets less than 6 KB, minified and gzipped`, () => {
+	test(`a page with ${library}() gets less than 7 KB, minified and gzipped`, () => {
 		const page = path.join(WEB, `.size-${process.pid}.js`);
 		try {
 			fs.writeFileSync(page, `export { ${library} } from './call-resume.js';`);
@@ -118,6 +125,7 @@ before(async () => {
 	});
 	({ page } = await browser.open('https://page.test/'));
 	bounded(page);
+	await page.evaluate(`window.sip = ${sip}; window.bothLost = ${bothLost};`);
 	// A library that answers as a test says; log: the events of the helper.
 	await page.evaluate(async () => {
 		const { CallResume } = await import('/call-resume.js');
@@ -209,7 +217,7 @@ test('a storage that is full is told, and the call goes on', async () => {
 		const told = new Promise((resolve) => { calls.addEventListener('storeerror', resolve); });
 		const session = {};
 		phone.report.began('c1', session);
-		phone.report.receive('SIP/2.0 200 OK\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\nCall-State: x\r\n\r\n');
+		phone.report.receive(window.sip('SIP/2.0 200 OK', '1 INVITE', ['Call-State: x']));
 		await told;
 		calls.remember(session, { muted: true });
 		phone.report.ended('c1');
@@ -243,9 +251,9 @@ test('the storage has the calls of one user only, and they are found without Ind
 	assert.deepEqual(seen, [[['1', 'one']], [['2', 'two']], [['1', 'one']], 2, [], []]);
 });
 
-const ANSWER = 'SIP/2.0 200 OK\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\nCall-State: x\r\n\r\n';
-const CALLED = 'INVITE sip:alice SIP/2.0\r\nTo: <sip:alice>\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\nCall-State: x\r\n\r\n';
-const ACK = 'ACK sip:alice SIP/2.0\r\nTo: <sip:alice>;tag=1\r\nCall-ID: c1\r\nCSeq: 1 ACK\r\n\r\n';
+const ANSWER = sip(OK, '1 INVITE', ['Call-State: x']);
+const CALLED = sip(INVITE, '1 INVITE', ['Call-State: x']);
+const ACK = sip('ACK sip:alice@a.invalid SIP/2.0', '1 ACK', [], { to: '<sip:alice@example.org>;tag=1' });
 
 test('who has hung up while the call came back has hung up, however long that takes', async () => {
 	const seen = await page.evaluate(async () => {
@@ -277,7 +285,7 @@ for (const [what, answers, { calls, hungUp }] of [
 			const { call } = phone;
 			phone.call = async (how, started) => {
 				const session = await call(how, started);
-				phone.report.receive(`SIP/2.0 200 OK\r\nCall-ID: call ${phone.calls}\r\nCSeq: 1 INVITE\r\nCall-State: y\r\n\r\n`);
+				phone.report.receive(window.sip('SIP/2.0 200 OK', '1 INVITE', ['Call-State: y'], { callId: `call ${phone.calls}` }));
 				return session;
 			};
 			const heartbeat = new Promise((resolve) => { setTimeout(resolve, 1100); });
@@ -425,38 +433,47 @@ test('JsSIP: a token that could not be renewed is asked for again', async () => 
 	assert.deepEqual(seen, { asked: 2, registered: 2 });
 });
 
-// A state that this web session can open, and a call that goes on with it: what becomes of an answer.
+/** In the page: a call of alice with bob that both ends have lost, whose state this web session can open. Its resume is
+ * refused for a while, because the other page is away too. */
+const bothLost = async ({ keyed = true, peer = 'sip:bob@example.org' } = {}) => {
+	const b64 = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes)))
+		.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+	const utf8 = (text) => new TextEncoder().encode(text);
+	const raw = crypto.getRandomValues(new Uint8Array(32));
+	const key = await crypto.subtle.importKey('raw', raw, 'AES-GCM', false, ['encrypt']);
+	const head = b64(utf8('{"alg":"dir","enc":"A256GCM","kid":"k1"}'));
+	const iv = new Uint8Array(12);
+	const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData: utf8(head) }, key,
+		utf8(JSON.stringify({ id: 'abc', remote_uri: peer ?? undefined, start: 1, exp: 2 }))));
+	const jwe = [head, '', b64(iv), b64(sealed.slice(0, -16)), b64(sealed.slice(-16))].join('.');
+	const store = {
+		local: true, all: new Map([['one', JSON.stringify({ state: jwe, held: true })]]),
+		async load() { return [...this.all]; }, async save(id, text) { this.all.set(id, text); }, async remove(id) { this.all.delete(id); },
+	};
+	const answers = Array(99).fill({ status: 491, away: true });
+	const helper = window.helper({ store, patience: 20_000, answers });
+	const keys = `Call-State-Key: kid=k1;key=${b64(raw)};exp=9`;
+	if (keyed) helper.phone.report.receive(window.sip('SIP/2.0 200 OK', '1 REGISTER', [keys], { callId: 'r' }));
+	while (!helper.log.some(({ type }) => type === 'resuming')) await new Promise((resolve) => { setTimeout(resolve, 5); });
+	return { ...helper, jwe, keys };
+};
+
+// What becomes of an answer to a call that goes on with it.
 for (const [what, answers, expected] of [
 	['is taken', true, { type: 'resumed', kept: 1 }],
 	['cannot be taken', false, { type: 'failed', reason: 'failed', kept: 0 }],
 ]) {
 	test(`a call that both ends had lost ${what}`, async () => {
 		const seen = await page.evaluate(async (works) => {
-			const b64 = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes)))
-				.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
-			const utf8 = (text) => new TextEncoder().encode(text);
-			const raw = crypto.getRandomValues(new Uint8Array(32));
-			const key = await crypto.subtle.importKey('raw', raw, 'AES-GCM', false, ['encrypt']);
-			const head = b64(utf8('{"alg":"dir","enc":"A256GCM","kid":"k1"}'));
-			const iv = new Uint8Array(12);
-			const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData: utf8(head) }, key, utf8('{"id":"abc"}')));
-			const jwe = [head, '', b64(iv), b64(sealed.slice(0, -16)), b64(sealed.slice(-16))].join('.');
-			const store = {
-				local: true, all: new Map([['one', JSON.stringify({ state: jwe, held: true })]]),
-				async load() { return [...this.all]; }, async save(id, text) { this.all.set(id, text); }, async remove(id) { this.all.delete(id); },
-			};
-			// Its resume is refused for a while: the other page is away too.
-			const { calls, phone, log } = window.helper({ store, patience: 20_000, answers: Array(9).fill({ status: 491, away: true }) });
-			phone.report.receive(`SIP/2.0 200 OK\r\nCSeq: 1 REGISTER\r\nCall-State-Key: kid=k1;key=${b64(raw)};exp=9\r\n\r\n`);
+			const { calls, phone, log, store, jwe } = await window.bothLost();
 			phone.answer = async (session, how) => {
 				phone.held = how.held;
-				if (works) phone.report.receive('ACK sip:a SIP/2.0\r\nCall-ID: n2\r\nTo: <sip:a>;tag=t\r\nCSeq: 1 ACK\r\n\r\n');
+				if (works) phone.report.receive(window.sip('ACK sip:a SIP/2.0', '1 ACK', [], { callId: 'n2', to: '<sip:a>;tag=t' }));
 				else phone.report.ended('n2');
 				if (!works) throw new Error('no microphone');
 			};
-			while (!log.some(({ type }) => type === 'resuming')) await new Promise((resolve) => { setTimeout(resolve, 5); });
 			phone.report.began('n2', {});
-			phone.report.receive(`INVITE sip:a SIP/2.0\r\nCall-ID: n2\r\nTo: <sip:a>\r\nCSeq: 1 INVITE\r\nCall-State: ${jwe}\r\nCall-State-Id: abc\r\n\r\n`);
+			phone.report.receive(window.sip('INVITE sip:a SIP/2.0', '1 INVITE', [`Call-State: ${jwe}`, 'Call-State-Id: abc'], { callId: 'n2' }));
 			while (!log.some(({ type }) => type === 'resumed' || type === 'failed')) await new Promise((resolve) => { setTimeout(resolve, 5); });
 			const { type, detail } = log.find((one) => one.type === 'resumed' || one.type === 'failed');
 			await new Promise((resolve) => { setTimeout(resolve, 50); });
@@ -466,6 +483,146 @@ for (const [what, answers, expected] of [
 		assert.deepEqual(seen, { id: 'one', held: true, reason: undefined, ...expected });
 	});
 }
+
+const ID = 'Call-State-Id: abc';
+for (const [what, fields, who, start = INVITE] of [
+	['somebody else', [ID], { from: '<sip:mallory@example.org>;tag=1' }],
+	['somebody else, with its name as display name', [ID], { from: '"<sip:bob@example.org>" <sip:mallory@example.org>;tag=1' }],
+	['nobody whom one could name', [ID], { from: '"open <sip:bob@example.org>' }],
+	['itself, by an id behind a bare CR', [`Subject: x\r${ID}`]],
+	['itself, by an id behind a bare LF', [`Subject: x\n${ID}`]],
+	['itself, by an id behind U+2028', [`Subject: x\u2028${ID}`]],
+	['itself, by an id in a folded line', [`Subject: x\r\n ${ID}`]],
+	['itself, by two ids', [ID, 'Call-State-Id: def']],
+	['itself, within a dialog', [ID], { to: '<sip:alice@example.org>;tag=1' }],
+	['itself, by a message that is no INVITE', [ID], {}, 'MESSAGE sip:alice@a.invalid SIP/2.0'],
+]) {
+	test(`a call that both ends had lost is not answered for ${what}`, async () => {
+		const seen = await page.evaluate(async (given) => {
+			const { calls, phone, store, jwe } = await window.bothLost();
+			const answered = [];
+			phone.answer = async (session) => { answered.push(session); };
+			phone.report.began('n2', { name: 'n2' });
+			phone.report.receive(window.sip(given.start, `1 ${given.start.split(' ')[0]}`, [`Call-State: ${jwe}`, ...given.fields], { callId: 'n2', ...given.who }));
+			// The true one is taken all the same, after it.
+			phone.report.began('n3', { name: 'n3' });
+			phone.report.receive(window.sip(given.INVITE, '1 INVITE', [`Call-State: ${jwe}`, given.ID], { callId: 'n3' }));
+			while (!answered.length) await new Promise((resolve) => { setTimeout(resolve, 5); });
+			await new Promise((resolve) => { setTimeout(resolve, 50); });
+			calls.stop();
+			return { answered: answered.map(({ name }) => name), kept: store.all.size };
+		}, { fields, who, start, ID, INVITE });
+		assert.deepEqual(seen, { answered: ['n3'], kept: 1 });
+	});
+}
+
+test('a state that says not with whom the call is goes on with no other call', async () => {
+	const answered = await page.evaluate(async ([INVITE, ID]) => {
+		const { calls, phone } = await window.bothLost({ peer: null });
+		let count = 0;
+		phone.answer = async () => { count++; };
+		phone.report.began('n2', {});
+		phone.report.receive(window.sip(INVITE, '1 INVITE', [ID], { callId: 'n2', from: '<>' }));
+		await new Promise((resolve) => { setTimeout(resolve, 100); });
+		calls.stop();
+		return count;
+	}, [INVITE, ID]);
+	assert.equal(answered, 0);
+});
+
+test('the client key is that of the 200 to REGISTER, whatever other messages say', async () => {
+	const opened = await page.evaluate(async ([INVITE, OK]) => {
+		const { calls, phone, keys } = await window.bothLost({ keyed: false });
+		const other = `Call-State-Key: kid=k1;key=${'A'.repeat(43)};exp=1`;
+		phone.report.receive(window.sip(OK, '1 REGISTER', [keys], { callId: 'r' }));
+		for (const [start, cseq] of [[INVITE, '1 INVITE'], [OK, '1 INVITE'], [OK, '1 OPTIONS'], ['SIP/2.0 202 Accepted', '1 REGISTER'],
+			['REGISTER sip:a SIP/2.0', '1 REGISTER'], ['NOTIFY sip:a SIP/2.0', '1 NOTIFY'], ['SIP/2.0 183 x', '1 INVITE']]) {
+			phone.report.receive(window.sip(start, cseq, [other]));
+		}
+		for (const before of ['\r', '\n', '\u2028', '\u2029']) phone.report.receive(window.sip(OK, '2 REGISTER', [`Server: x${before}${other}`]));
+		await new Promise((resolve) => { setTimeout(resolve, 50); });
+		const stored = await calls.stored();
+		calls.stop();
+		return stored.map(({ peer }) => peer);
+	}, [INVITE, OK]);
+	assert.deepEqual(opened, ['sip:bob@example.org']);
+});
+
+test('the state of a call is read where the gateway writes it, and nowhere else', async () => {
+	const seen = await page.evaluate(async ([ANSWER, ACK, CALLED, INVITE, OK]) => {
+		const within = { to: '<sip:alice@example.org>;tag=1' };
+		const states = [];
+		for (const [start, cseq, fields, who] of [
+			['SIP/2.0 183 x', '2 INVITE', ['Call-State: no']], ['SIP/2.0 486 x', '2 INVITE', ['Call-State: no']], [OK, '2 REGISTER', ['Call-State: no']],
+			['MESSAGE sip:a SIP/2.0', '2 MESSAGE', ['Call-State: no']], ['INFO sip:a SIP/2.0', '2 INFO', ['Call-State: no'], within],
+			['NOTIFY sip:a SIP/2.0', '2 NOTIFY', ['Call-State: no', 'Event: refer'], within], ['ACK sip:a SIP/2.0', '2 ACK', ['Call-State: no'], within],
+			[OK, '2 INVITE', ['Server: x\rCall-State: no']], [OK, '2 INVITE', ['Server: x\u2028Call-State: no']], [OK, '2 INVITE', ['Call-State: no', 'Call-State: no']],
+			// Another call with the same Call-ID.
+			[INVITE, '2 INVITE', ['Call-State: no']],
+			[OK, '2 INVITE', ['Call-State: 200']], [OK, '2 UPDATE', ['Call-State: update']], [INVITE, '3 INVITE', ['Call-State: re;update'], within],
+		]) {
+			const { calls, phone, store } = window.helper({});
+			phone.report.began('c1', {});
+			phone.report.receive(start === INVITE ? CALLED : ANSWER);
+			if (start === INVITE) phone.report.receive(ACK);
+			phone.report.receive(window.sip(start, cseq, fields, who));
+			await null;
+			states.push([...store.all.values()].map((text) => JSON.parse(text)).map(({ state, update }) => update ?? state).join());
+			calls.stop();
+		}
+		return states;
+	}, [ANSWER, ACK, CALLED, INVITE, OK]);
+	assert.deepEqual(seen, [...Array(11).fill('x'), '200', 'update', 're']);
+});
+
+test('another call with the Call-ID of one takes nothing from it', async () => {
+	const seen = await page.evaluate(async ([ACK, INVITE, OK]) => {
+		const found = [];
+		for (const role of ['caller', 'callee']) {
+			const { calls, phone, store } = window.helper({});
+			const session = {};
+			const theirs = { from: '<sip:bob@example.org>;tag=theirs', to: '<sip:alice@example.org>;tag=1' };
+			phone.report.began('c1', session);
+			if (role === 'caller') phone.report.receive(window.sip(OK, '1 INVITE', ['Call-State: x'], { from: '<sip:alice@example.org>;tag=1', to: '<sip:bob@example.org>;tag=b' }));
+			else phone.report.receive(window.sip(INVITE, '1 INVITE', ['Call-State: x']));
+			if (role === 'callee') phone.report.receive(ACK);
+			// A stranger's, from its beginning to its end.
+			const other = {};
+			phone.report.began('c1', other);
+			phone.report.receive(window.sip(INVITE, '1 INVITE', ['Call-State: no'], { from: theirs.from }));
+			phone.report.receive(window.sip('ACK sip:a SIP/2.0', '1 ACK', [], theirs));
+			phone.report.receive(window.sip(INVITE, '2 INVITE', ['Call-State: no;update'], theirs));
+			phone.report.receive(window.sip(OK, '7 INVITE', ['Call-State: no'], { from: theirs.to, to: theirs.from }));
+			phone.report.changed('c1', { held: true, muted: true }, other);
+			phone.report.receive(window.sip('BYE sip:a SIP/2.0', '3 BYE', [], theirs));
+			phone.report.receive(window.sip('CANCEL sip:a SIP/2.0', '1 CANCEL', [], { from: theirs.from }));
+			phone.report.ended('c1', other);
+			await null;
+			const kept = [...store.all.values()].map((text) => JSON.parse(text));
+			// Its own messages are its own.
+			phone.report.receive(window.sip(INVITE, '2 INVITE', ['Call-State: y;update'], { to: '<sip:alice@example.org>;tag=1' }));
+			await null;
+			kept.push(...[...store.all.values()].map((text) => JSON.parse(text)));
+			phone.report.ended('c1', session);
+			await null;
+			found.push(...kept.map(({ state, update, held }) => [state, update, held].join(' ')), store.all.size);
+			calls.stop();
+		}
+		return found;
+	}, [ACK, INVITE, OK]);
+	assert.deepEqual(seen, [...Array(2)].flatMap(() => ['x  ', 'x y ', 0]));
+});
+
+test('an answer to a call that the page has not placed is of no call', async () => {
+	const kept = await page.evaluate(async (ANSWER) => {
+		const { calls, phone, store } = window.helper({});
+		phone.report.receive(ANSWER);
+		await null;
+		calls.stop();
+		return store.all.size;
+	}, ANSWER);
+	assert.equal(kept, 0);
+});
 
 for (const [what, message, reason] of [
 	['nobody answered', { statusCode: 408 }, 'no-network'],

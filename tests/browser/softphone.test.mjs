@@ -5,7 +5,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { afterEach, beforeEach, test } from 'node:test';
 
-import { replyTo } from '../lib/sip.mjs';
+import { Client, replyTo, sdp } from '../lib/sip.mjs';
+import { DOMAIN, TRUNK_IP } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
 import { browser, chromium, stack, webTests } from '../lib/webtests.mjs';
 
@@ -244,6 +245,66 @@ test('another browser calls, is answered, and both are reloaded', async () => {
 	assert.equal(await alice.text('bob'), 'The call has ended.');
 	await stack.noMedia();
 });
+
+const UNTRUE = '"bob" ';
+for (const [what, where, from, name, number, title] of [
+	['from the trunk', { ip: TRUNK_IP, user: 'far' }, `${UNTRUE}<sip:+4930123@carrier.example>`, 'bob', '+4930123', '+4930123 (\u201cbob\u201d)'],
+	['from another domain', { ip: TRUNK_IP, user: 'far' }, `${UNTRUE}<sip:bob@evil.example>`, 'bob', 'bob@evil.example', 'bob@evil.example (\u201cbob\u201d)'],
+	['without a name from another domain', { ip: TRUNK_IP, user: 'far' }, '<sip:bob@evil.example>', 'bob@evil.example', '', 'bob@evil.example'],
+	['that looks like another one', { ip: TRUNK_IP, user: 'far' }, `<sip:b%E2%80%8Bob@${DOMAIN}>`, 'b%E2%80%8Bob', '', 'b%E2%80%8Bob'],
+	['of a user', { user: 'mallory', transport: 'ws' }, `${UNTRUE}<sip:mallory@${DOMAIN}>`, 'mallory', '', 'mallory'],
+]) {
+	test(`a call ${what} whose caller goes by another one's name shows who it is`, async () => {
+		const phone = await Phone.signedIn();
+		const token = where.transport && await stack.kamailio.token(`sip:mallory@${DOMAIN}`, 'session-of-mallory');
+		const caller = await Client.open({ ...where, token, to: { ip: stack.kamailio.ip, port: where.transport ? stack.kamailio.ws : stack.kamailio.port } });
+		try {
+			const answer = caller.outside('INVITE', `sip:alice@${DOMAIN}`, { from, body: sdp(where.ip ?? '127.0.0.1', 4100) });
+			await phone.call(name, 'incoming').waitFor();
+			const shown = phone.call(name).locator('.number');
+			assert.equal(await shown.isVisible() ? await shown.textContent() : '', number);
+			assert.equal(await phone.page.title(), `Incoming call: ${title} \u00b7 Softphone`);
+			assert.equal(await phone.page.locator('#alarm').textContent(), `Incoming call from ${title}`);
+			await phone.click(name, 'reject');
+			await answer;
+			await until('the list of calls', async () => (await phone.page.locator('#recent li span').first().textContent()) === title);
+		} finally {
+			caller.close();
+		}
+	});
+}
+
+test('who gets another password is asked to sign in, without a reload', async () => {
+	const phone = await Phone.signedIn('bob');
+	stack.passwords.bob = stack.portal.add(`bob@${DOMAIN}`);
+	await phone.page.locator('#sign-in:visible').waitFor();
+	assert.equal(await phone.page.locator('#sign-in-why').textContent(), 'Your last session is over.');
+	await phone.signIn('bob', stack.passwords.bob);
+	await phone.registered();
+});
+
+test('who signs out leaves no call in the storage', async () => {
+	const phone = await Phone.signedIn();
+	await phone.tab.plant('alice', '{"state":"x"}');
+	assert.equal((await phone.tab.stored()).length, 1);
+	await phone.page.click('#sign-out');
+	await phone.page.locator('#sign-in:visible').waitFor();
+	assert.deepEqual(await phone.tab.stored(), []);
+	assert.deepEqual(await browser.context.cookies(), []);
+});
+
+for (const library of ['jssip', 'plain-jssip', 'sipjs']) {
+	test(`a link to the example page of ${library} fills the number in, and calls nobody`, async () => {
+		const before = stack.echo.calls.length;
+		const tab = await stack.signedIn(browser, library, { query: '?dial=666' });
+		assert.equal(await tab.page.inputValue('#number'), '666');
+		await tab.dial('echo');
+		await tab.up();
+		assert.deepEqual(stack.echo.calls.slice(before).map((call) => call.requests[0].uri.split(/[:@]/)[1]), ['echo']);
+		await tab.click('hangup');
+		await stack.noMedia();
+	});
+}
 
 test('a second tab says whose call is in the first one, and has it when that is closed', async () => {
 	const first = await Phone.signedIn();

@@ -82,7 +82,11 @@ test("systemd takes the drop-in for Debian's service", () => {
 
 test('make install-web puts the page where cfg/nginx.conf looks for it', () => {
 	const dest = path.join(tmp, 'web');
+	// What an earlier version has left.
+	const examples = path.join(dest, 'usr/share/call_resume/web/examples');
+	fs.mkdirSync(examples, { recursive: true });
 	run('make', ['-s', 'install-web', `DESTDIR=${dest}`]);
+	assert.ok(!fs.existsSync(examples), 'examples are not for a web root');
 	const nginx = fs.readFileSync(path.join(ROOT, 'cfg/nginx.conf'), 'utf8');
 	const value = (mark) => nginx.match(new RegExp(`(\\S+); # ${mark}$`, 'm'))[1];
 	assert.ok(fs.existsSync(path.join(dest, value('ROOT'), 'index.html')));

@@ -90,12 +90,12 @@ export class Visitor {
 			headers: {
 				origin: this.url,
 				...(body === undefined ? {} : { 'content-type': 'application/json' }),
-				...(this.cookie ? { cookie: `theme=dark; call_resume=${this.cookie}; x=y` } : {}),
+				...(this.cookie ? { cookie: `theme=dark; __Host-call_resume=${this.cookie}; x=y` } : {}),
 				...headers,
 			},
 			...options,
 		});
-		const set = /^call_resume=([^;]*);/.exec(answer.headers['set-cookie']?.[0] ?? '');
+		const set = /^__Host-call_resume=([^;]*);/.exec(answer.headers['set-cookie']?.[0] ?? '');
 		if (set) this.cookie = set[1] || undefined;
 		return answer;
 	}

@@ -265,13 +265,15 @@ export class Client extends Endpoint {
 	}
 
 	/** Send a request outside of a dialog; resolves with its final reply. */
-	async outside(method, uri, { headers = [], body = '', callId = random(), tag = random(4), to, cseq = 1 } = {}) {
+	async outside(method, uri, {
+		headers = [], body = '', callId = random(), tag = random(4), from = `<sip:${this.user}@${DOMAIN}>`, to, cseq = 1,
+	} = {}) {
 		const branch = `z9hG4bK${random()}`;
 		this.last = { branch, callId, tag, cseq };
 		this.send(message(`${method} ${uri} SIP/2.0`, [
 			`Via: SIP/2.0/${this.transport.toUpperCase()} ${this.host};branch=${branch}`,
 			'Max-Forwards: 70',
-			`From: <sip:${this.user}@${DOMAIN}>;tag=${tag}`,
+			`From: ${from};tag=${tag}`,
 			`To: <${to ?? uri}>`,
 			`Call-ID: ${callId}`,
 			`CSeq: ${cseq} ${method}`,

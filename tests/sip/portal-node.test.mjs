@@ -5,11 +5,12 @@
 import { after, afterEach, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto';
 
-import { Visitor } from '../lib/portal.mjs';
+import { Visitor, fetchJson } from '../lib/portal.mjs';
 import { Client } from '../lib/sip.mjs';
 import { ROOT } from '../lib/kamailio.mjs';
 import { DOMAIN, Stack, runFolder } from '../lib/stack.mjs';
@@ -124,7 +125,7 @@ test('the answer is that of the portal in Kamailio', async () => {
 	assert.deepEqual(ice, {
 		urls: TURN, username: `${json.expires}:${json.user}`, credential: createHmac('sha1', secret).update(ice.username).digest('base64'),
 	});
-	assert.match(headers['set-cookie'][0], /^call_resume=[\w-]{43}; HttpOnly; Secure; SameSite=Strict; Path=\/session; Max-Age=604800$/);
+	assert.match(headers['set-cookie'][0], /^__Host-call_resume=[\w-]{43}; HttpOnly; Secure; SameSite=Strict; Path=\/; Max-Age=604800$/);
 	assert.equal(headers['cache-control'], 'no-store');
 	assert.ok(!fs.readFileSync(file('sessions.json'), 'utf8').includes(b.cookie), 'the hash of the cookie only');
 	assert.equal(fs.statSync(file('sessions.json')).mode & 0o777, 0o600);
@@ -143,7 +144,7 @@ test('the session outlives the portal, and ends with signing out or another pass
 
 	const out = await b.signOut();
 	assert.equal(out.status, 204);
-	assert.match(out.headers['set-cookie'][0], /^call_resume=; .*Max-Age=0$/);
+	assert.match(out.headers['set-cookie'][0], /^__Host-call_resume=; .*Max-Age=0$/);
 	assert.deepEqual((await b.renew()).json, { error: 'Sign in' });
 
 	addUser('carol', 'first password');
@@ -177,4 +178,40 @@ test('what is wrong is refused, and guessing is slowed down', async () => {
 	assert.equal((await b.signIn('alice', PASSWORD, from)).status, 429);
 	await signedIn();
 	assert.doesNotMatch(portal.output(), /guess|correct/);
+});
+
+test('of two cookies of its name none is taken, nor one of the name before', async () => {
+	const { cookie } = await signedIn();
+	const asked = (value) => fetchJson(`${url}/session`, { method: 'POST', ca, headers: { cookie: value } });
+	const [mine, planted] = [`__Host-call_resume=${cookie}`, `__Host-call_resume=${'0'.repeat(43)}`];
+	assert.equal((await asked(`x=y; ${mine}`)).status, 200);
+	for (const both of [`${mine}; ${planted}`, `${planted};${mine}`]) {
+		assert.deepEqual((await asked(both)).json, { error: 'Two cookies of one name' });
+	}
+	for (const name of ['call_resume', '__Host-call_resume2']) assert.equal((await asked(`${name}=${cookie}`)).status, 401, name);
+});
+
+test('a /64 of IPv6 is one address, and a user begins no more than twenty sessions', async () => {
+	const direct = (address, credentials = { user: 'nobody', password: 'guessed' }) => new Promise((resolve, reject) => {
+		const request = http.request({
+			host: '127.0.0.1', port, path: '/session', method: 'POST', agent: false,
+			headers: { host: 'localhost', 'content-type': 'application/json', 'x-forwarded-proto': 'https', 'x-forwarded-for': address },
+		}, (response) => {
+			response.resume();
+			resolve(response.statusCode);
+		});
+		request.on('error', reject);
+		request.end(JSON.stringify(credentials));
+	});
+	const seen = [];
+	for (const address of ['2001:db8::1', '2001:db8:0:0:1::', '2001:db8::a:b:c:d', '2001:DB8::2', '2001:db8::', '2001:db8:0:0:0:1::']) seen.push(await direct(address));
+	assert.deepEqual(seen, [401, 401, 401, 401, 401, 429]);
+	for (const address of ['2001:db8:0:1::1', '::1', '::ffff:192.0.2.1', '::ffff:192.0.2.2', '192.0.2.1']) assert.equal(await direct(address), 401, address);
+
+	addUser('dora', 'a good password');
+	const dora = { user: 'dora', password: 'a good password' };
+	const many = [];
+	for (let i = 0; i < 21; i++) many.push(await direct('192.0.2.9', dora));
+	assert.deepEqual(many.map((status) => status === 200), [...Array(20).fill(true), false]);
+	assert.equal(many[20], 429);
 });

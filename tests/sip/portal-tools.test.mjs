@@ -32,6 +32,31 @@ test('portal-user makes the tables that Kamailio has', () => {
 		`|${md5('dave:example.org:pass word \\1')}|${md5('dave@example.org:example.org:pass word \\1')}`);
 });
 
+test('portal-user gives a file of an earlier version what it lacks, and what ends is written down', () => {
+	const file = path.join(dir, 'earlier.sqlite');
+	const sql = (query) => execFileSync('sqlite3', [file, query], { encoding: 'utf8' }).trim();
+	assert.equal(tool('portal-user', [file, 'dave@example.org'], 'long enough').status, 0);
+	sql('drop table web_ended; drop trigger web_session_ended; drop trigger subscriber_password; drop trigger subscriber_removed');
+	assert.equal(tool('portal-user', [file]).status, 0);
+	const ended = () => sql('select sub, sid, revoked from web_ended order by id; delete from web_ended');
+	const begin = (hash, sid) => sql(`insert into web_session (hash, sub, sid, expires) values ('${hash}', 'sip:dave@example.org', '${sid}', 9999999999)`);
+
+	begin('a', 'one');
+	begin('b', 'one');
+	sql("delete from web_session where hash = 'a'");
+	assert.equal(ended(), '', 'the session goes on under another cookie');
+	sql("delete from web_session where hash = 'b'");
+	assert.equal(ended(), 'sip:dave@example.org|one|0');
+	begin('c', 'two');
+	// The same one is a new one too.
+	assert.equal(tool('portal-user', [file, 'dave@example.org'], 'long enough').status, 0);
+	assert.equal(ended(), 'sip:dave@example.org|two|0\nsip:dave@example.org||0');
+	begin('d', 'three');
+	assert.equal(tool('portal-user', ['-d', file, 'dave@example.org']).status, 0);
+	assert.equal(ended(), 'sip:dave@example.org|three|0\nsip:dave@example.org||0');
+	assert.equal(sql('select count(*) from web_session'), '0');
+});
+
 test('portal-user takes no bad names and no short passwords', () => {
 	const file = path.join(dir, 'users.sqlite');
 	for (const [args, input, message] of [

@@ -26,7 +26,7 @@ before(async () => {
 	stack = await Stack.start('portal', {
 		store: true, turn: true, web: { values: QUICK },
 		defines: {
-			WITH_REVOCATION: true,
+			PORTAL_NEW_SESSIONS_MAX: 1000,
 			PORTAL_SESSIONS_MAX: SESSIONS_MAX, PORTAL_SWEEP: '"name=portal;interval=1;mode=1;"', PORTAL_ADDRESS_FAILURES_MAX: 40,
 		},
 	});
@@ -61,7 +61,7 @@ describe('signing in', () => {
 		assert.equal(headers['content-type'], 'application/json');
 		assert.equal(headers['cache-control'], 'no-store');
 		assert.match(headers['set-cookie'][0],
-			/^call_resume=[0-9a-f-]{72}; HttpOnly; Secure; SameSite=Strict; Path=\/session; Max-Age=604800$/);
+			/^__Host-call_resume=[0-9a-f-]{72}; HttpOnly; Secure; SameSite=Strict; Path=\/; Max-Age=604800$/);
 	});
 
 	test('gives TURN credentials that coturn will take', async () => {
@@ -225,7 +225,7 @@ describe('the session', () => {
 		const { cookie } = b;
 		const answer = await b.signOut();
 		assert.equal(answer.status, 204);
-		assert.equal(answer.headers['set-cookie'][0], 'call_resume=; HttpOnly; Secure; SameSite=Strict; Path=/session; Max-Age=0');
+		assert.equal(answer.headers['set-cookie'][0], '__Host-call_resume=; HttpOnly; Secure; SameSite=Strict; Path=/; Max-Age=0');
 		assert.equal(stack.portal.sql(`select count(*) from web_session where hash = '${sha256(cookie)}'`), '0');
 		assertRefused(await Object.assign(browser(), { cookie }).renew(), 401, /Sign in/);
 		const calls = await b.session('GET', { path: '/session/calls', headers: { authorization: `Bearer ${b.token}` } });

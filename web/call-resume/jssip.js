@@ -60,10 +60,10 @@ export class JsSIPPhone {
 		session.on('accepted', ({ response }) => take(response));
 		session.on('confirmed', ({ ack }) => take(ack));
 		for (const event of ['reinvite', 'update']) session.on(event, (e) => take(e.request));
-		for (const event of ['ended', 'failed']) session.on(event, () => report.ended(callId));
+		for (const event of ['ended', 'failed']) session.on(event, () => report.ended(callId, session));
 		const changed = () => report.changed(callId, {
 			held: session.isOnHold().local, muted: session.isMuted().audio,
-		});
+		}, session);
 		for (const event of ['hold', 'unhold', 'muted', 'unmuted']) session.on(event, changed);
 	}
 

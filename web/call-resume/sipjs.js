@@ -73,7 +73,7 @@ export class SIPjsPhone {
 		this.#report.began(callId, session);
 		// An Invitation's INVITE has been here before the page was told of it.
 		session.stateChange.addListener((state) => {
-			if (state === 'Terminated') this.#report.ended(callId);
+			if (state === 'Terminated') this.#report.ended(callId, session);
 		});
 	}
 

@@ -3,7 +3,7 @@
 
 import JsSIP from '/bundle/jssip.js';
 import { resumeJsSIP } from '../call-resume.js';
-import { configuration, kept, linked, onDial, row, say, signedIn, store, token, video } from './view.js';
+import { configuration, kept, onDial, row, say, signedIn, store, token, video } from './view.js';
 
 const portal = await signedIn();
 const own = await kept(portal);
@@ -43,5 +43,4 @@ ua.on('newRTCSession', ({ session }) => {
 });
 ua.on('registered', () => { document.title = 'registered'; });
 onDial((number) => ua.call(number, call));
-if (linked) ua.once('connected', () => ua.call(linked, call));
 ua.start();

@@ -2,7 +2,7 @@
 // The smallest page with JsSIP, as jssip.js was before its calls survived a reload.
 
 import JsSIP from '/bundle/jssip.js';
-import { configuration, kept, linked, onDial, row, say, signedIn, video } from './view.js';
+import { configuration, kept, onDial, row, say, signedIn, video } from './view.js';
 
 const portal = await signedIn();
 const own = await kept(portal);
@@ -36,5 +36,4 @@ ua.on('newRTCSession', ({ session }) => {
 });
 ua.on('registered', () => { document.title = 'registered'; });
 onDial((number) => ua.call(number, call));
-if (linked) ua.once('connected', () => ua.call(linked, call));
 ua.start();

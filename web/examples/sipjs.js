@@ -3,7 +3,7 @@
 
 import { Inviter, Registerer, UserAgent } from '/bundle/sip.js';
 import { resumeSIPjs } from '../call-resume.js';
-import { configuration, kept, linked, onDial, row, say, signedIn, store, token, video } from './view.js';
+import { configuration, kept, onDial, row, say, signedIn, store, token, video } from './view.js';
 
 const portal = await signedIn();
 const own = await kept(portal);
@@ -85,5 +85,4 @@ function dial(number) {
 }
 onDial(dial);
 await userAgent.start();
-if (linked) dial(linked);
 await registerer.register({ requestDelegate: { onAccept: () => { document.title = 'registered'; } } });

@@ -53,8 +53,8 @@ export function say(text) {
 // What the address of the page can ask for.
 const asked = new URLSearchParams(location.search);
 
-/** ?dial=NUMBER: a link that dials. */
-export const linked = asked.get('dial');
+// ?dial=NUMBER: fills the number in, and no more. A link may come from anywhere, and a call has the microphone.
+$('number').value = asked.get('dial') ?? '';
 
 /** ?video */
 export const video = asked.has('video');

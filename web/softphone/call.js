@@ -18,12 +18,12 @@ export class Call {
 	 * @param phone  what calls share: {calls (CallResume), options(video), say(text), changed(call),
 	 *               focus(call), holdOthers(call), again(call), close(call)}
 	 * @param id     of the call in the storage, when it comes back from there
-	 * @param data   what the page has remembered: {name, number, start, incoming}
+	 * @param data   what the page has remembered: {name, number, address, start, incoming}
 	 */
 	constructor(phone, { id, state, data = {}, offersVideo = false }) {
 		this.#phone = phone;
 		Object.assign(this, {
-			id, state, offersVideo, name: data.name ?? 'Call', number: data.number, start: data.start, incoming: !!data.incoming,
+			id, state, offersVideo, name: data.name ?? 'Call', number: data.number, address: data.address, start: data.start, incoming: !!data.incoming,
 		});
 		this.card = new Card(id, {
 			answer: () => this.answer(false),
@@ -46,6 +46,11 @@ export class Call {
 		return !['over', 'waiting'].includes(this.state);
 	}
 
+	/** Whom to name where there is one line for it: anybody can call himself what he likes. */
+	get who() {
+		return withAddress(this);
+	}
+
 	set(what) {
 		Object.assign(this, what);
 		if (this.#ending && this.state === 'resuming') this.text = 'Hanging up…';
@@ -62,7 +67,7 @@ export class Call {
 			if (originator === 'remote' && this.state === 'calling') this.set({ state: 'ringing' });
 		});
 		session.on('confirmed', () => {
-			this.#phone.say(`Connected with ${this.name}`);
+			this.#phone.say(`Connected with ${this.who}`);
 			this.#up();
 		});
 	}
@@ -132,8 +137,8 @@ export class Call {
 	}
 
 	#remember() {
-		const { name, number, start, incoming } = this;
-		this.#phone.calls.remember(this.session, { data: { name, number, start, incoming } });
+		const { name, number, address, start, incoming } = this;
+		this.#phone.calls.remember(this.session, { data: { name, number, address, start, incoming } });
 	}
 
 	#holdChanged() {
@@ -198,11 +203,29 @@ export class Call {
 	}
 }
 
+/** On one line: the address, and in front of the name, which can be as long as its owner likes. */
+export const withAddress = ({ name, address }) => (address && address !== name ? `${address} (“${name}”)` : name);
+
+/**
+ * Who calls. The name is what the caller says, the address what the gateway has let through: numbers, and users
+ * of our domain, go without their host.
+ * @param identity  JsSIP's NameAddrHeader
+ * @returns {{name: string, number: string, address: string}}
+ */
+export function callerOf({ display_name, uri }, domain) {
+	const number = user(uri.toString());
+	const address = uri.host === domain || /^\+?[0-9]+$/.test(number) ? number : `${number}@${uri.host}`;
+	// Nothing that turns the direction of writing, or cannot be seen.
+	return { name: display_name?.replace(/[\p{Cc}\p{Cf}]/gu, '').trim() || address, number, address };
+}
+
 /** Who a SIP URI is, for people. */
 export function user(uri) {
 	const name = uri.match(/^sips?:([^@;]+)@/)?.[1] ?? uri;
 	try {
-		return decodeURIComponent(name);
+		const text = decodeURIComponent(name);
+		// One that looks like another one stays as it is written.
+		return /[@\p{Cc}\p{Cf}]/u.test(text) ? name : text;
 	} catch {
 		return name; // as the far end wrote it
 	}

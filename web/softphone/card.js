@@ -66,7 +66,7 @@ export class Card {
 	}
 
 	/**
-	 * @param call  with state, name, start, text, line, held, away (held by the other side), muted,
+	 * @param call  with state, name, address, start, text, line, held, away (held by the other side), muted,
 	 *              video, offersVideo, compact, retry, number
 	 */
 	show(call) {
@@ -76,8 +76,10 @@ export class Card {
 		element.dataset.state = call.state;
 		element.toggleAttribute('data-compact', !!call.compact);
 		element.toggleAttribute('data-held', !!call.held);
-		element.setAttribute('aria-label', `Call with ${call.name}`);
+		element.setAttribute('aria-label', `Call with ${call.who}`);
 		this.#in('.name').textContent = call.name;
+		this.#in('.number').textContent = call.address ?? '';
+		this.#in('.number').hidden = !call.address || call.address === call.name;
 		this.#in('.avatar').textContent = initial(call.name);
 		this.#in('.text').textContent = call.text ?? this.#text(call);
 		this.#in('.line').hidden = !call.line;

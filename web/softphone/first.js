@@ -17,6 +17,8 @@
 			card.dataset.state = 'resuming';
 			if (kept.length > 1 && held) card.dataset.compact = '';
 			card.querySelector('.name').textContent = data.name ?? 'Call';
+			card.querySelector('.number').textContent = data.address ?? '';
+			card.querySelector('.number').hidden = !data.address || data.address === data.name;
 			card.querySelector('.avatar').textContent = /^\p{L}/u.test(data.name) ? data.name[0].toUpperCase() : '#';
 			const seconds = Math.floor((Date.now() - data.start) / 1000);
 			if (seconds >= 0 && seconds < 3600) {

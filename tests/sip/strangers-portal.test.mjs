@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What strangers, and users who want more than their own, try at the portal and its users: names that are not theirs, sessions
+// that are over, headers that Kamailio takes for SIP's, stores that others pay for.
+
+import { after, afterEach, before, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import http from 'node:http';
+import http2 from 'node:http2';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+
+import { Nginx } from '../lib/nginx.mjs';
+import { freePort } from '../lib/ports.mjs';
+import { QUICK, Visitor, assertRefused, fetchJson } from '../lib/portal.mjs';
+import { Client, FarEnd, sdp } from '../lib/sip.mjs';
+import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
+import { until } from '../lib/wait.mjs';
+
+const SESSIONS_MAX = 3;
+const NEW_SESSIONS_MAX = 12;
+
+let stack, url, ca;
+let open = [];
+const keep = (x) => (open.push(x), x);
+
+before(async () => {
+	stack = await Stack.start('strangers-portal', {
+		store: true, web: { values: QUICK },
+		// Clients over UDP may have tokens too: nothing here shall hang on that they may not.
+		defines: {
+			RESUME_ALLOW_INSECURE: 1, PORTAL_SESSIONS_MAX: SESSIONS_MAX, PORTAL_NEW_SESSIONS_MAX: NEW_SESSIONS_MAX, STORE_SESSIONS_MAX: 3,
+			PORTAL_SWEEP: '"name=portal;interval=1;mode=1;"',
+		},
+	});
+	({ web: { url }, certificate: { cert: ca } } = stack);
+});
+afterEach(async () => {
+	open.splice(0).forEach((x) => x.close());
+	await stack.dropMedia();
+});
+after(() => stack?.stop());
+
+const gateway = () => ({ ip: stack.kamailio.ip, port: stack.kamailio.port });
+const connected = async (user, token, Kind = Client, transport = 'ws') => {
+	const to = transport === 'ws' ? { ip: stack.kamailio.ip, port: stack.kamailio.ws } : gateway();
+	const party = keep(await Kind.open({ user, token, transport, to }));
+	assert.equal((await party.register()).status, 200);
+	return party;
+};
+const page = async (user, Kind) => connected(user, await stack.kamailio.token(`sip:${user}@${DOMAIN}`, `session-of-${user}`), Kind);
+
+const sha256 = (text) => createHash('sha256').update(text).digest('hex');
+const browser = () => new Visitor(url, { ca });
+/** A user of a test's own, and its password. */
+let users = 0;
+const newUser = () => {
+	const user = `user${++users}`;
+	return { user, aor: `${user}@${DOMAIN}`, password: stack.portal.add(`${user}@${DOMAIN}`) };
+};
+const store = ({ token }, method, id, body) => browser().session(method, {
+	path: id ? `/session/calls/${id}` : '/session/calls', body, headers: { 'content-type': 'text/plain', authorization: `Bearer ${token}` },
+});
+const isRegistered = async (aor) => /Address:/.test(await stack.kamailio.kamcmd('ul.lookup', 'location', aor).catch(() => ''));
+const stored = ({ user, sid }) => stack.redis.cli('EXISTS', `call_resume:calls:${sha256(`${user} ${sid}`)}`) === '1';
+
+/** A session with all that can hang on it. */
+async function inUse({ user, password }, transport) {
+	const b = await browser().signedIn(user, password);
+	assert.equal((await store(b, 'PUT', 'c', 'x')).status, 204);
+	return Object.assign(b, { phone: await connected(user, b.token, FarEnd, transport) });
+}
+
+async function assertOver(b, aor) {
+	await until('the connection to be closed', () => b.phone.sockets.size === 0);
+	await until('the binding to go', async () => !await isRegistered(aor));
+	await until('the states to go', () => !stored(b));
+	assertRefused(await store(b, 'GET'), 401, /^Token revoked$/);
+	assertRefused(await b.renew(), 401, /^Sign in$/);
+	const again = keep(await Client.open({ user: b.phone.user, token: b.token, to: gateway() }));
+	assert.equal((await again.register()).status, 401);
+	// Nobody is called where somebody was.
+	const far = keep(await Client.open({ ip: TRUNK_IP, user: 'far', to: gateway() }));
+	assert.equal((await far.outside('INVITE', `sip:${aor}`, { body: sdp(TRUNK_IP, 4100) })).status, 480);
+}
+
+describe('what hangs on a session', () => {
+	for (const transport of ['ws', 'tcp']) {
+		test(`ends when the user signs out: token, binding, connection over ${transport}, stored states`, async () => {
+			const alice = newUser();
+			const b = await inUse(alice, transport);
+			assert.equal((await b.signOut()).status, 204);
+			await assertOver(b, alice.aor);
+		});
+	}
+
+	test('ends also for who does not close his side of the WebSocket', async () => {
+		const alice = newUser();
+		const b = await inUse(alice);
+		b.phone.socket.end = () => {};
+		const closed = once(b.phone.socket, 'end');
+		assert.equal((await b.signOut()).status, 204);
+		await closed;
+	});
+
+	for (const [what, change] of [
+		['gets another password', ({ aor }) => stack.portal.add(aor)],
+		['is removed', ({ aor }) => stack.portal.remove(aor)],
+		['gets another password by another tool', ({ user }) => stack.portal.sql(`update subscriber set ha1 = 'x' where username = '${user}'`)],
+	]) {
+		test(`ends when the user ${what}`, async () => {
+			const alice = newUser();
+			const b = await inUse(alice);
+			change(alice);
+			await assertOver(b, alice.aor);
+		});
+	}
+
+	test('ends when another password is given to a user of a phone that has no session', async () => {
+		const alice = newUser();
+		const phone = await page(alice.user);
+		stack.portal.add(alice.aor);
+		await until('the connection to be closed', () => phone.sockets.size === 0);
+		await until('the binding to go', async () => !await isRegistered(alice.aor));
+	});
+
+	test('ends when the session is too old', async () => {
+		const alice = newUser();
+		const b = await inUse(alice);
+		stack.portal.sql(`update web_session set expires = strftime('%s') where sub = '${b.user}'`);
+		await assertOver(b, alice.aor);
+	});
+
+	test('ends when there are too many: the token of one that had to go writes nothing any more', async () => {
+		const alice = newUser();
+		const first = await inUse(alice);
+		for (let i = 0; i < SESSIONS_MAX; i++) await browser().signedIn(alice.user, alice.password);
+		assertRefused(await store(first, 'PUT', 'c', 'y'), 401, /^Token revoked$/);
+		await assertOver(first, alice.aor);
+	});
+
+	test('stays when another session of the user ends, and when the user signs in again', async () => {
+		const alice = newUser();
+		const other = await browser().signedIn(alice.user, alice.password);
+		const b = await inUse(alice);
+		assert.equal((await other.signOut()).status, 204);
+		await b.signedIn(alice.user, alice.password);
+		await until('nothing to be done', () => stack.portal.sql('select count(*) from web_ended') === '0');
+		assert.equal((await store(b, 'GET')).json.c, 'x');
+		assert.ok(await isRegistered(alice.aor));
+		assert.equal((await b.phone.register()).status, 200);
+	});
+
+	test('stays when it was begun with the new password', async () => {
+		const alice = newUser();
+		const password = stack.portal.add(alice.aor);
+		const b = await inUse({ ...alice, password });
+		await until('nothing to be done', () => stack.portal.sql('select count(*) from web_ended') === '0');
+		assert.ok(await isRegistered(alice.aor));
+		assert.equal((await b.phone.register()).status, 200);
+	});
+
+	test('ends all the same where Redis does not answer, and what was stored when it does', async () => {
+		const alice = newUser();
+		const b = await inUse(alice);
+		// Deaf, and not gone: it keeps what it has.
+		process.kill(stack.redis.proc.pid, 'SIGSTOP');
+		try {
+			assert.equal((await b.signOut()).status, 204);
+			await until('the connection to be closed', () => b.phone.sockets.size === 0);
+			assert.notEqual(stack.portal.sql('select count(*) from web_ended'), '0');
+			// However many wait for Redis, the next one that signs out is out at once.
+			stack.portal.sql(`insert into web_ended (sub, sid, revoked) select 'sip:nobody', 'none', 1 from generate_series(1, 60)`);
+			const bob = newUser();
+			const c = await browser().signedIn(bob.user, bob.password);
+			const phone = await connected(bob.user, c.token);
+			assert.equal((await c.signOut()).status, 204);
+			await until('the connection to be closed', () => phone.sockets.size === 0);
+		} finally {
+			process.kill(stack.redis.proc.pid, 'SIGCONT');
+		}
+		await until('the states to go', () => !stored(b), { timeout_ms: 20000, every_ms: 200 });
+		await until('nothing to be done', () => stack.portal.sql('select count(*) from web_ended') === '0');
+	});
+});
+
+describe('what a user can fill', () => {
+	test('new sessions are counted, and nobody else is shut out', async () => {
+		const alice = newUser();
+		const b = await browser().signedIn(alice.user, alice.password);
+		for (let i = 1; i < NEW_SESSIONS_MAX; i++) await browser().signedIn(alice.user, alice.password);
+		const answer = await browser().signIn(alice.user, alice.password);
+		assertRefused(answer, 429, /^Too many new sessions/);
+		const wait = Number(answer.headers['retry-after']);
+		assert.ok(wait > 200 && wait <= 300, `Retry-After: ${wait}`);
+		const bob = newUser();
+		assert.equal((await b.signIn(bob.user, bob.password)).status, 200, 'another user');
+		assert.equal(stack.portal.sql(`select count(*) from web_session where sub = 'sip:${alice.aor}'`), String(SESSIONS_MAX));
+	});
+
+	test('who stays in a session does not begin one', async () => {
+		const alice = newUser();
+		const b = await browser().signedIn(alice.user, alice.password);
+		for (let i = 0; i < NEW_SESSIONS_MAX + 2; i++) await b.signedIn(alice.user, alice.password);
+	});
+
+	test('the store takes three sessions of a user, and forgets what was written longest ago', async () => {
+		const { aor } = newUser();
+		const sub = `sip:${aor}`;
+		const keyOf = (sid) => ({ user: sub, sid });
+		for (let i = 0; i < 5; i++) {
+			const token = await stack.kamailio.token(sub, `s${i}`);
+			assert.equal((await store({ token }, 'PUT', 'c', 'x')).status, 204);
+			// Redis' clock counts seconds here.
+			stack.redis.cli('ZINCRBY', `call_resume:sessions:${sha256(sub)}`, i - 10, `call_resume:calls:${sha256(`${sub} s${i}`)}`);
+		}
+		assert.deepEqual([0, 1, 2, 3, 4].map((i) => stored(keyOf(`s${i}`))), [false, false, true, true, true]);
+	});
+
+	test('a Redis without a limit is told of', async () => {
+		await until('the warning', () => /WARNING: .*store: Redis has no maxmemory/.test(stack.kamailio.log()));
+		const told = () => stack.kamailio.log().split('has no maxmemory').length;
+		const before = told();
+		assert.equal(before, 2, 'once');
+		stack.redis.cli('CONFIG', 'SET', 'maxmemory', '64mb');
+		await stack.kamailio.kill();
+		await stack.kamailio.boot();
+		const alice = newUser();
+		const b = await inUse(alice);
+		await b.signOut();
+		await assertOver(b, alice.aor);
+		assert.equal(told(), before);
+	});
+});
+
+describe('cookies', () => {
+	const asked = (cookie) => fetchJson(`${url}/session`, { method: 'POST', ca, headers: { cookie } });
+
+	test('of the same name there may not be two', async () => {
+		const alice = newUser();
+		const { cookie } = await browser().signedIn(alice.user, alice.password);
+		const [mine, planted] = [`__Host-call_resume=${cookie}`, `__Host-call_resume=${'0'.repeat(72)}`];
+		assert.equal((await asked(mine)).status, 200);
+		for (const both of [`${mine}; ${planted}`, `${planted}; ${mine}`, `${mine};${mine}`, `${mine}; x=y; __Host-call_resume =x`, [mine, planted], [planted, mine]]) {
+			assertRefused(await asked(both), 400, /^Two cookies/);
+		}
+		assert.equal((await asked(mine)).status, 200);
+	});
+
+	test('of another name, or of the one before, are none', async () => {
+		const alice = newUser();
+		const { cookie } = await browser().signedIn(alice.user, alice.password);
+		for (const name of ['call_resume', '__Secure-call_resume', 'x__Host-call_resume', '__Host-call_resume2', '__HOST-CALL_RESUME', '__Host-call_resume ']) {
+			assertRefused(await asked(`${name}=${cookie}`), 401, /^Sign in/);
+		}
+		assertRefused(await asked(`__Host-call_resume="${cookie}"`), 401, /^Sign in/);
+	});
+
+	test('come in several fields over HTTP/2, and the right one is found', async () => {
+		const alice = newUser();
+		const { cookie } = await browser().signedIn(alice.user, alice.password);
+		const session = http2.connect(url, { ca: fs.readFileSync(ca) });
+		try {
+			for (const [fields, status] of [
+				[['a=b', `__Host-call_resume=${cookie}`, 'c=d'], 200], [[`__Host-call_resume=${cookie}`], 200], [['a=b'], 401],
+				[[`__Host-call_resume=${cookie}`, 'a=b', `__Host-call_resume=${cookie}`], 400],
+			]) {
+				const stream = session.request({ ':method': 'POST', ':path': '/session', cookie: fields });
+				const [headers] = await once(stream.end(), 'response');
+				stream.resume();
+				assert.equal(headers[':status'], status, fields.join('; '));
+			}
+		} finally {
+			session.close();
+		}
+	});
+});
+
+/** As a web server asks Kamailio, or somebody who would be one. */
+const direct = (headers, { from = '127.0.0.1', user = 'nobody', password = 'guessed' } = {}) => new Promise((resolve, reject) => {
+	const body = JSON.stringify({ user, password });
+	const request = http.request({
+		host: stack.kamailio.ip, port: stack.kamailio.ws, localAddress: from, path: '/session', method: 'POST', agent: false,
+		headers: { host: 'localhost', 'x-forwarded-proto': 'https', 'content-type': 'application/json', 'content-length': body.length, ...headers },
+	}, (response) => {
+		response.resume();
+		resolve(response.statusCode);
+	});
+	request.on('error', reject);
+	request.end(body);
+});
+
+describe('who asks', () => {
+	test('X-Forwarded-* is believed of the web server only, also where tokens may pass in the clear', async () => {
+		const alice = newUser();
+		assert.equal(await direct({ 'x-forwarded-for': '192.0.2.1' }, { from: '127.0.0.66', ...alice }), 403);
+		assert.equal(await direct({ 'x-forwarded-for': '192.0.2.1' }, alice), 200);
+	});
+
+	// Of each line the first six are one address.
+	for (const [what, addresses, others] of [
+		['written with ::', ['2001:db8::1', '2001:db8::2', '2001:db8::a:b:c:d', '2001:db8:0:0:a::', '2001:db8::ffff', '2001:DB8:0:0:0:0:0:7'], ['2001:db8:0:1::1', '2001:db8:1::1']],
+		['with its fourth group', ['2001:db8:1:2::1', '2001:db8:1:2:3:4:5:6', '2001:db8:1:2::', '2001:db8:1:2:0:1::', '2001:DB8:1:2:0:0:0:1', '2001:db8:1:2::f'], ['2001:db8:1:3::1']],
+		['with a nought there', ['2001:db8:9::1', '2001:db8:9:0:1:2:3:4', '2001:db8:9:0:1::2', '2001:db8:9::', '2001:db8:9::1:2', '2001:db8:9:0:f::'], ['2001:db8:9:1::1']],
+		['that begins with noughts', ['2002::5:1:2:3:4', '2002::5:f:0:0:1', '2002:0:0:5::1', '2002:0:0:5::', '2002:0:0:5:1::', '2002:0:0:5:0:0:0:9'], ['2002::1:2:3:4', '2002::6:1:2:3:4']],
+	]) {
+		test(`a /64 of IPv6 is one address: ${what}`, async () => {
+			const seen = [];
+			for (const address of addresses) seen.push(await direct({ 'x-forwarded-for': address }));
+			assert.deepEqual(seen, [401, 401, 401, 401, 401, 429]);
+			for (const address of others) assert.equal(await direct({ 'x-forwarded-for': address }), 401, address);
+		});
+	}
+
+	test('nginx counts a /64 as one address too', { skip: process.env.CALL_RESUME_NETNS !== 'own' && 'no network of its own' }, async () => {
+		const own = Array.from({ length: 5 }, (_, i) => `2001:db8:64:0:${i}::1`);
+		const next = '2001:db8:64:1::1';
+		const addresses = (what) => [...own, next].forEach((address) => execFileSync('ip', ['-6', 'addr', what, `${address}/128`, 'dev', 'lo']));
+		addresses('replace');
+		const port = await freePort();
+		const nginx = await Nginx.start(stack.dir, {
+			name: 'nginx6', kamailio: `${stack.kamailio.ip}:${stack.kamailio.ws}`, certificate: stack.certificate,
+			values: { LISTEN_HTTPS: `[::]:${port} ssl http2` },
+		});
+		try {
+			const ask = (localAddress) => fetchJson(`https://[${own[0]}]:${port}/session`, { method: 'POST', localAddress, rejectUnauthorized: false });
+			// An address may send 100 at once: none of these does.
+			const seen = await Promise.all(Array.from({ length: 400 }, (_, i) => ask(own[i % own.length])));
+			const refused = seen.filter((answer) => answer.status === 429).length;
+			assert.ok(refused > 50 && refused <= 300, `${refused} refused`);
+			assert.equal((await ask(next)).status, 401, 'the next /64');
+		} finally {
+			await nginx.stop();
+			addresses('del');
+		}
+	});
+
+	test('addresses of IPv4 are counted one by one, also those that are written as IPv6', async () => {
+		for (const address of ['198.51.100.1', '198.51.100.2', '::ffff:198.51.100.3', '::ffff:198.51.100.4', '198.51.100.5', '::1', '198.51.100.7']) {
+			assert.equal(await direct({ 'x-forwarded-for': address }), 401, address);
+		}
+	});
+});
+
+describe('HTTP that Kamailio takes for SIP', () => {
+	const NAMES = ['Via', 'From', 'To', 'CSeq', 'Call-ID', 'Contact', 'Route', 'Record-Route', 'Max-Forwards', 'Expires', 'Proxy-Authorization', 'Event',
+		'Refer-To', 'Diversion', 'Remote-Party-ID', 'P-Asserted-Identity', 'RAck', 'Subject', ...'abcdefijklmnorstuvxyFTVIMLCS'];
+
+	test('gets neither there nor into the log, and what is beside it neither', async () => {
+		const alice = newUser();
+		const b = await browser().signedIn(alice.user, alice.password);
+		for (const value of ['"', 'x', '<<<', 'SIP/2.0/UDP 127.0.0.1:9;branch=x', 'a} ERROR: forged']) {
+			for (const name of NAMES) {
+				const answer = await b.signIn(alice.user, `secret-${name}`, { localAddress: '127.0.5.1', headers: { [name]: value } });
+				assert.ok([401, 429].includes(answer.status), `${name}: ${value}: ${answer.status} ${answer.text}`);
+			}
+		}
+		assert.equal((await b.renew({ headers: { cseq: 'x', to: '"', via: '', l: '9' } })).status, 200);
+		const log = stack.kamailio.log();
+		for (const secret of ['secret-', b.cookie.slice(0, 20), b.token.slice(-20), 'forged']) assert.ok(!log.includes(secret), `${secret} is in the log`);
+	});
+
+	test('a WebSocket and the store do not get the cookie, nor a page the token', async () => {
+		const alice = newUser();
+		const b = await browser().signedIn(alice.user, alice.password);
+		const log = stack.kamailio.log().length;
+		for (const [method, path] of [['GET', '/ws'], ['GET', '/session/calls'], ['POST', '/session']]) {
+			const answer = await b.session(method, { path, headers: { cseq: 'x', to: '"', v: 'x', authorization: `Bearer ${b.token}` } });
+			assert.ok(answer.status, path);
+		}
+		const said = stack.kamailio.log().slice(log);
+		for (const secret of [b.cookie.slice(0, 20), b.token.slice(-20)]) assert.ok(!said.includes(secret), said);
+	});
+});
+
+describe('names', () => {
+	for (const name of ['"bob" ', 'bob ', '"<sip:bob@example.org>" ', '"a \\"bob\\" <" ', '\t"bob"\t', '']) {
+		test(`a user who calls himself ${JSON.stringify(name)} rings without a name`, async () => {
+			const [mallory, alice] = [await page('mallory'), await page('alice', FarEnd)];
+			const from = `${name}<sip:mallory@${DOMAIN}>`;
+			const answer = await mallory.outside('INVITE', `sip:alice@${DOMAIN}`, { from, body: sdp('127.0.0.1', 4000) });
+			assert.equal(answer.status, 200);
+			const [invite] = alice.requests;
+			assert.match(invite.get('from'), new RegExp(`^<sip:mallory@${DOMAIN}>;tag=\\w+$`));
+		});
+	}
+
+	test('the name that a trunk gives passes, and so does that of a user to the trunk', async () => {
+		const alice = await page('alice', FarEnd);
+		const bob = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
+		const from = `"Bob" <sip:bob@${DOMAIN}>`;
+		assert.equal((await bob.outside('INVITE', `sip:alice@${DOMAIN}`, { from, body: sdp(TRUNK_IP, 4100) })).status, 200);
+		assert.match(alice.requests[0].get('from'), /^"Bob" <sip:bob@/);
+		assert.equal((await alice.call({ from: `"Alice" <sip:alice@${DOMAIN}>` })).final.status, 200);
+		assert.match(bob.requests.at(-1).get('from'), /^"Alice" <sip:alice@/);
+	});
+});

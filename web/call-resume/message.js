@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A SIP message as text. The gateway's own parser (sip.c of the module) sees the same header
+// fields and no others: what it takes for one line must not be two here.
+
+const COMPACT = { v: 'via', f: 'from', t: 'to', i: 'call-id', m: 'contact', r: 'refer-to', o: 'event' };
+const ONCE = ['from', 'to', 'call-id', 'cseq'];
+
+const trim = (text) => text.replace(/^[ \t\r]+|[ \t\r]+$/g, '');
+/** Of ASCII only: toLowerCase() makes a k of the Kelvin sign. */
+const lower = (text) => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+
+/** [name, value] of each header field; undefined when a line is none. */
+function fieldsOf(lines) {
+	// A line that begins with a blank goes on with the one before (RFC 3261 section 7.3.1).
+	const fields = lines.replace(/\r\n[ \t]+/g, ' ').split('\r\n').map((line) => {
+		const colon = line.indexOf(':');
+		const name = lower(trim(line.slice(0, colon)));
+		return colon >= 0 && [COMPACT[name] ?? name, trim(line.slice(colon + 1))];
+	});
+	return fields.every(Boolean) ? fields : undefined;
+}
+
+/**
+ * Take a message apart.
+ * @returns {{status?: number, method: string, all(name: string): string[], one(name: string): string | undefined, body: string} | undefined}
+ *          method is that of a request, or of the request that is answered; one() is the value of a field that is there
+ *          once. undefined: it is no message, or has a CR, LF or NUL in its head that is no line end. Others may
+ *          take that for one.
+ */
+export function readMessage(text) {
+	const message = text.replace(/^[ \t\r\n]+/, ''); // RFC 3261 section 7.5
+	const end = message.indexOf('\r\n\r\n');
+	const head = message.slice(0, end);
+	if (end < 0 || /[\r\n\0]/.test(head.replaceAll('\r\n', ''))) return undefined;
+	const [start] = head.split('\r\n', 1);
+	const [, code] = /^SIP\/2\.0 ([1-9][0-9]{2})/i.exec(start) ?? [];
+	const [, request] = /^(?!SIP\/2\.0 )([^ ]+) [^ ]+ SIP\/2\.0[ \t]*$/i.exec(start) ?? [];
+	const fields = (code || request) && fieldsOf(head.slice(start.length + 2));
+	if (!fields) return undefined;
+	const all = (name) => fields.filter((field) => field[0] === name).map((field) => field[1]);
+	const one = (name) => (all(name).length === 1 ? all(name)[0] : undefined);
+	const [, number, answered] = /^([0-9]{1,10})[ \t]([^]*)$/.exec(one('cseq') ?? '') ?? [];
+	// As large as the gateway takes it (RFC 3261 section 8.1.1.5).
+	if (!(Number(number) < 2 ** 31) || ONCE.some((name) => one(name) === undefined) || !one('call-id') || !all('via').length) return undefined;
+	return { status: code && Number(code), method: request ?? trim(answered), all, one, body: message.slice(end + 4) };
+}
+
+/** URI and tag of a From or To (RFC 3261 section 20.10). What stands in quotation marks is neither.
+ * @returns {{uri?: string, tag?: string}} */
+export function addressOf(value) {
+	const [, bracketed, behind] = /^(?:[^"<]|"(?:[^"\\]|\\[^])*")*<([^">]*)>([^]*)$/.exec(value) ?? [];
+	const [, bare, more] = /^([^"<>;, \t]+)((?:[; \t][^]*)?)$/.exec(value) ?? [];
+	const params = (behind ?? more ?? '').replace(/"(?:[^"\\]|\\[^])*"?/g, '"');
+	if (/[<>]/.test(params)) return {}; // a second one
+	const [, tag] = /;tag(?![\w.!%*+`'~-])(?:=([\w.!%*+`'~-]+)(?![^;?, \t]))?/i.exec(params) ?? [];
+	return { uri: bracketed ?? bare, tag };
+}
+
+/** The m-lines of a description from the far end: kind, and direction as we see it. */
+export function mediaOf(body) {
+	if (!body.startsWith('v=')) return undefined;
+	const mirror = { sendonly: 'recvonly', recvonly: 'sendonly' };
+	const media = [];
+	let session = 'sendrecv';
+	for (const line of body.split('\n').map(trim)) {
+		const [, kind, rejected] = /^m=([^ ]*) ?(0 )?/.exec(line) ?? [];
+		const [, theirs] = /^a=(sendrecv|sendonly|recvonly|inactive)$/.exec(line) ?? [];
+		const direction = mirror[theirs] ?? theirs;
+		if (kind !== undefined) media.push(rejected ? { kind, rejected: true } : { kind, direction: session });
+		else if (direction && !media.length) session = direction;
+		else if (direction && !media.at(-1).rejected) media.at(-1).direction = direction;
+	}
+	return media;
+}
