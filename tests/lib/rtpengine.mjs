@@ -55,7 +55,7 @@ export class Rtpengine {
 			'--config-file=none', '--table=-1', `--interface=${ip}`,
 			`--listen-ng=${ip}:${self.ng}`, `--listen-cli=${ip}:${self.cli}`,
 			'--port-min=30000', '--port-max=39998', '--foreground', '--log-stderr', '--log-level=5',
-			'--dtls-passive', '--num-threads=2', '--delete-delay=0', `--timeout=${timeout_s}`,
+			'--dtls-passive', '--endpoint-learning=off', '--num-threads=2', '--delete-delay=0', `--timeout=${timeout_s}`,
 			...args,
 		];
 		await self.boot();
