@@ -44,6 +44,7 @@ static const char *const names[KAM_STAT_N] = {
 		[KAM_MAPS_FORGED] = "maps_forged",
 		[KAM_MAPS_EXPIRED] = "maps_expired",
 		[KAM_MESSAGES_DROPPED] = "messages_dropped",
+		[KAM_UNPROVED_CLOSED] = "unproved_closed",
 		[KAM_RELOADS] = "reloads",
 		[KAM_ROTATIONS] = "rotations",
 		[KAM_REVOCATIONS] = "revocations",
