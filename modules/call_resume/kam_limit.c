@@ -54,8 +54,8 @@ static uint64_t net_of(const struct ip_addr *ip)
 static int is_unproved(const struct tcp_connection *c)
 {
 	return (c->flags & F_CONN_PASSIVE) && !(c->flags & F_CONN_FORCE_EOF)
-		   && c->state != S_CONN_BAD
-		   && c->lifetime <= (ticks_t)cfg_get(tcp, tcp_cfg, con_lifetime);
+			&& c->state != S_CONN_BAD
+			&& c->lifetime <= (ticks_t)cfg_get(tcp, tcp_cfg, con_lifetime);
 }
 
 /* Ids rise with each connection, and wrap. */
@@ -128,7 +128,8 @@ static void report(int many, int old)
 	n_old += old;
 	if(n_many + n_old == 0 || said == seconds)
 		return;
-	LM_WARN("closed %d connections that had proved nothing: %d more than %d of one"
+	LM_WARN("closed %d connections that had proved nothing: %d more than %d of "
+			"one"
 			" address, %d older than %d s\n",
 			n_many + n_old, n_many, kam_config.unproved_max, n_old,
 			kam_config.unproved_time);
