@@ -10,7 +10,7 @@ import path from 'node:path';
 import { ROOT } from '../lib/kamailio.mjs';
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { Rtp, audioPort } from '../lib/rtp.mjs';
-import { Dialog, FarEnd, sdp } from '../lib/sip.mjs';
+import { Dialog, Endpoint, FarEnd, replyTo, sdp } from '../lib/sip.mjs';
 import { Stranger } from '../lib/stranger.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -193,6 +193,22 @@ test('the far end\'s media move by a re-INVITE: both hear each other, the strang
 	const { received } = bob.audio;
 	await onlyTheTwo(one, { audio: moved });
 	assert.ok(bob.audio.received - received < 10, 'nothing more to where it was');
+});
+
+test('a trunk that answers from another address, with media at a third one: they go where it says', async () => {
+	const bob = await farEnd({ answer: (m) => m.method !== 'INVITE' });
+	const other = keep(await Endpoint.open({ ip: '127.0.0.4', to: gateway() }));
+	const one = await phone();
+	const calling = one.call({ body: one.body });
+	const invite = await bob.take('the INVITE', (m) => m.method === 'INVITE');
+	other.send(replyTo(invite, 200, 'OK', {
+		to: `${invite.get('to')};tag=elsewhere`, body: sdp('10.255.255.2', 40000),
+		fields: [...invite.recordRoutes.map((r) => `Record-Route: ${r}`), `Contact: <${bob.uri}>`],
+	}));
+	const { final, callId } = await calling;
+	assert.equal(final.status, 200);
+	const { tags } = await stack.rtpengine.ask({ command: 'query', 'call-id': callId });
+	assert.equal(tags.elsewhere.medias[0].streams[0].endpoint.address, '10.255.255.2');
 });
 
 test('a phone behind a NAT: nobody while it rings, and nobody after its first packet', async () => {
