@@ -66,10 +66,10 @@ test('DTLS while a page calls: he hears nothing and is not heard; without him th
 	await tab.dial('echo');
 	await tab.up();
 	const far = await until('the far end to be called', () => stack.echo.calls.at(-1));
-	await until('him to have sent a thousand more', ((to) => () => stranger.seq > to)(stranger.seq + 1000));
+	const { seq } = stranger;
+	await until('him to try for a while', () => stranger.seq - seq > 100);
 	assert.equal(stranger.heard, 0);
 	await stranger.close();
-	assert.ok(stranger.got > 0, 'rtpengine answers him');
 	await tab.page.reload();
 	await tab.up();
 	await Promise.all([tab.hears(), far.hears()]);

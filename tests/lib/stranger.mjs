@@ -57,10 +57,9 @@ export const PACKETS = { rtp, rtcp, stun, dtls };
 export class Stranger {
 	/** @param to  {ip, first, last}: rtpengine's ports */
 	static async open({ ip = '127.0.0.66', to }) {
-		const self = Object.assign(new this(), { to, seq: 0, heard: 0, got: 0 });
+		const self = Object.assign(new this(), { to, seq: 0, heard: 0 });
 		self.socket = dgram.createSocket('udp4');
 		self.socket.on('message', (m) => {
-			self.got++;
 			// Media, in the clear or not: not what STUN and DTLS answer by themselves (RFC 7983).
 			if (m[0] >= 128 && m[0] <= 191) self.heard++;
 		});
