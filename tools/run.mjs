@@ -3,7 +3,8 @@
 // The stack in the foreground, until Ctrl-C, for one's own browser or phone.
 //
 //	make run                    on 127.0.0.1
-//	IP=192.0.2.1 make run       on that address, for other machines too
+//	IP=192.0.2.1 make run       on that address, for other machines too: SIP, the page and media; what
+//	                            controls them stays on loopback
 //	TURN=1 make run             with coturn; the browser gets its credentials from the portal
 //	PORT, SIP_PORT, WS_PORT     other ports than 8443, 5060 and 8080
 //	RUN_DIR                     another folder than build/run/foreground for logs and sockets
@@ -19,6 +20,7 @@ import { replyTo } from '../tests/lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP } from '../tests/lib/stack.mjs';
 
 const USERS = ['alice', 'bob'];
+const LOOPBACK = '127.0.0.1';
 const { IP: ip = '127.0.0.1', TURN, PORT = 8443, SIP_PORT = 5060, WS_PORT = 8080 } = process.env;
 const dir = path.resolve(process.env.RUN_DIR ?? path.join(ROOT, 'build/run/foreground'));
 const shown = (file) => path.relative(process.cwd(), file);
@@ -56,10 +58,14 @@ execFileSync(path.join(ROOT, 'tools/certificate'), [tls, ip]);
 
 const stack = await Stack.start('foreground', {
 	dir,
-	web: { port: Number(PORT), certificate: { cert: path.join(tls, 'cert.pem'), key: path.join(tls, 'key.pem') } },
+	web: { port: Number(PORT), kamailio: `${LOOPBACK}:${WS_PORT}`, certificate: { cert: path.join(tls, 'cert.pem'), key: path.join(tls, 'key.pem') } },
 	turn: TURN ? { peers: [ip] } : false,
 	// SIP in the clear too, for phones and scenarios without TLS.
-	defines: { RESUME_ALLOW_INSECURE: 1, RESUME_BIND_FINGERPRINT: 1 },
+	defines: {
+		RESUME_ALLOW_INSECURE: 1, RESUME_BIND_FINGERPRINT: 1,
+		// What comes over this port is taken for the web server's. Others come through that.
+		LISTEN_WS: `tcp:${LOOPBACK}:${WS_PORT}`, RESUME_TRUSTED_PROXY: `"${LOOPBACK}"`,
+	},
 	kamailio: { ip, ports: { port: Number(SIP_PORT), ws: Number(WS_PORT) } },
 	// Nothing flows while both sides are away; that must not end their call.
 	rtpengine: { ip, timeout_s: 3600 },
@@ -85,7 +91,7 @@ ${USERS.map((user) => `  user ${user.padEnd(8)} password ${users[user]}`).join('
 For a phone or a SIPp scenario (docs/sipp.md):
 
   SIP         ${ip}:${kamailio.port} over UDP or TCP
-  WebSocket   ws://${ip}:${kamailio.ws}
+  WebSocket   ${stack.web.url.replace('https', 'wss')}/ws, on this machine also ws://${LOOPBACK}:${kamailio.ws}
   user        sip:alice@${DOMAIN}, outbound proxy as above
   token       to be sent with REGISTER and INVITE as
               Authorization: Bearer ${token}

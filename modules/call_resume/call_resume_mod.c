@@ -24,6 +24,7 @@ kam_config_t kam_config = {
 		.scope = "",
 		.turn_lifetime = 43200,
 		.ref_lifetime = 7 * 86400,
+		.unproved_time = 30,
 };
 struct tm_binds kam_tm;
 struct rr_binds kam_rr;
@@ -178,6 +179,11 @@ static int w_resume_revoke2(struct sip_msg *msg, char *kind, char *value)
 	return w_resume_revoke(msg, kind, value, NULL);
 }
 
+static int w_resume_admit(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_admit(msg);
+}
+
 static int w_resume_ended(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_ended(msg);
@@ -236,6 +242,7 @@ static cmd_export_t cmds[] = {
 		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_open", (cmd_function)w_resume_open, 0, 0, 0, REQUEST_ROUTE},
 	{"resume_dialog", (cmd_function)w_resume_dialog, 0, 0, 0, REQUEST_ROUTE},
+	{"resume_admit", (cmd_function)w_resume_admit, 0, 0, 0, ANY_ROUTE},
 	{"resume_ended", (cmd_function)w_resume_ended, 0, 0, 0,
 		REQUEST_ROUTE | FAILURE_ROUTE},
 	{"resume_revoke", (cmd_function)w_resume_revoke2, 2,
@@ -261,6 +268,8 @@ static param_export_t params[] = {
 	{"revoked_htable", PARAM_STRING, &kam_config.revoked_htable},
 	{"bind_fingerprint", PARAM_INT, &kam_config.bind_fingerprint},
 	{"reference_lifetime", PARAM_INT, &kam_config.ref_lifetime},
+	{"unproved_max", PARAM_INT, &kam_config.unproved_max},
+	{"unproved_time", PARAM_INT, &kam_config.unproved_time},
 	{"trusted_proxy", PARAM_STRING | USE_FUNC_PARAM, (void *)kam_proxy_param},
 	{0, 0, 0}
 };
@@ -324,6 +333,9 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_dialog"), SR_KEMIP_INT,
 		ki_resume_dialog, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_admit"), SR_KEMIP_INT,
+		ki_resume_admit, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_ended"), SR_KEMIP_INT,
 		ki_resume_ended, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
@@ -411,7 +423,7 @@ static int mod_init(void)
 		return -1;
 	}
 	if(kam_stat_init() < 0 || kam_env_init() < 0 || kam_revoke_init() < 0
-			|| kam_event_init() < 0)
+			|| kam_event_init() < 0 || kam_limit_init() < 0)
 		return -1;
 	return kam_edge_init();
 }
@@ -419,6 +431,8 @@ static int mod_init(void)
 /* htable makes its tables in its mod_init, which may come after ours. */
 static int child_init(int rank)
 {
+	if(rank == PROC_MAIN)
+		return kam_limit_start();
 	return rank == PROC_INIT ? kam_revoke_check() : 0;
 }
 

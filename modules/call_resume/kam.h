@@ -36,6 +36,8 @@ typedef struct kam_config
 	char *scope;            /* likewise */
 	char *turn_secret_file; /* path; NULL: no TURN credentials */
 	int turn_lifetime;      /* s */
+	int unproved_max;       /* connections of one address; 0: no limit */
+	int unproved_time;      /* s */
 	char *revoked_htable;   /* a table of htable; unset: no revocation */
 	char *event_callback;   /* KEMI function for what are event routes */
 	int bind_fingerprint;   /* a kam_bind_t */
@@ -141,6 +143,7 @@ typedef enum kam_stat
 	KAM_MESSAGES_DROPPED,
 	KAM_HEADS_MALFORMED,
 	KAM_REPLIES_REFUSED,
+	KAM_UNPROVED_CLOSED,
 	KAM_RELOADS,
 	KAM_ROTATIONS,
 	KAM_REVOCATIONS,
@@ -312,8 +315,23 @@ int ki_resume_check_media(struct sip_msg *msg);
 /** The parameter trusted_proxy. @return 0, or -1 and it is logged */
 int kam_proxy_param(modparam_t type, void *val);
 
+/** 1 when that is the address of one. */
+int kam_is_proxy(const struct ip_addr *ip);
+
 /** 1 when a trusted proxy, which ended TLS, sent this over WebSocket or HTTP. */
 int kam_is_behind_proxy(const struct sip_msg *msg);
+
+/* ---- connections that have proved nothing (kam_limit.c) -------------------- */
+
+#define KAM_UNPROVED_TIME_MAX 3600
+
+/** Checks unproved_max and unproved_time. @return 0, or -1 and it is logged */
+int kam_limit_init(void);
+
+/** Forks the process that closes connections; by the main process. @return 0 or -1 */
+int kam_limit_start(void);
+
+int ki_resume_admit(struct sip_msg *msg);
 
 /* ---- the rest -------------------------------------------------------------- */
 

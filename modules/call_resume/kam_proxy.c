@@ -49,6 +49,15 @@ int kam_proxy_param(modparam_t type, void *val)
 	}
 }
 
+int kam_is_proxy(const struct ip_addr *ip)
+{
+	for(int i = 0; i < n_trusted; i++) {
+		if(ip_addr_cmp(&trusted[i], ip))
+			return 1;
+	}
+	return 0;
+}
+
 /* A proxy that speaks plain SIP is another hop, and not meant: whoever sends SIP
  * over UDP or TCP from the same address has not come through TLS. */
 int kam_is_behind_proxy(const struct sip_msg *msg)
@@ -56,9 +65,5 @@ int kam_is_behind_proxy(const struct sip_msg *msg)
 	int is_web = msg->rcv.proto == PROTO_WS
 			|| (msg->rcv.proto == PROTO_TCP && IS_HTTP(msg));
 
-	for(int i = 0; is_web && i < n_trusted; i++) {
-		if(ip_addr_cmp(&trusted[i], &msg->rcv.src_ip))
-			return 1;
-	}
-	return 0;
+	return is_web && kam_is_proxy(&msg->rcv.src_ip);
 }

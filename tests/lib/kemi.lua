@@ -21,6 +21,7 @@ local function has_sdp()
 end
 
 local FOR_PHONE = "trust-address replace-origin replace-session-connection ICE=remove RTP/AVP port-latching"
+	.. " endpoint-learning-off strict-source"
 
 resume.offer = function() KSR.rtpengine.rtpengine_offer(FOR_PHONE) end
 

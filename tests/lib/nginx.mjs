@@ -53,10 +53,11 @@ export class Nginx {
 			...values,
 		}));
 		const conf = path.join(dir, `${name}.conf`);
-		// What Debian's /etc/nginx/nginx.conf has around a site, but without root's folders.
+		// What Debian's /etc/nginx/nginx.conf has around a site, but without root's folders, and with the room
+		// that cfg/nginx.conf asks for.
 		fs.writeFileSync(conf, [
 			'daemon off;', 'worker_processes 1;', `pid ${dir}/${name}.pid;`, 'error_log stderr notice;',
-			'events { worker_connections 512; }',
+			'worker_rlimit_nofile 16384;', 'events { worker_connections 8192; }',
 			'http {',
 			'	include /etc/nginx/mime.types;',
 			'	default_type application/octet-stream;',

@@ -47,15 +47,17 @@ export class Rtpengine {
 	static async start(dir, { ip = '127.0.0.1', name = 'rtpengine', timeout_s = 600, args = [] } = {}) {
 		const self = new Rtpengine();
 		self.ip = ip;
-		self.ng = await freePort(ip);
-		self.cli = await freePort(ip);
+		// Its commands need no password: never where others could give some.
+		self.control = '127.0.0.1';
+		self.ng = await freePort(self.control);
+		self.cli = await freePort(self.control);
 		self.dir = dir;
 		self.name = name;
 		self.args = [
 			'--config-file=none', '--table=-1', `--interface=${ip}`,
-			`--listen-ng=${ip}:${self.ng}`, `--listen-cli=${ip}:${self.cli}`,
+			`--listen-ng=${self.control}:${self.ng}`, `--listen-cli=${self.control}:${self.cli}`,
 			'--port-min=30000', '--port-max=39998', '--foreground', '--log-stderr', '--log-level=5',
-			'--dtls-passive', '--num-threads=2', '--delete-delay=0', `--timeout=${timeout_s}`,
+			'--dtls-passive', '--endpoint-learning=off', '--num-threads=2', '--delete-delay=0', `--timeout=${timeout_s}`,
 			...args,
 		];
 		await self.boot();
@@ -93,7 +95,7 @@ export class Rtpengine {
 				socket.close();
 				resolve(bdecode(m.subarray(m.indexOf(' ') + 1)));
 			});
-			socket.send(`${randomBytes(4).toString('hex')} ${bencode(command)}`, this.ng, this.ip);
+			socket.send(`${randomBytes(4).toString('hex')} ${bencode(command)}`, this.ng, this.control);
 		});
 	}
 

@@ -66,7 +66,7 @@ export class Stack {
 				DOMAIN: `"${DOMAIN}"`,
 				TRUNK_IP: `"${TRUNK_IP}"`,
 				TRUNK_URI: `"sip:${TRUNK_IP}:${self.trunkPort}"`,
-				RTPENGINE: `"udp:${self.rtpengine.ip}:${self.rtpengine.ng}"`,
+				RTPENGINE: `"udp:${self.rtpengine.control}:${self.rtpengine.ng}"`,
 			};
 			if (resume) {
 				self.keyRing = writeKeyRing(path.join(self.dir, 'keyring'));

@@ -5,7 +5,9 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 
-import { DOMAIN, Stack } from '../lib/stack.mjs';
+import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
+import { Rtp, audioPort } from '../lib/rtp.mjs';
+import { FarEnd } from '../lib/sip.mjs';
 import { callTests, newCall, stack } from '../lib/calltests.mjs';
 import { Part, exchange } from '../lib/talk.mjs';
 import { nothingLeft, requestsTo, seesOneDialog, seesOwnDialog } from '../lib/call.mjs';
@@ -177,21 +179,33 @@ for (const [what, how, expect] of [
 	}
 }
 
-test('the resume is refused while the client before it is still there: that one gets its audio back', async () => {
-	const far = new Part({ name: 'f' });
-	far.answers('INVITE', { code: 488 });
-	far.logs('refused').pauses(20000);
-	const call = newCall('still-there');
-	await call.begin({ far });
-	const [audio] = call.audio;
-	await until('audio', () => audio.received > 10);
-	const other = newCall('other');
-	await other.resume({ resume: { expect: 488 }, state: call.state, answered: false });
-	await other.client.done();
-	// rtpengine has taken the offer for good, and cannot be told otherwise; but after
-	// three seconds it learns from what it gets where the client is.
-	const { received } = audio;
-	await until('audio again', () => audio.received > received + 10, { timeout_ms: 7000 });
+test('the resume is refused while the client before it is still there: that one has its audio again when it resumes itself', async () => {
+	const to = { ip: stack.kamailio.ip, port: stack.kamailio.port };
+	const token = await stack.kamailio.token(`sip:alice@${DOMAIN}`);
+	const echo = await Rtp.open({ ip: TRUNK_IP, echo: true });
+	const audio = await Rtp.open();
+	let code = 200;
+	const far = await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, media: echo.port, to, answer: () => code === 200 });
+	const one = await FarEnd.open({ user: 'alice', token, media: audio.port, to });
+	const two = await FarEnd.open({ user: 'alice', token, media: 4000, to });
+	try {
+		const call = await one.call();
+		audio.send(audioPort(call.final.body), stack.rtpengine.ip);
+		await until('audio', () => audio.received > 10);
+		code = 488;
+		const resuming = two.call({ state: call.state });
+		const invite = await far.take('the re-INVITE', (m) => m.method === 'INVITE' && m.tag('to') && m.cseq > 100);
+		far.reply(invite, code, 'Not Acceptable Here');
+		assert.equal((await resuming).final.status, code);
+		code = 200;
+		// rtpengine has taken the offer for good, and learns nothing from packets.
+		const { received } = audio;
+		assert.equal((await one.call({ state: call.state })).final.status, 200);
+		await until('audio again', () => audio.received > received + 10, { timeout_ms: 7000 });
+	} finally {
+		for (const party of [far, one, two, echo, audio]) party.close();
+		await stack.dropMedia();
+	}
 });
 
 test('CANCEL and refusal where the configuration does not look for the transaction before it resumes', async () => {

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Thousands of connections of one who never says who he is, at the configuration as it is and with 64 MB: those of
+// others, their calls and resumes go on, the memory comes back, and a line says what was done.
+
+import { after, afterEach, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import tls from 'node:tls';
+
+import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
+import { freePort } from '../lib/ports.mjs';
+import { Rtp, audioPort } from '../lib/rtp.mjs';
+import { FarEnd, sdp } from '../lib/sip.mjs';
+import { until } from '../lib/wait.mjs';
+
+const STRANGER = '127.0.0.66';
+const ALICE = '127.0.0.3';
+
+let stack, own;
+let open = [];
+before(async () => { stack = await Stack.start('strangers-resources', { web: true, defines: { RESUME_ALLOW_INSECURE: 1 } }); });
+afterEach(async () => {
+	open.splice(0).forEach((s) => s.close());
+	await stack.dropMedia();
+	await own?.stop();
+	own = undefined;
+});
+after(() => stack?.stop());
+
+const keep = (s) => (open.push(s), s);
+const at = (transport, from = stack) => ({
+	ip: from.kamailio.ip, port: transport === 'ws' ? from.kamailio.ws : from.kamailio.port,
+});
+
+/** A user on a connection of her own; it may take a few tries, as a page or phone makes them. */
+async function user({ name = 'alice', transport = 'ws', from = stack, to = at(transport, from), ip = ALICE, tries = 20, token } = {}) {
+	token ??= await from.kamailio.token(`sip:${name}@${DOMAIN}`, `s-${name}`);
+	for (let i = 1; ; i++) {
+		try {
+			const media = transport === 'udp' ? keep(await Rtp.open({ ip })) : undefined;
+			const client = keep(await FarEnd.open({ user: name, token, transport, to, ip, media: media?.port }));
+			assert.equal((await client.register()).status, 200);
+			return Object.assign(client, { audio: media, tries: i });
+		} catch (e) {
+			if (i === tries) throw e;
+			await new Promise((resolve) => { setTimeout(resolve, 250); });
+		}
+	}
+}
+
+async function farEnd(from = stack) {
+	const audio = keep(await Rtp.open({ ip: TRUNK_IP, echo: true }));
+	return keep(await FarEnd.open({ ip: TRUNK_IP, port: from.trunkPort, media: audio.port, to: at('udp', from) }));
+}
+
+/** Connections that are made and left alone. */
+class Crowd {
+	constructor(what) {
+		Object.assign(this, { connected: 0, closed: 0, webSockets: 0, most: 0, answers: {}, sockets: [], ...what });
+	}
+
+	/** @param first  what each of them says, once */
+	async grow(n, { host = '127.0.0.1', port, from = STRANGER, secure = false, first }) {
+		for (let i = 0; i < n; i++) {
+			const where = { host, port, localAddress: from, rejectUnauthorized: false };
+			const s = secure ? tls.connect(where) : net.connect(where);
+			s.once(secure ? 'secureConnect' : 'connect', () => {
+				this.connected++;
+				if (first) s.write(first);
+			});
+			s.once('data', (data) => {
+				const status = /^HTTP\/1.1 (\d+)/.exec(data.toString('latin1'))?.[1];
+				this.answers[status] = (this.answers[status] ?? 0) + 1;
+				if (status !== '101') return;
+				// How many WebSockets there are at a time, as we see it.
+				this.most = Math.max(this.most, ++this.webSockets);
+				s.once('close', () => this.webSockets--);
+			});
+			s.on('error', () => {});
+			s.on('close', () => this.closed++);
+			this.sockets.push(s);
+			if (i % 50 === 49) await new Promise(setImmediate);
+		}
+	}
+
+	get open() {
+		return this.sockets.length - this.closed;
+	}
+
+	close() {
+		for (const s of this.sockets) s.destroy();
+	}
+}
+
+const handshake = (path = '/') => [`GET ${path} HTTP/1.1`, 'Host: localhost', 'Upgrade: websocket', 'Connection: Upgrade',
+	'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Protocol: sip', '\r\n'].join('\r\n');
+
+const used = async () => Number(/real_used: (\d+)/.exec(await stack.kamailio.kamcmd('core.shmmem'))[1]);
+const connections = async (from = stack) => Number(/opened_connections: (\d+)/.exec(await from.kamailio.kamcmd('core.tcp_info'))[1]);
+const lines = (pattern, from = 0) => stack.kamailio.log().slice(from).split('\n').filter((l) => pattern.test(l));
+
+/** A call over UDP and one over WebSocket that are up before; what is left of them, and of new ones, under the crowd. */
+async function callsGoOnUnder(crowdOf) {
+	const bob = await farEnd();
+	const phone = await user({ name: 'carol', transport: 'udp' });
+	const page = await user();
+	const calls = [await phone.call({ body: sdp(ALICE, phone.media) }), await page.call()];
+	for (const { final } of calls) assert.equal(final.status, 200);
+	phone.audio.send(audioPort(calls[0].final.body), stack.rtpengine.ip);
+	await until('audio', () => phone.audio.received > 5);
+	const log = stack.kamailio.log().length;
+	const before = await used();
+
+	const crowd = keep(new Crowd());
+	const growing = crowdOf(crowd);
+	await until('it to be there', () => crowd.connected > 500);
+	const { received } = phone.audio;
+	for (const dialog of calls) assert.equal((await dialog.request('INFO')).status, 200, 'a call that is up goes on');
+	assert.equal((await (await user({ name: 'dora', transport: 'udp' })).call()).final.status, 200, 'a new call over UDP');
+	assert.equal((await (await user({ name: 'emil' })).call()).final.status, 200, 'a new call of a new page');
+	page.close();
+	const again = await (await user()).call({ state: calls[1].state });
+	assert.equal(again.final.status, 200, 'a resume');
+	await growing;
+	assert.ok(phone.audio.received > received, 'audio goes on');
+	for (const dialog of [calls[0], again]) assert.equal((await dialog.request('BYE')).status, 200);
+	return { crowd, log, before };
+}
+
+/** They are gone, and so is what they took. */
+async function itComesBack(it, at_most_s) {
+	await until('them to be closed', () => it.crowd.open === 0, { timeout_ms: at_most_s * 1000 });
+	await theMemoryComesBack(it);
+}
+
+const theMemoryComesBack = ({ before }) => until('the memory to be back', async () => await used() - before < 1.5e6);
+
+test('10,000 silent connections of one address', async () => {
+	const it = await callsGoOnUnder((crowd) => crowd.grow(10000, { port: stack.kamailio.port }));
+	await until('all but as many as one may have to be closed', () => it.crowd.open <= 250);
+	assert.equal(it.crowd.connected, 10000);
+	const said = lines(/closed \d+ connections that had proved nothing: \d+ more than 250 of one address/, it.log);
+	assert.ok(said.length > 0 && said.length < 30, `${said.length} lines`);
+	assert.match(await stack.kamailio.kamcmd('call_resume.stats'), /unproved_closed: [1-9]/);
+	await itComesBack(it, 25);
+});
+
+test('2,000 silent WebSockets of one address, straight', async () => {
+	const it = await callsGoOnUnder((crowd) => crowd.grow(2000, { port: stack.kamailio.ws, first: handshake() }));
+	await until('all but as many as one may have to be closed', () => it.crowd.open <= 250);
+	assert.ok(it.crowd.answers[101] > 0);
+	assert.deepEqual(Object.keys(it.crowd.answers).filter((s) => !['101', '503'].includes(s)), []);
+	await itComesBack(it, 45);
+});
+
+/** Half a request for a WebSocket, for Kamailio: nginx knows no "L". Resolves when it is over. */
+async function halfRequest() {
+	const s = tls.connect({ host: '127.0.0.1', port: stack.web.port, rejectUnauthorized: false });
+	let closed = false;
+	s.on('error', () => {});
+	s.on('data', () => {});
+	s.on('close', () => { closed = true; });
+	s.write('GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nL: 9\r\n\r\n');
+	await until('it to be over', () => closed, { timeout_ms: 35000 });
+}
+
+test('2,000 silent WebSockets of one address, through nginx; a request that lacks its body does not hang', async () => {
+	const half = halfRequest();
+	const it = await callsGoOnUnder((crowd) => crowd.grow(2000, { port: stack.web.port, secure: true, first: handshake('/ws') }));
+	// On a slow machine the first ones are closed before the last ones come; and we hear of it later than nginx.
+	assert.ok(it.crowd.most >= 200 && it.crowd.most <= 320, `${it.crowd.most} at a time`);
+	assert.ok(it.crowd.answers[429] > 500, JSON.stringify(it.crowd.answers));
+	await half;
+	await until('them to be closed', () => it.crowd.webSockets === 0, { timeout_ms: 45000 });
+	await theMemoryComesBack(it);
+});
+
+test('200 pages behind one NAT come, and come again while the old connections are still there', async () => {
+	const token = await stack.kamailio.token(`sip:alice@${DOMAIN}`, 's-alice');
+	const all = () => Promise.all(Array.from({ length: 200 }, () => user({ ip: '127.0.0.65', tries: 1, token })));
+	await all();
+	await all();
+	assert.ok(await connections() >= 400);
+});
+
+test('a /64 of IPv6 is one address, another one is another', { skip: process.env.CALL_RESUME_NETNS ? false : 'not in a network of its own' }, async () => {
+	const net64 = (n, host) => `fd00:66:0:${n}::${host}`;
+	const hosts = Array.from({ length: 10 }, (_, i) => i + 1);
+	for (const ip of [...hosts.map((host) => net64(1, host)), net64(2, 1)]) execFileSync('ip', ['-6', 'addr', 'add', `${ip}/128`, 'dev', 'lo', 'nodad']);
+	const port = await freePort();
+	own = await Stack.start('strangers-resources-v6', { defines: { LISTEN_TCP: `tcp:[::1]:${port}` } });
+	const crowd = keep(new Crowd());
+	for (const host of hosts) await crowd.grow(30, { host: '::1', port, from: net64(1, host) });
+	const other = keep(new Crowd());
+	await other.grow(30, { host: '::1', port, from: net64(2, 1) });
+	await until('the surplus to be closed', () => crowd.open === 250 && crowd.connected === 300);
+	assert.equal(other.open, 30);
+});
+
+/** Says something now and then, and is closed; resolves when it is. */
+async function talksIdly(port) {
+	let closed = false;
+	const slow = net.connect({ host: '127.0.0.1', port, localAddress: STRANGER });
+	slow.on('error', () => {});
+	slow.on('close', () => { closed = true; });
+	const timer = setInterval(() => slow.write('\r\n\r\n'), 300);
+	try {
+		await until('the slow one to be closed', () => closed, { timeout_ms: 15000 });
+	} finally {
+		clearInterval(timer);
+		slow.destroy();
+	}
+}
+
+test('who talks and proves nothing is closed all the same, who has a token is not; a WebSocket that answers no ping is', async () => {
+	own = await Stack.start('strangers-resources-own', {
+		defines: { SILENCE_UNPROVED: 2, UNPROVED_TIME: 4, WS_KEEPALIVE: 1, SILENCE_WS: 4, BINDINGS_CHECK: 2 },
+	});
+	const phone = await user({ name: 'carol', transport: 'tcp', from: own });
+	const page = await user({ name: 'emil', from: own });
+	const gone = await user({ from: own });
+	let closed = false;
+	gone.socket.on('close', () => { closed = true; });
+	gone.webSocket.send = () => {};
+	await talksIdly(own.kamailio.port);
+	await until('the connection without pongs to be closed', () => closed, { timeout_ms: 15000 });
+	await until('its binding to be gone', async () => !/alice/.test(await own.kamailio.kamcmd('ul.dump')), { timeout_ms: 15000 });
+	for (const client of [phone, page]) assert.equal((await client.register()).status, 200);
+	assert.equal(await connections(own), 2);
+	assert.match(await own.kamailio.kamcmd('ul.dump'), /carol[^]*emil|emil[^]*carol/);
+});
+
+test('there are more files than connections', async () => {
+	const [, limit] = /^Max open files +(\d+)/m.exec(fs.readFileSync(`/proc/${stack.kamailio.proc.pid}/limits`, 'utf8'));
+	const [, most] = /max_connections: (\d+)/.exec(await stack.kamailio.kamcmd('core.tcp_info'));
+	assert.ok(Number(limit) > Number(most) + 200, `${limit} files, ${most} connections`);
+});
