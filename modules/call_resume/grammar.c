@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "text.h"
+
 static int is_line_end(char c)
 {
 	return c == '\r' || c == '\n';
@@ -133,15 +135,23 @@ static int skip_sent_by(cr_span_t *s)
 
 int cr_is_via(cr_span_t s)
 {
+	static const char *const version[] = {"SIP", "2.0"};
+
 	skip_blanks(&s);
-	for(int i = 0; i < 3; i++) {
-		if(skip_token(&s) == 0)
+	for(int i = 0; i < 2; i++) {
+		cr_span_t word = s;
+
+		word.len = skip_token(&s);
+		if(!cr_span_eq_case(word, cr_span_str(version[i])))
 			return 0;
 		skip_blanks(&s);
-		if(i < 2 && !skip_char(&s, '/'))
+		if(!skip_char(&s, '/'))
 			return 0;
 		skip_blanks(&s);
 	}
+	if(skip_token(&s) == 0)
+		return 0;
+	skip_blanks(&s);
 	return skip_sent_by(&s) && skip_params(&s);
 }
 
@@ -183,9 +193,13 @@ int cr_is_uri(cr_span_t s)
 
 int cr_is_field_name(cr_span_t s)
 {
-	size_t n = skip_token(&s);
+	while(s.len > 0 && (s.s[s.len - 1] == ' ' || s.s[s.len - 1] == '\t'))
+		s.len--;
+	return cr_text_is_token(s);
+}
 
-	while(s.len > 0 && (*s.s == ' ' || *s.s == '\t'))
-		s = cr_span_sub(s, 1, s.len);
-	return n > 0 && s.len == 0;
+int cr_is_number(cr_span_t s)
+{
+	s = cr_span_trim(s);
+	return skip_digits(&s) > 0 && s.len == 0;
 }

@@ -81,7 +81,7 @@ static void set_quiet(void)
 	if(get_cfg_debug_level() >= L_DBG)
 		return;
 	quiet = 1;
-	set_local_debug_level(L_ALERT - 1);
+	set_local_debug_level(L_CRIT);
 }
 
 static void end_quiet(void)
@@ -137,7 +137,7 @@ static int edge_in(sr_event_param_t *evp)
 		return 0;
 	}
 	plain = is_plain(kam_span(*buf));
-	if(!plain && cr_screen_is_sip(kam_span(*buf)))
+	if(!plain && !cr_screen_is_http(kam_span(*buf)))
 		set_quiet();
 	if(!cr_screen_concerned(kam_span(*buf)) || (env = kam_env()) == NULL)
 		return 0;

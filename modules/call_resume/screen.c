@@ -8,7 +8,6 @@
 
 #include <strings.h>
 
-#define PROTOCOL "SIP/2.0"
 #define STATE CR_HDR_STATE
 
 /* ---- the head -------------------------------------------------------------- */
@@ -28,12 +27,11 @@ static cr_span_t skip_line_ends(cr_span_t s)
 	return cr_span_sub(s, n, s.len);
 }
 
-/* The first line, whatever ends it, names the protocol: by its slash it is found
- * in one walk. */
-int cr_screen_is_sip(cr_span_t text)
+/* Whether the first line, whatever ends it, names a protocol: by its slash it is found
+ * in one walk.
+ * @param at  offset of the slash in name */
+static int names(cr_span_t text, cr_span_t name, size_t at)
 {
-	const size_t at = 3; /* of the slash */
-
 	text = skip_line_ends(text);
 	if(text.len == 0)
 		return 0;
@@ -43,14 +41,18 @@ int cr_screen_is_sip(cr_span_t text)
 
 	while((p = memchr(p, '/', (size_t)(end - p))) != NULL) {
 		if((size_t)(p - line.s) >= at
-				&& cr_span_eq_case(
-						cr_span_sub(line, (size_t)(p - line.s) - at,
-								sizeof(PROTOCOL) - 1),
-						CR_SPAN(PROTOCOL)))
+				&& cr_span_eq_case(cr_span_sub(line,
+										   (size_t)(p - line.s) - at, name.len),
+						name))
 			return 1;
 		p++;
 	}
 	return 0;
+}
+
+int cr_screen_is_http(cr_span_t text)
+{
+	return names(text, CR_SPAN("HTTP/1."), 4);
 }
 
 /* The next line without its LF, or all that is left. */
@@ -68,7 +70,7 @@ int cr_screen_head(cr_span_t text)
 {
 	cr_span_t rest = skip_line_ends(text);
 
-	if(!cr_screen_is_sip(rest))
+	if(!names(rest, CR_SPAN("SIP/2.0"), 3))
 		return CR_OK;
 	while(rest.len > 0) {
 		cr_span_t line = next_line(&rest);
@@ -192,24 +194,51 @@ static int is_address(cr_span_t s)
 			&& cr_is_uri(a.uri);
 }
 
-/* Every line of the head, with those that continue it, is a field. */
+static int is_fold(cr_span_t line)
+{
+	return line.len > 0 && (line.s[0] == ' ' || line.s[0] == '\t');
+}
+
+static int is_numeric(cr_span_t name)
+{
+	static const char *const names_of[]
+			= {"Content-Length", "l", "Max-Forwards", "Expires"};
+
+	for(size_t i = 0; i < sizeof(names_of) / sizeof(names_of[0]); i++) {
+		if(cr_span_eq_case(name, cr_span_str(names_of[i])))
+			return 1;
+	}
+	return 0;
+}
+
+/* One field, the lines that continue it included. */
+static int is_field(cr_span_t field)
+{
+	const char *colon = memchr(field.s, ':', field.len);
+	cr_span_t name;
+	size_t at;
+
+	if(colon == NULL)
+		return 0;
+	at = (size_t)(colon - field.s);
+	name = cr_span_sub(field, 0, at);
+	return cr_is_field_name(name)
+			&& (!is_numeric(cr_span_trim(name))
+					|| cr_is_number(cr_span_sub(field, at + 1, field.len)));
+}
+
 static int are_fields(const cr_sip_t *m)
 {
 	cr_span_t rest = skip_line_ends(cr_span_sub(
 			m->text, 0, (size_t)(m->body.s - m->text.s)));
 
 	next_line(&rest);
-	while(rest.len > 0) {
-		cr_span_t line = next_line(&rest);
-		const char *colon = memchr(line.s, ':', line.len);
+	while(rest.len > 2) {
+		cr_span_t field = next_line(&rest);
 
-		if(line.len <= 1)
-			return 1;
-		if(line.s[0] == ' ' || line.s[0] == '\t')
-			continue;
-		if(colon == NULL
-				|| !cr_is_field_name(
-						cr_span_sub(line, 0, (size_t)(colon - line.s))))
+		while(is_fold(rest))
+			field.len += next_line(&rest).len + 1;
+		if(!is_field(field))
 			return 0;
 	}
 	return 1;

@@ -10,8 +10,8 @@
 
 #include "env.h"
 
-/** 1 when the first line, whatever ends it, names SIP/2.0. */
-int cr_screen_is_sip(cr_span_t text);
+/** 1 when the first line, whatever ends it, names HTTP/1. */
+int cr_screen_is_http(cr_span_t text);
 
 /**
  * A SIP message is a head of lines that end in CR LF, and a body (RFC 3261 section

@@ -283,6 +283,52 @@ static void what_cannot(void **state)
 	assert_false(shows("x", name, ""));
 }
 
+/* ---- what can be read --------------------------------------------------------------------- */
+
+static int reads(const char *uri, const char *via, const char *more)
+{
+	text_of(0, "OPTIONS %s SIP/2.0\r\nVia: %s\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\n"
+			   "Call-ID: x\r\nCSeq: 1 OPTIONS\r\n%s\r\nbody", uri, via, more);
+	parsed(buf[0], strlen(buf[0]));
+	return cr_screen_reads(&m);
+}
+
+#define VIA "SIP/2.0/UDP h;branch=z9hG4bK1"
+
+static void what_reads_well(void **state)
+{
+	static const char *const uris[] = {"sip:x", "sips:a:b@[::1]:5061;transport=tcp?X=y", "tel:+1-2;p=q", "urn:service:sos"};
+	static const char *const vias[] = {VIA, "SIP / 2.0 / TCP  h : 5060 ; rport ; received=::1", "SIP/2.0/WS [::1]:80;x=\"y\"",
+			VIA ",\r\n SIP/2.0/TLS a.b;branch=c"};
+	static const char *const more[] = {"", "Contact: *\r\n", "Contact: \"A\" <sip:x;y>;+sip.instance=\"<urn:z>\", <sip:z>\r\n",
+			"Route: <sip:h;lr>, <sip:i;lr;crs-a=b>\r\n", "l : 4\r\n", "X-Any!: \xff\r\n y\r\n", "Max-Forwards: 70 \r\n"};
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++)
+		assert_true(reads(uris[i], VIA, ""));
+	for(size_t i = 0; i < sizeof(vias) / sizeof(vias[0]); i++)
+		assert_true(reads("sip:x", vias[i], ""));
+	for(size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+		assert_true(reads("sip:x", VIA, more[i]));
+}
+
+static void what_does_not(void **state)
+{
+	static const char *const uris[] = {"x", "sip:", "sip:a@", "sip:[::1", "sip:h:x", ":h"};
+	static const char *const vias[] = {"SIP/3.0/UDP h", "SIP/2.0 h", "SIP/2.0/UDP", "SIP/2.0/UDP h:", "SIP/2.0/UDP h;;", "SIP/2.0/UDP h x",
+			"SIP/2.0/UDP h;b=\"", VIA ", x"};
+	static const char *const more[] = {"Contact <sip:x>: y\r\n", "Contact: <sip:x\r\n", "Contact: sip:x y\r\n", "Route: \"<sip:h>\r\n",
+			"Content-Length: 4x\r\n", "l:\r\n", "Max-Forwards: 7\r\n 0\r\n", ": y\r\n", "X\xff: y\r\n", "X y: z\r\n"};
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++)
+		assert_false(reads(uris[i], VIA, ""));
+	for(size_t i = 0; i < sizeof(vias) / sizeof(vias[0]); i++)
+		assert_false(reads("sip:x", vias[i], ""));
+	for(size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+		assert_false(reads("sip:x", VIA, more[i]));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, edge_setup, teardown)
 
 int main(void)
@@ -302,6 +348,8 @@ int main(void)
 			T(too_strange_to_be_taken_apart),
 			T(what_can_be_shown),
 			T(what_cannot),
+			T(what_reads_well),
+			T(what_does_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, edge_teardown);
