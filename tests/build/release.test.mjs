@@ -84,7 +84,7 @@ test('killed, it takes all its processes along, also those in the background', {
 			return false;
 		}
 	}).length;
-	await until('both to run', () => sleeping() === 2);
+	await until('both to run', () => sleeping() === 2, { timeout_ms: 120_000 });
 	child.kill('SIGTERM');
 	const [status] = await once(child, 'exit');
 	assert.equal(status, 143);
