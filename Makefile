@@ -22,12 +22,12 @@ export PATH := $(PATH):/usr/sbin:/sbin
 MODULE  := build/call_resume.so
 SOURCES := $(wildcard modules/call_resume/*.[ch]) modules/call_resume/Makefile
 # Installed in folders as here, so that the links between them hold.
-DOCS    := $(wildcard README.md COPYING docs/*.md docs/*.png docs/*.json modules/call_resume/README.md tests/model/README.md \
+DOCS    := $(wildcard README.md CHANGELOG.md COPYING docs/*.md docs/*.png docs/*.json modules/call_resume/README.md tests/model/README.md \
 	web/README.md web/certificate.js web/network-store.js web/patient-fetch.js web/call-resume/message.js web/examples/*.js \
 	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml \
 	examples/portal/*.md examples/portal/*.mjs examples/portal/*.json)
 
-.PHONY: build help deps packages packages-run test unit model sip js browser fuzz sanitize demo run bench soak bench-browser install install-web clean keyring
+.PHONY: build help deps packages packages-run test unit model sip js browser fuzz sanitize test-releases demo run bench soak bench-browser install install-web clean keyring
 .NOTPARALLEL:
 
 build: $(MODULE) ## the module, build/call_resume.so (the default)
@@ -50,6 +50,9 @@ $(MODULE): $(SOURCES) tools/build-module
 
 test: deps build ## every test, one summary
 	@tools/test unit model fuzz sip sanitize js browser build
+
+test-releases: ## demo and tests in RELEASES="trixie forky" of Debian
+	@tools/test-releases $(or $(RELEASES),trixie forky)
 
 unit: ## tests of the core, with sanitizers
 	@tools/test unit

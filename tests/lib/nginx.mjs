@@ -56,6 +56,8 @@ export class Nginx {
 		// What Debian's /etc/nginx/nginx.conf has around a site, but without root's folders, and with the room
 		// that cfg/nginx.conf asks for.
 		fs.writeFileSync(conf, [
+			// Root's nginx has workers of another user, who can read in no folder of mode 700: a run's, or one that the clone is in.
+			...(process.getuid() === 0 ? ['user root;'] : []),
 			'daemon off;', 'worker_processes 1;', `pid ${dir}/${name}.pid;`, 'error_log stderr notice;',
 			'worker_rlimit_nofile 16384;', 'events { worker_connections 8192; }',
 			'http {',
