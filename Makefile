@@ -28,7 +28,7 @@ DOCS    := $(wildcard README.md COPYING docs/*.md docs/*.png docs/*.json modules
 	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml \
 	examples/portal/*.md examples/portal/*.mjs examples/portal/*.json)
 
-.PHONY: build help deps packages packages-run test unit model sip js browser fuzz sanitize demo run bench soak bench-browser install install-web deb dist clean keyring
+.PHONY: build help deps packages packages-run test unit model sip js browser fuzz sanitize test-releases demo run bench soak bench-browser install install-web deb dist clean keyring
 .NOTPARALLEL:
 
 build: $(MODULE) ## the module, build/call_resume.so (the default)
@@ -51,6 +51,9 @@ $(MODULE): $(SOURCES) tools/build-module
 
 test: deps build ## every test, one summary
 	@tools/test unit model fuzz sip sanitize js browser build
+
+test-releases: ## demo and tests in RELEASES="trixie forky" of Debian
+	@tools/test-releases $(or $(RELEASES),trixie forky)
 
 unit: ## tests of the core, with sanitizers
 	@tools/test unit

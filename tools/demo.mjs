@@ -125,5 +125,6 @@ try {
 } catch (e) {
 	console.error(`\nThe call did not survive: ${e.message}\nlogs: ${path.relative(process.cwd(), DIR)}/`);
 	await stack?.stop();
-	process.exitCode = 1;
+	// Now: sockets of a life that is still there would keep us.
+	process.exit(1);
 }

@@ -238,7 +238,7 @@ static param_export_t params[] = {
 	{"event_callback", PARAM_STRING, &kam_config.event_callback},
 	{"revoked_htable", PARAM_STRING, &kam_config.revoked_htable},
 	{"bind_fingerprint", PARAM_INT, &kam_config.bind_fingerprint},
-	{"trusted_proxy", PARAM_STRING | USE_FUNC_PARAM, (void *)kam_proxy_param},
+	{"trusted_proxy", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_proxy_param},
 	{0, 0, 0}
 };
 
@@ -364,6 +364,21 @@ static int check_config(void)
 	return 0;
 }
 
+/* From 6.1.4 on tm sends a 2xx that the far end repeats (RFC 3261 section
+ * 13.3.1.4) on without its transaction: past the reply routes and unsealed.
+ * Then a first one that was lost would take the state of its call with it. */
+static void keep_reply_matching(void)
+{
+	modparam_t type;
+	sr_module_t *tm = find_module_by_name("tm");
+	int *matching = tm == NULL
+			? NULL
+			: find_param_export(tm, "reply_matching", PARAM_INT, &type);
+
+	if(matching != NULL)
+		*matching = 0;
+}
+
 static int mod_init(void)
 {
 	if(check_config() < 0 || check_challenge() < 0)
@@ -376,6 +391,7 @@ static int mod_init(void)
 	if(kam_stat_init() < 0 || kam_env_init() < 0 || kam_revoke_init() < 0
 			|| kam_event_init() < 0)
 		return -1;
+	keep_reply_matching();
 	return kam_edge_init();
 }
 

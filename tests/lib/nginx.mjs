@@ -55,6 +55,8 @@ export class Nginx {
 		const conf = path.join(dir, `${name}.conf`);
 		// What Debian's /etc/nginx/nginx.conf has around a site, but without root's folders.
 		fs.writeFileSync(conf, [
+			// Root's nginx has workers of another user, who can read in no folder of mode 700: a run's, or one that the clone is in.
+			...(process.getuid() === 0 ? ['user root;'] : []),
 			'daemon off;', 'worker_processes 1;', `pid ${dir}/${name}.pid;`, 'error_log stderr notice;',
 			'events { worker_connections 512; }',
 			'http {',

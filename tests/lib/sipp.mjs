@@ -80,10 +80,11 @@ export class Sipp {
 	 */
 	sentAt(start) {
 		const trace = fs.readFileSync(this.messages, 'latin1');
-		const sent = /^-+ (\d+-\d+-\d+) (\d+:\d+:\d+)\.(\d+)\n\w+ message sent .*\n\n(.*)/gm;
-		for (const [, day, time, us, line] of trace.matchAll(sent)) {
+		// SIPp 3.8 says the time in UTC, as "2026-01-31T12:00:00.000000Z"; 3.7 and before in local time.
+		const sent = /^-+ (\d+-\d+-\d+)[ T](\d+:\d+:\d+)\.(\d+)(Z?)\n\w+ message sent .*\n\n(.*)/gm;
+		for (const [, day, time, us, utc, line] of trace.matchAll(sent)) {
 			if (line.startsWith(start)) {
-				return new Date(`${day}T${time}`).getTime() + us / 1000 - performance.timeOrigin;
+				return new Date(`${day}T${time}${utc}`).getTime() + us / 1000 - performance.timeOrigin;
 			}
 		}
 		throw new Error(`${this.proc.name} never sent ${start}`);

@@ -65,11 +65,12 @@ const tagOf = (value) => /;tag=([^;\s]+)/.exec(value ?? '')?.[1];
 /** All messages of a Sipp party, in their order. */
 export function messagesOf(party) {
 	const text = fs.readFileSync(party.messages, 'latin1');
-	const head = /^-{20,} \S+ (\d+):(\d+):([\d.]+)\n\w+ message (?:(sent) \((\d+) bytes\):|received \[(\d+)\] bytes :)\n\n/gm;
+	// As SIPp 3.7 writes it, and 3.8.
+	const head = /^-{20,} [\d-]+[ T](\d+):(\d+):([\d.]+)Z?\n\w+ message (sent|received) [[(](\d+)(?: bytes\)|\] bytes) ?:\n\n/gm;
 	const found = [];
 	for (const m of text.matchAll(head)) {
 		const at = m.index + m[0].length;
-		const body = text.slice(at, at + Number(m[5] ?? m[6]));
+		const body = text.slice(at, at + Number(m[5]));
 		found.push(new Message(body, m[4] === 'sent', m[1] * 3600 + m[2] * 60 + Number(m[3])));
 	}
 	return found;

@@ -21,7 +21,6 @@ const keep = (x) => (open.push(x), x);
 
 before(async () => {
 	root = runFolder('nginx-root');
-	fs.chmodSync(root, 0o755); // the workers of nginx are not root
 	fs.mkdirSync(path.join(root, 'bundle'));
 	fs.writeFileSync(path.join(root, 'index.html'), '<!doctype html><title>page</title>');
 	fs.writeFileSync(path.join(root, 'app.mjs'), 'export {};');
