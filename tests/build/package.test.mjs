@@ -143,8 +143,14 @@ test('a pull request: the folder, its documentation, and the lists of modules, i
 	assert.equal(groups.match(/call_resume/g).length, 6);
 	fs.writeFileSync(path.join(tmp, 'groups.mk'), `include ${tree}/src/Makefile.groups\nall:; @echo $(mod_list_all) : $(module_group_kcall_resume)\n`);
 	assert.match(run('make', ['-s', '-f', path.join(tmp, 'groups.mk'), 'all']), / call_resume .*: call_resume$/m);
-	assert.doesNotMatch(run('make', ['-s', '-C', folder]), /warning:/);
-	assert.ok(fs.existsSync(path.join(folder, 'call_resume.so')));
+	if (fs.existsSync(path.join(tree, 'cmake/groups.cmake')) && installed('cmake')) {
+		run('cmake', ['-B', 'here', '-DMODULE_GROUP_NAME=KCALL_RESUME', '-DBUILD_DOC=OFF', '-DUSE_GIT=OFF'], tree);
+		assert.doesNotMatch(run('cmake', ['--build', 'here', '--target', 'call_resume'], tree), /warning:/);
+		assert.ok(fs.existsSync(path.join(tree, 'here/src/modules/call_resume/call_resume.so')));
+	} else {
+		assert.doesNotMatch(run('make', ['-s', '-j2', '-C', folder]), /warning:/);
+		assert.ok(fs.existsSync(path.join(folder, 'call_resume.so')));
+	}
 	if (!installed('xsltproc') || !installed('lynx')) return;
 	const readme = fs.readFileSync(path.join(folder, 'README'), 'utf8');
 	for (const chapter of ['Overview', 'Dependencies', 'Parameters', 'Functions', 'RPC commands']) {
