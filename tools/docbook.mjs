@@ -123,9 +123,11 @@ class Converter {
 			text.push(this.lines[this.at++].slice(4));
 		}
 		const last = !this.lines.slice(this.at, this.nextHeading()).some((line) => /^ {4}/.test(line));
-		if (title && last) this.put(depth, '<example>', `\t<title>${title}</title>`);
-		this.out.push('<programlisting format="linespecific">', ...text.map(escaped), '</programlisting>');
-		if (title && last) this.put(depth, '</example>');
+		const example = title && last;
+		if (example) this.put(depth, '<example>', `\t<title>${title}</title>`);
+		const dots = example ? ['...'] : [];
+		this.out.push('<programlisting format="linespecific">', ...dots, ...text.map(escaped), ...dots, '</programlisting>');
+		if (example) this.put(depth, '</example>');
 	}
 
 	nextHeading() {

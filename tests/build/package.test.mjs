@@ -151,6 +151,9 @@ test('a pull request: the folder, its documentation, and the lists of modules, i
 		assert.doesNotMatch(run('make', ['-s', '-j2', '-C', folder]), /warning:/);
 		assert.ok(fs.existsSync(path.join(folder, 'call_resume.so')));
 	}
+	if (installed('xmllint') && fs.existsSync('/usr/share/xml/docbook/schema/dtd')) {
+		run('xmllint', ['--noout', '--nonet', '--valid', 'call_resume_admin.xml'], path.join(folder, 'doc'));
+	}
 	if (!installed('xsltproc') || !installed('lynx')) return;
 	const readme = fs.readFileSync(path.join(folder, 'README'), 'utf8');
 	for (const chapter of ['Overview', 'Dependencies', 'Parameters', 'Functions', 'RPC commands']) {
