@@ -19,6 +19,7 @@
 #include "base.h"
 #include "jwe.h"
 #include "map.h"
+#include "screen.h"
 #include "seal.h"
 #include "sealed.h"
 #include "splice.h"
@@ -375,7 +376,7 @@ static int sip_parse(void)
 
 static int not_concerned(void)
 {
-	return !cr_edge_concerned(span(&answer_sealed));
+	return !cr_screen_concerned(span(&answer_sealed));
 }
 
 static int edge(cr_edge_t (*way)(char *, size_t, const cr_env_t *, cr_span_t),
@@ -711,7 +712,7 @@ static const struct
 		{"cr_map_seal", map_seal},
 		{"cr_map_open", map_open},
 		{"cr_sip_parse", sip_parse},
-		{"cr_edge_concerned, a message that is not", not_concerned},
+		{"cr_screen_concerned, a message that is not", not_concerned},
 		{"cr_edge_out, 200 with an order to seal", edge_out_seal},
 		{"cr_splice_resume", splice_resume},
 		{"cr_edge_out, 200 to a resumed client", edge_out_reply},

@@ -8,10 +8,11 @@
 --
 -- In ksr_request_route() call resume.dialog() before anything looks at the
 -- dialog; after loose_route(), for all but the trunk, resume.known() and with
--- bind_fingerprint resume.media(), then for all resume.within_dialog();
--- resume.authenticate() where clients are authenticated, resume.register() before save(),
--- resume.caller() before record_route(); resume.callee() in the branch callback
--- towards a client, resume.reply(answer) in ksr_reply_route().
+-- bind_fingerprint resume.media(), for the trunk on UDP resume.trunk(), then for all
+-- resume.within_dialog(); resume.authenticate() where clients are authenticated,
+-- resume.register() before save(), resume.caller() before record_route();
+-- resume.callee() in the branch callback towards a client, resume.reply(answer) in
+-- ksr_reply_route(), and with bind_fingerprint resume.answer() first in the onreply callback.
 --
 -- And away.cfg, without the announcement and without two clients that find each other
 -- when both were away: resume.away() before a request in a dialog is relayed,
@@ -72,16 +73,11 @@ function resume.dialog()
 		if get("$rm") ~= "ACK" then KSR.sl.send_reply(481, "Call/Transaction Does Not Exist") end
 		KSR.x.exit()
 	end
-	-- Nobody may say this to a client; AWAY_AGAIN, which does in away.cfg, is not here.
-	remove("Call-State-Id")
 	if get("$rm") == "BYE" and in_dialog and get("$hdr(Call-State)") == "replaced" then
 		KSR.sl.send_reply(200, "OK")
 		KSR.x.exit()
 	end
-	if get("$rm") ~= "INVITE" or in_dialog or KSR.hdr.is_present("Call-State") < 0 then
-		remove("Call-State")
-		return
-	end
+	if KSR.hdr.is_present("Call-State") < 0 then return end
 	resume.authenticate()
 	local rc = KSR.call_resume.resume_dialog()
 	-- Kamailio could not take the new message: there is none to go on with.
@@ -99,11 +95,18 @@ end
 -- that is in no call of ours.
 function resume.known()
 	if get("$resume(spliced)") == 1 or get("$resume(known)") == 1 or get("$avp(resumed)") == 1 then return end
-	if string.find(get("$hdr(Authorization)") or "", "^[Bb]earer ")
+	if string.find(string.lower(get("$(hdr(Authorization)[*])") or ""), "bearer", 1, true)
 		and KSR.call_resume.resume_auth() > 0 and get("$resume(sub)") == get("$fu") then
 		return
 	end
 	if get("$rm") ~= "ACK" then KSR.sl.send_reply(403, "Not in a call of ours") end
+	KSR.x.exit()
+end
+
+-- For requests in a dialog from the trunk's address over UDP, after loose_route().
+function resume.trunk()
+	if get("$resume(in_call)") == 1 then return end
+	if get("$rm") ~= "ACK" then KSR.sl.send_reply(481, "Call/Transaction Does Not Exist") end
 	KSR.x.exit()
 end
 
@@ -118,8 +121,15 @@ end
 -- A re-INVITE or UPDATE of either side: a fresh state.
 function resume.within_dialog()
 	KSR.call_resume.resume_seal()
-	-- In a dialog a token is of no use to the far end.
-	if string.find(get("$hdr(Authorization)") or "", "^[Bb]earer ") then remove("Authorization") end
+	-- In a dialog a token is of no use.
+	resume.hide_token()
+end
+
+-- Nobody behind us gets to see the token. (nil is what is too long.)
+function resume.hide_token()
+	for _, name in ipairs({ "Authorization", "Proxy-Authorization" }) do
+		if string.find(string.lower(get("$(hdr(" .. name .. ")[*])") or "bearer"), "bearer", 1, true) then remove(name) end
+	end
 end
 
 -- 1 when a request without a Route may be relayed to its Request-URI.
@@ -144,7 +154,6 @@ end
 -- A new call of a client.
 function resume.caller()
 	if get("$resume(sub)") ~= nil then KSR.call_resume.resume_seal() end
-	remove("Call-State-Fingerprint")
 end
 
 -- A new call to a client.
@@ -157,16 +166,29 @@ function resume.callee()
 		get(binding .. "fp)") or "")
 end
 
--- The 2xx of a resume during which Kamailio died: answer() takes it to rtpengine.
+-- With bind_fingerprint, first in the onreply callback: an answer of the wrong certificate
+-- goes to nobody.
+function resume.answer()
+	if KSR.call_resume.resume_check_media() > 0 then return end
+	KSR.textopsx.remove_body()
+	remove("Content-Type")
+	KSR.textopsx.msg_apply_changes()
+end
+
+-- A reply that nobody here has asked for and that proves nothing goes nowhere. The 2xx
+-- of a resume during which Kamailio died does: answer() takes it to rtpengine.
 function resume.reply(answer)
-	remove("Call-State")
-	remove("Call-State-Fingerprint")
+	if KSR.call_resume.resume_check_reply() < 0 then
+		KSR.set_drop()
+		KSR.x.exit()
+	end
 	if resume.push then KSR.call_resume.resume_push() end
 	if KSR.tm.t_check_trans() > 0 or get("$rm") ~= "INVITE" or get("$rs") < 200 or get("$rs") > 299
 			or KSR.textops.has_body_type("application/sdp") < 0 then
 		return
 	end
-	answer()
+	resume.answer()
+	if KSR.textops.has_body_type("application/sdp") > 0 then answer() end
 end
 
 -- The receiver is a client that can resume.

@@ -23,6 +23,7 @@ kam_config_t kam_config = {
 		.authz_server = "",
 		.scope = "",
 		.turn_lifetime = 43200,
+		.ref_lifetime = 7 * 86400,
 };
 struct tm_binds kam_tm;
 struct rr_binds kam_rr;
@@ -126,6 +127,16 @@ static int w_resume_check_media(struct sip_msg *msg, char *p1, char *p2)
 	return ki_resume_check_media(msg);
 }
 
+static int w_resume_check_reply(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_check_reply(msg);
+}
+
+static int w_resume_again(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_again(msg);
+}
+
 static int w_resume_push(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_push(msg);
@@ -207,8 +218,12 @@ static cmd_export_t cmds[] = {
 	{"resume_seal", (cmd_function)w_resume_seal_bound, 4,
 		fixup_spve_all, fixup_free_spve_all,
 		REQUEST_ROUTE | BRANCH_ROUTE | FAILURE_ROUTE},
+	/* REQUEST_ROUTE: so that a route block of a reply_route can call it. */
 	{"resume_check_media", (cmd_function)w_resume_check_media, 0, 0, 0,
-		REQUEST_ROUTE},
+		REQUEST_ROUTE | ONREPLY_ROUTE},
+	{"resume_check_reply", (cmd_function)w_resume_check_reply, 0, 0, 0,
+		REQUEST_ROUTE | ONREPLY_ROUTE},
+	{"resume_again", (cmd_function)w_resume_again, 0, 0, 0, REQUEST_ROUTE},
 	/* REQUEST_ROUTE: so that a route block of a reply_route can call it. */
 	{"resume_push", (cmd_function)w_resume_push, 0, 0, 0,
 		REQUEST_ROUTE | ONREPLY_ROUTE},
@@ -238,6 +253,7 @@ static param_export_t params[] = {
 	{"event_callback", PARAM_STRING, &kam_config.event_callback},
 	{"revoked_htable", PARAM_STRING, &kam_config.revoked_htable},
 	{"bind_fingerprint", PARAM_INT, &kam_config.bind_fingerprint},
+	{"reference_lifetime", PARAM_INT, &kam_config.ref_lifetime},
 	{"trusted_proxy", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_proxy_param},
 	{0, 0, 0}
 };
@@ -283,6 +299,12 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_STR, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_check_media"), SR_KEMIP_INT,
 		ki_resume_check_media, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_check_reply"), SR_KEMIP_INT,
+		ki_resume_check_reply, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_again"), SR_KEMIP_INT,
+		ki_resume_again, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_push"), SR_KEMIP_INT,
 		ki_resume_push, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
@@ -351,6 +373,11 @@ static int check_config(void)
 	if(kam_config.turn_lifetime <= 0
 			|| kam_config.turn_lifetime > KAM_LIFETIME_MAX) {
 		LM_ERR("turn_lifetime has to be positive, and a year at the most\n");
+		return -1;
+	}
+	if(kam_config.ref_lifetime <= 0
+			|| kam_config.ref_lifetime > KAM_LIFETIME_MAX) {
+		LM_ERR("reference_lifetime has to be positive, and a year at the most\n");
 		return -1;
 	}
 	if(kam_config.bind_fingerprint < KAM_BIND_OFF

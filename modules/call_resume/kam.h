@@ -39,6 +39,7 @@ typedef struct kam_config
 	char *revoked_htable;   /* a table of htable; unset: no revocation */
 	char *event_callback;   /* KEMI function for what are event routes */
 	int bind_fingerprint;   /* a kam_bind_t */
+	int ref_lifetime;       /* s, of what proves a call in a request */
 } kam_config_t;
 
 /* Whether states are bound to the certificate of their client. */
@@ -138,6 +139,8 @@ typedef enum kam_stat
 	KAM_MAPS_FORGED,
 	KAM_MAPS_EXPIRED,
 	KAM_MESSAGES_DROPPED,
+	KAM_HEADS_MALFORMED,
+	KAM_REPLIES_REFUSED,
 	KAM_RELOADS,
 	KAM_ROTATIONS,
 	KAM_REVOCATIONS,
@@ -191,6 +194,13 @@ int kam_is_other_message(kam_message_t *last, const struct sip_msg *msg);
 int kam_find_headers(
 		struct sip_msg *msg, cr_span_t name, cr_span_t *value) CR_MUST_CHECK;
 
+/** Put a whole header field, its line end included, behind those that have been parsed;
+ * text is copied. @return 0 or -1 */
+int kam_add_header(struct sip_msg *msg, cr_span_t text);
+
+/** Take off every header field of that name. @return 0 or -1 */
+int kam_remove_headers(struct sip_msg *msg, cr_span_t name);
+
 /** 1 when nobody can have read the message on its way to us. */
 int kam_is_secure(const struct sip_msg *msg);
 
@@ -239,10 +249,6 @@ int ki_resume_seal_bound(
 int kam_open_route_ref(
 		cr_ref_t *ref, struct sip_msg *msg, cr_purpose_t purpose) CR_MUST_CHECK;
 
-/** 1 when our own Route brought back a session reference of this call, of either
- * side; in request_route, after loose_route(). */
-int kam_in_call(struct sip_msg *msg);
-
 /** Have the client's route set written into the replies of a resume INVITE.
  * @return 0, or -1 and it is logged */
 int kam_watch_resumed(struct sip_msg *msg);
@@ -251,6 +257,36 @@ int ki_resume_push(struct sip_msg *msg); /* kam_push.c */
 
 int ki_resume_open(struct sip_msg *msg);
 int ki_resume_dialog(struct sip_msg *msg);
+int ki_resume_again(struct sip_msg *msg);
+
+/** The address of record of the other end of the call whose state has been opened,
+ * where that was a client of a gateway of this key ring; empty where it was not. Good
+ * until the next call of the core. */
+cr_span_t kam_opened_callee(struct sip_msg *msg);
+
+/* ---- who is believed (kam_trust.c) ------------------------------------------- */
+
+/** Open the session reference of one side: in a request as kam_open_route_ref(), in
+ * a reply that of the Record-Route.
+ * @return as kam_open_route_ref(), or CR_EEXPIRED: the call began longer ago than
+ *         ref_lifetime */
+int kam_open_ref(
+		cr_ref_t *ref, struct sip_msg *msg, cr_purpose_t purpose) CR_MUST_CHECK;
+
+/** 1 when a message proves that it is of a call of ours: it came in translated, or
+ * brought back a session reference of this call, of either side. A request in
+ * request_route, after loose_route(); or a reply. */
+int kam_in_call(struct sip_msg *msg);
+
+/** 1 for a reply of the far end to a client that has resumed: it brings back the map
+ * that we had put on the client's Via. */
+int kam_is_mapped_reply(struct sip_msg *msg);
+
+/** 1 for a request for which kam_in_call() is 1, and whose call is of no session that
+ * has been revoked; BYE, ACK and OPTIONS without a body may be of one. */
+int kam_is_known(struct sip_msg *msg);
+
+int ki_resume_check_reply(struct sip_msg *msg);
 
 /* ---- the client's certificate (kam_fingerprint.c) --------------------------- */
 
@@ -260,6 +296,13 @@ int kam_fp_named(cr_fp_t *fp, struct sip_msg *msg) CR_MUST_CHECK;
 
 /** What the description that the message brings needs. @return as cr_fp_of_sdp() */
 int kam_fp_offered(cr_fp_t *fp, struct sip_msg *msg) CR_MUST_CHECK;
+
+/** The answer to this request, of this branch in a branch_route, has to be of that
+ * certificate; nothing when fp is not known. @return 0, or -1 and it is logged */
+int kam_fp_expect(const cr_fp_t *fp);
+
+/** 1 when an offer in the message is of that certificate, or there is none. */
+int kam_fp_is_offered(const cr_fp_t *fp, struct sip_msg *msg);
 
 int ki_resume_check_media(struct sip_msg *msg);
 

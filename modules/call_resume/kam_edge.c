@@ -9,9 +9,11 @@
 #include "../../core/config.h"
 #include "../../core/dprint.h"
 #include "../../core/events.h"
+#include "../../core/nonsip_hooks.h"
 #include "../../core/mem/mem.h"
 #include "../../core/tcp_options.h"
 
+#include "screen.h"
 #include "splice.h"
 
 /* Shorter than the buffers that Kamailio itself receives into: BUF_SIZE for UDP
@@ -22,6 +24,7 @@
 
 static char out[EDGE_MAX];
 static int spliced;
+static int refused; /* the message at hand is one that nobody shall see */
 
 int kam_edge_spliced(void)
 {
@@ -64,14 +67,49 @@ static void report(const cr_edge_t *edge, kam_stat_t stat, const char *where)
 		kam_count(KAM_MESSAGES_DROPPED);
 }
 
+/* Kamailio has no way to say so here. It gets a message of no length, which it
+ * cannot parse; what it would log about that is of no use, and a stranger could
+ * fill the log with it. after_drop_in() is next. */
+static void drop_in(str *buf)
+{
+	kam_count(KAM_HEADS_MALFORMED);
+	kam_count(KAM_MESSAGES_DROPPED);
+	refused = 1;
+	set_local_debug_level(L_ALERT - 1);
+	buf->s[0] = '\0';
+	buf->len = 0;
+}
+
+static void end_drop(void)
+{
+	if(refused)
+		reset_local_debug_level();
+	refused = 0;
+}
+
+/* Kamailio asks whether somebody else knows what this is. */
+static int after_drop_in(sr_event_param_t *evp)
+{
+	int ours = refused;
+
+	(void)evp;
+	end_drop();
+	return ours ? NONSIP_MSG_DROP : NONSIP_MSG_PASS;
+}
+
 static int edge_in(sr_event_param_t *evp)
 {
 	str *buf = (str *)evp->data;
 	const cr_env_t *env;
 	cr_edge_t edge;
 
+	end_drop();
 	spliced = 0;
-	if(!cr_edge_concerned(kam_span(*buf)) || (env = kam_env()) == NULL)
+	if(cr_screen_head(kam_span(*buf)) != CR_OK) {
+		drop_in(buf);
+		return 0;
+	}
+	if(!cr_screen_concerned(kam_span(*buf)) || (env = kam_env()) == NULL)
 		return 0;
 	edge = cr_edge_in(out, sizeof(out), env, kam_span(*buf));
 	report(&edge, KAM_SPLICED_IN, "in");
@@ -99,7 +137,7 @@ static int edge_out(sr_event_param_t *evp)
 	cr_edge_t edge;
 	char *fresh;
 
-	if(buf->s == NULL || !cr_edge_concerned(kam_span(*buf))
+	if(buf->s == NULL || !cr_screen_concerned(kam_span(*buf))
 			|| (env = kam_env()) == NULL)
 		return 0;
 	edge = cr_edge_out(out, sizeof(out), env, kam_span(*buf));
@@ -132,6 +170,10 @@ int kam_edge_init(void)
 		LM_ERR("too many modules watch the network\n");
 		return -1;
 	}
+	/* There is one place only; without it, what is dropped is logged as a message
+	 * that cannot be parsed. */
+	if(sr_event_register_cb(SREV_RCV_NOSIP, after_drop_in) < 0)
+		LM_INFO("another module takes what is no SIP\n");
 #ifdef USE_TCP
 	/* The buffer that a message came in is rewritten in place. */
 	tcp_set_clone_rcvbuf(1);

@@ -7,6 +7,7 @@
 
 #include "../../core/dprint.h"
 #include "../../core/ip_addr.h"
+#include "../../core/usr_avp.h"
 #include "../../core/parser/parse_content.h"
 
 #include "sip.h"
@@ -52,7 +53,7 @@ int kam_fp_offered(cr_fp_t *fp, struct sip_msg *msg)
 			fp, (cr_span_t){body, (size_t)(msg->buf + msg->len - body)});
 }
 
-/* ---- resume_check_media() ---------------------------------------------------- */
+/* ---- offers ------------------------------------------------------------------- */
 
 /* What the request says about the media that its sender wants.
  * @return CR_OK, CR_EMISSING: nothing, and need not; or another error */
@@ -71,7 +72,7 @@ static int media_of(cr_fp_t *fp, struct sip_msg *msg)
 }
 
 /* Both sides' references count: which side the sender is on says only the
- * request itself. Without any it is nobody's, or one that has been taken out; but
+ * message itself. Without any it is nobody's, or one that has been taken out; but
  * who comes in names of N has resumed, with its certificate. */
 static int is_media_allowed(const cr_fp_t *fp, int err, struct sip_msg *msg)
 {
@@ -81,30 +82,109 @@ static int is_media_allowed(const cr_fp_t *fp, int err, struct sip_msg *msg)
 	for(int i = 0; i < 2; i++) {
 		cr_ref_t ref;
 
-		if(kam_open_route_ref(&ref, msg, sides[i]) != CR_OK)
+		if(kam_open_ref(&ref, msg, sides[i]) != CR_OK)
 			continue;
 		found++;
 		if(!ref.fp.known || (err == CR_OK && cr_fp_equal(&ref.fp, fp)))
 			return 1;
 	}
-	return found == 0 && kam_is_request_route() && kam_edge_spliced();
+	return found == 0 && kam_edge_spliced();
+}
+
+/* ---- answers -------------------------------------------------------------------- */
+
+/* What is expected of a branch is kept with its transaction, as an AVP. */
+#define AVP_FP "call_resume_fp_"
+
+static int_str avp_name(char mem[sizeof(AVP_FP) + 8])
+{
+	const tm_ctx_t *ctx = kam_tm.tm_ctx_get();
+	/* In request_route it is still that of another message. */
+	int branch = !kam_is_request_route() && ctx != NULL && ctx->branch_index > 0
+						 ? ctx->branch_index
+						 : 0;
+	int_str name = {.s = {mem, 0}};
+
+	name.s.len = snprintf(mem, sizeof(AVP_FP) + 8, AVP_FP "%d", branch & 0xffff);
+	return name;
+}
+
+int kam_fp_expect(const cr_fp_t *fp)
+{
+	char mem[sizeof(AVP_FP) + 8];
+	int_str value = {.s = {(char *)fp->hash, CR_FP_LEN}};
+
+	if(!fp->known
+			|| add_avp(AVP_NAME_STR | AVP_VAL_STR, avp_name(mem), value) == 0)
+		return 0;
+	LM_ERR("cannot keep what the answer has to be of\n");
+	return -1;
+}
+
+/* @return 1 when something is expected */
+static int expected(cr_fp_t *fp)
+{
+	char mem[sizeof(AVP_FP) + 8];
+	int_str value;
+	struct usr_avp *avp
+			= search_first_avp(AVP_NAME_STR, avp_name(mem), &value, NULL);
+
+	if(avp == NULL || !(avp->flags & AVP_VAL_STR) || value.s.len != CR_FP_LEN)
+		return 0;
+	fp->known = 1;
+	memcpy(fp->hash, value.s.s, CR_FP_LEN);
+	return 1;
+}
+
+int kam_fp_is_offered(const cr_fp_t *fp, struct sip_msg *msg)
+{
+	cr_fp_t offered = {0};
+	int err;
+
+	if(!has_body(msg))
+		return 1;
+	err = kam_fp_offered(&offered, msg);
+	return err == CR_OK && cr_fp_equal(fp, &offered);
+}
+
+/* Answers of a client are judged as its offers are: by what its side of the call is
+ * bound to. Without a transaction only the message itself can say that. */
+static int is_answer_allowed(struct sip_msg *msg)
+{
+	cr_fp_t fp = {0};
+	int branch = -1, err;
+
+	if(kam_tm.t_check(msg, &branch) == 1)
+		return !expected(&fp) || kam_fp_is_offered(&fp, msg);
+	if(!has_body(msg) || kam_is_mapped_reply(msg))
+		return 1;
+	err = kam_fp_offered(&fp, msg);
+	return is_media_allowed(&fp, err, msg);
+}
+
+/* ---- resume_check_media() ---------------------------------------------------- */
+
+static int is_offer_allowed(struct sip_msg *msg)
+{
+	cr_fp_t fp = {0};
+	int err = media_of(&fp, msg);
+
+	return err == CR_EMISSING
+			|| (kam_is_request_route() && is_media_allowed(&fp, err, msg));
 }
 
 int ki_resume_check_media(struct sip_msg *msg)
 {
-	cr_fp_t fp = {0};
-	int err;
+	int reply = msg->first_line.type == SIP_REPLY;
+	const str *method = &msg->first_line.u.request.method;
 
 	if(kam_config.bind_fingerprint == KAM_BIND_OFF
-			|| msg->first_line.type != SIP_REQUEST)
-		return 1;
-	err = media_of(&fp, msg);
-	if(err == CR_EMISSING || is_media_allowed(&fp, err, msg))
+			|| (reply ? is_answer_allowed(msg) : is_offer_allowed(msg)))
 		return 1;
 	kam_count(KAM_FINGERPRINTS_REFUSED);
 	LM_NOTICE("%.*s from %s refused: the call is bound to another"
 			  " certificate\n",
-			msg->first_line.u.request.method.len,
-			msg->first_line.u.request.method.s, ip_addr2a(&msg->rcv.src_ip));
+			reply ? (int)sizeof("answer") - 1 : method->len,
+			reply ? "answer" : method->s, ip_addr2a(&msg->rcv.src_ip));
 	return -1;
 }

@@ -11,6 +11,7 @@
 #include "../../core/socket_info.h"
 
 #include "push.h"
+#include "screen.h"
 
 #define HEADERS_MAX (CR_JWE_MAX + 512)
 
@@ -52,8 +53,8 @@ static void put_next_hop(cr_writer_t *w, const struct receive_info *rcv)
 /* The subscription is one without a SUBSCRIBE, and of this one NOTIFY: it ends with it, so
  * that neither side has anything to keep, refresh or wait for (RFC 6665 section 4.1.3), and
  * with noresource nobody tries to subscribe. NOTIFY needs a Contact (RFC 3265 section 7.1). */
-static void put_headers(
-		cr_writer_t *w, const struct receive_info *rcv, cr_span_t jwe)
+static void put_headers(cr_writer_t *w, const cr_env_t *env,
+		const struct receive_info *rcv, cr_span_t jwe)
 {
 	struct socket_info *si = rcv->bind_address;
 
@@ -66,12 +67,13 @@ static void put_headers(
 	cr_put_str(w, ">\r\nEvent: " CR_EVENT "\r\n");
 	cr_put_str(w, "Subscription-State: terminated;reason=noresource\r\n");
 	cr_put_str(w, CR_HDR_STATE ": ");
+	cr_screen_mark(w, env);
 	cr_put_span(w, jwe);
 	cr_put_str(w, "\r\n");
 }
 
-static int send_notify(
-		const cr_push_t *p, const struct receive_info *rcv, cr_span_t jwe)
+static int send_notify(const cr_env_t *env, const cr_push_t *p,
+		const struct receive_info *rcv, cr_span_t jwe)
 {
 	static char mem[HEADERS_MAX];
 	char uri[CR_TARGET_MAX + 1], hop[128], address[CR_TARGET_MAX];
@@ -87,7 +89,7 @@ static int send_notify(
 	cr_put_str(&party, "<");
 	cr_put_span(&party, cr_push_address(p));
 	cr_put_str(&party, ">");
-	put_headers(&more, rcv, jwe);
+	put_headers(&more, env, rcv, jwe);
 	if(cr_writer_end(&target) != CR_OK || cr_writer_end(&next) != CR_OK
 			|| cr_writer_end(&party) != CR_OK || cr_writer_end(&more) != CR_OK
 			|| target.len == 0)
@@ -149,7 +151,7 @@ int ki_resume_push(struct sip_msg *msg)
 	if(n == CR_EMISSING || n == CR_EUNSUPPORTED)
 		return -1;
 	if(n > 0)
-		n = send_notify(&p, &msg->rcv, (cr_span_t){env->work->jwe, (size_t)n});
+		n = send_notify(env, &p, &msg->rcv, (cr_span_t){env->work->jwe, (size_t)n});
 	if(n != CR_OK)
 		return push_failed(cr_strerror(n));
 	kam_count(KAM_STATES_PUSHED);

@@ -22,6 +22,7 @@ typedef enum kam_pv
 	PV_ERROR,
 	PV_SECURE,
 	PV_SPLICED,
+	PV_IN_CALL,
 	PV_KNOWN,
 	PV_CODE,
 	PV_REASON,
@@ -38,6 +39,7 @@ typedef enum kam_pv
 	PV_AWAY,
 	PV_SEALED,
 	PV_BOUND,
+	PV_CALLEE,
 	PV_N,
 } kam_pv_t;
 
@@ -54,6 +56,7 @@ static const char *const names[PV_N] = {
 		[PV_ERROR] = "error",
 		[PV_SECURE] = "secure",
 		[PV_SPLICED] = "spliced",
+		[PV_IN_CALL] = "in_call",
 		[PV_KNOWN] = "known",
 		[PV_CODE] = "code",
 		[PV_REASON] = "reason",
@@ -70,6 +73,7 @@ static const char *const names[PV_N] = {
 		[PV_AWAY] = "away",
 		[PV_SEALED] = "sealed",
 		[PV_BOUND] = "bound",
+		[PV_CALLEE] = "callee",
 };
 
 int kam_pv_parse_name(pv_spec_t *sp, str *in)
@@ -226,8 +230,10 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 	if(which == PV_SPLICED)
 		return pv_get_sintval(
 				msg, param, res, kam_is_request_route() && kam_edge_spliced());
-	if(which == PV_KNOWN)
+	if(which == PV_IN_CALL)
 		return pv_get_sintval(msg, param, res, kam_in_call(msg));
+	if(which == PV_KNOWN)
+		return pv_get_sintval(msg, param, res, kam_is_known(msg));
 	if(which <= PV_ERROR)
 		return get_session(msg, param, res, kam_session(msg), which);
 	o = kam_opened(msg);
@@ -237,5 +243,7 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 		return get_text(msg, param, res, cr_span_str(o->reason));
 	if(which <= PV_REASON || !o->open)
 		return pv_get_null(msg, param, res);
+	if(which == PV_CALLEE)
+		return get_text(msg, param, res, kam_opened_callee(msg));
 	return get_state(msg, param, res, &o->state, which);
 }

@@ -14,6 +14,7 @@
 #include "../../core/msg_translator.h"
 #include "../../core/parser/parse_cseq.h"
 
+#include "screen.h"
 #include "sealed.h"
 #include "splice.h"
 #include "text.h"
@@ -183,6 +184,58 @@ int ki_resume_open(struct sip_msg *msg)
 		return -1;
 	}
 	return open_state(o, env, msg) < 0 ? -1 : 1;
+}
+
+/* ---- resume_again() ---------------------------------------------------------------- */
+
+/* The address of record in the session reference of the called side. */
+static cr_span_t callee_of(const cr_env_t *env, const cr_state_t *st)
+{
+	cr_span_t text, none = {"", 0};
+	cr_ref_t ref;
+
+	for(int i = 0; i < st->n_routes; i++) {
+		if(cr_param_find(st->routes[i], CR_REF_PARAM_CALLEE, &text, NULL)
+				&& cr_ref_open(&ref, env->work->box, env->crypto, env->ring,
+						   cr_now_s(env), CR_PURPOSE_CALLEE, st->call_id, text)
+						   == CR_OK)
+			return ref.sub;
+	}
+	return none;
+}
+
+cr_span_t kam_opened_callee(struct sip_msg *msg)
+{
+	const kam_opened_t *o = kam_opened(msg);
+	const cr_env_t *env = kam_env();
+
+	if(env == NULL || !o->open || o->state.role != CR_CALLER)
+		return (cr_span_t){"", 0};
+	return callee_of(env, &o->state);
+}
+
+int ki_resume_again(struct sip_msg *msg)
+{
+	static const cr_span_t gone = CR_SPAN_INIT(CR_HDR_STATE);
+	const kam_opened_t *o = kam_opened(msg);
+	char mem[sizeof(CR_HDR_STATE_ID) + CR_SESSION_ID_LEN + 64];
+	cr_writer_t w = cr_writer(mem, sizeof(mem));
+
+	if(kam_opened_callee(msg).len == 0) {
+		LM_ERR("resume_again() needs a resume_open() that was true, of a caller whose"
+			   " other end was a client: see $resume(callee)\n");
+		return -1;
+	}
+	cr_put_str(&w, CR_HDR_STATE_ID ": ");
+	cr_screen_mark(&w, kam_env());
+	cr_put_str(&w, o->state.id);
+	cr_put_str(&w, "\r\n");
+	if(cr_writer_end(&w) != CR_OK || kam_remove_headers(msg, gone) < 0
+			|| kam_add_header(msg, cr_written(&w)) < 0) {
+		LM_ERR("cannot say which call goes on\n");
+		return -1;
+	}
+	return 1;
 }
 
 /* ---- resume_dialog() -------------------------------------------------------------- */

@@ -27,7 +27,7 @@
 
 /* ---- header fields ----------------------------------------------------------- */
 
-static int add_header(struct sip_msg *msg, cr_span_t text)
+int kam_add_header(struct sip_msg *msg, cr_span_t text)
 {
 	struct lump *anchor;
 	char *copy;
@@ -54,7 +54,7 @@ static int add_header(struct sip_msg *msg, cr_span_t text)
 	return 0;
 }
 
-static int remove_headers(struct sip_msg *msg, cr_span_t name)
+int kam_remove_headers(struct sip_msg *msg, cr_span_t name)
 {
 	struct hdr_field *h;
 
@@ -89,7 +89,7 @@ static int put_order(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t ref,
 		return -1;
 	w.len += (size_t)len;
 	cr_put_str(&w, "\r\n");
-	return add_header(msg, cr_written(&w));
+	return kam_add_header(msg, cr_written(&w));
 }
 
 /* ---- replies of a transaction -------------------------------------------------- */
@@ -155,9 +155,9 @@ static int put_record_routes(
 		cr_put_str(&w, ">\r\n");
 	}
 	if(cr_writer_end(&w) != CR_OK
-			|| remove_headers(reply, CR_SPAN("Record-Route")) < 0)
+			|| kam_remove_headers(reply, CR_SPAN("Record-Route")) < 0)
 		return -1;
-	return w.len > 0 ? add_header(reply, cr_written(&w)) : 0;
+	return w.len > 0 ? kam_add_header(reply, cr_written(&w)) : 0;
 }
 
 static void on_reply(struct cell *t, int type, struct tmcb_params *ps)
@@ -254,16 +254,6 @@ int kam_open_route_ref(cr_ref_t *ref, struct sip_msg *msg, cr_purpose_t purpose)
 			cr_now_s(env), purpose, kam_span(msg->callid->body), text);
 }
 
-int kam_in_call(struct sip_msg *msg)
-{
-	cr_ref_t ref;
-
-	return msg->first_line.type == SIP_REQUEST && kam_is_request_route()
-			&& (kam_open_route_ref(&ref, msg, CR_PURPOSE_CALLER) == CR_OK
-					|| kam_open_route_ref(&ref, msg, CR_PURPOSE_CALLEE)
-							== CR_OK);
-}
-
 /* ---- resume_seal() -------------------------------------------------------------- */
 
 /* Put the session reference into our Record-Route. */
@@ -316,6 +306,19 @@ static int make_ref(char *text, size_t max, struct sip_msg *msg,
 			kam_span(msg->callid->body), &ref);
 }
 
+/* A call whose session does not fit into our Record-Route is not sealed, but still
+ * proves itself: by a reference that names nobody. */
+static void put_nameless_ref(struct sip_msg *msg, cr_purpose_t purpose)
+{
+	char text[CR_BOX_TEXT_MAX];
+	const cr_fp_t fp = {0};
+	int len = make_ref(text, sizeof(text), msg, purpose, CR_SPAN(""),
+			CR_SPAN(""), CR_SPAN(""), &fp);
+
+	if(len < 0 || put_ref(msg, purpose, (cr_span_t){text, (size_t)len}) < 0)
+		LM_ERR("the call will not be known as ours\n");
+}
+
 static int seal_failed(const char *why)
 {
 	LM_ERR("%s\n", why);
@@ -343,7 +346,8 @@ static int seal_caller(struct sip_msg *msg)
 		return seal_failed("resume_seal() on a new call needs a resume_auth()"
 						   " that was true, or the session as arguments");
 	usable = kam_config.bind_fingerprint == KAM_BIND_OFF
-			|| is_usable(kam_fp_named(&fp, msg));
+			|| (is_usable(kam_fp_named(&fp, msg))
+					&& (!fp.known || kam_fp_is_offered(&fp, msg)));
 	/* The reference says that the call is ours, and resumes with no certificate
 	 * that there is. */
 	if(!usable)
@@ -354,11 +358,15 @@ static int seal_caller(struct sip_msg *msg)
 	if(len < 0)
 		return seal_failed(cr_strerror(len));
 	cr_span_t ref = {text, (size_t)len};
-	if(put_ref(msg, CR_PURPOSE_CALLER, ref) < 0
-			|| (usable && watch_replies(msg, &what, ref) < 0))
+	if(put_ref(msg, CR_PURPOSE_CALLER, ref) < 0) {
+		put_nameless_ref(msg, CR_PURPOSE_CALLER);
+		return seal_failed("the session is too long for a Record-Route");
+	}
+	if(usable && watch_replies(msg, &what, ref) < 0)
 		return seal_failed("cannot prepare to seal");
 	if(!usable)
-		return seal_failed("Call-State-Fingerprint is not one of SHA-256");
+		return seal_failed("Call-State-Fingerprint is not one of SHA-256, or not"
+						   " that of the offer");
 	return 1;
 }
 
@@ -379,10 +387,26 @@ static int seal_callee(struct sip_msg *msg, cr_span_t sub, cr_span_t sid,
 	if(len < 0)
 		return seal_failed(cr_strerror(len));
 	cr_span_t ref = {text, (size_t)len};
-	if(put_ref(msg, CR_PURPOSE_CALLEE, ref) < 0
+	if(put_ref(msg, CR_PURPOSE_CALLEE, ref) < 0) {
+		put_nameless_ref(msg, CR_PURPOSE_CALLEE);
+		return seal_failed("the session is too long for a Record-Route");
+	}
+	if(kam_fp_expect(&fp) < 0
 			|| put_order(msg, CR_PURPOSE_CALLEE, ref, &now, NULL) < 0)
 		return seal_failed("cannot prepare to seal");
 	return 1;
+}
+
+/* The receiver's answer has to be of the certificate that its side of the call is
+ * bound to. */
+static int expect_answer(struct sip_msg *msg, cr_purpose_t to)
+{
+	cr_ref_t ref;
+
+	if(kam_config.bind_fingerprint == KAM_BIND_OFF
+			|| kam_open_route_ref(&ref, msg, to) != CR_OK)
+		return 0;
+	return kam_fp_expect(&ref.fp);
 }
 
 /* In a dialog: the sender, if a client, wants the state in the 2xx; the
@@ -395,11 +419,13 @@ static int seal_in_dialog(struct sip_msg *msg)
 	int64_t now = 0;
 	cr_span_t ref;
 
-	if(method & (METHOD_ACK | METHOD_BYE | METHOD_CANCEL | METHOD_PRACK))
-		return -1;
 	down = kam_rr.is_direction(msg, RR_FLOW_DOWNSTREAM) == 0;
 	what.purpose = down ? CR_PURPOSE_CALLER : CR_PURPOSE_CALLEE;
 	to = down ? CR_PURPOSE_CALLEE : CR_PURPOSE_CALLER;
+	if(expect_answer(msg, to) < 0)
+		return seal_failed("cannot prepare to judge the answer");
+	if(method & (METHOD_ACK | METHOD_BYE | METHOD_CANCEL | METHOD_PRACK))
+		return -1;
 	if(route_ref(msg, what.purpose, &ref)) {
 		if(watch_replies(msg, &what, ref) < 0)
 			return seal_failed("cannot prepare to seal");

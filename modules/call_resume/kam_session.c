@@ -14,6 +14,7 @@
 
 #include "base.h"
 #include "challenge.h"
+#include "screen.h"
 #include "text.h"
 
 #define BEARER "Bearer "
@@ -260,7 +261,9 @@ static int put_key(cr_writer_t *w, const cr_env_t *env, const cr_token_t *token,
 
 	if(err == CR_OK) {
 		cr_b64_encode(text, sizeof(text), key, sizeof(key));
-		cr_put_str(w, CR_HDR_KEY ": kid=");
+		cr_put_str(w, CR_HDR_KEY ": ");
+		cr_screen_mark(w, env);
+		cr_put_str(w, "kid=");
 		cr_put_str(w, master->kid);
 		cr_put_str(w, ";key=");
 		cr_put_bytes(w, text, sizeof(text));
@@ -301,7 +304,7 @@ int ki_resume_key(struct sip_msg *msg)
 {
 	kam_session_t *s = kam_session(msg);
 	const cr_env_t *env = kam_env();
-	char mem[CR_RING_MAX * 160];
+	char mem[CR_RING_MAX * 200];
 	cr_writer_t w = cr_writer(mem, sizeof(mem));
 	int ret = -1;
 

@@ -38,4 +38,11 @@ int cr_ref_open(cr_ref_t *ref, uint8_t mem[CR_BOX_PLAIN_MAX], cr_crypto_t *c,
 		const cr_ring_t *ring, int64_t now, cr_purpose_t purpose,
 		cr_span_t call_id, cr_span_t text) CR_MUST_CHECK;
 
+/** Seconds since the INVITE of the reference passed; below 0 with a clock that is
+ * ahead of ours. */
+static inline int64_t cr_ref_age(const cr_ref_t *ref, int64_t now_s)
+{
+	return now_s - ref->start;
+}
+
 #endif

@@ -204,6 +204,9 @@ static int run_order(const cr_env_t *env, const cr_sip_t *m, cr_span_t rest)
 	st->role = purpose == CR_PURPOSE_CALLER ? CR_CALLER : CR_CALLEE;
 	err = cr_ref_open(&ref, env->work->box, env->crypto, env->ring,
 			cr_now_s(env), purpose, m->call_id, text);
+	/* Of a call that could not name its session: it proves the call, no more. */
+	if(err == CR_OK && ref.sub.len == 0)
+		err = CR_EMISSING;
 	if(err == CR_OK)
 		err = fill(st, m, local, rest);
 	if(err != CR_OK)
@@ -213,12 +216,18 @@ static int run_order(const cr_env_t *env, const cr_sip_t *m, cr_span_t rest)
 	return err == CR_OK ? cr_seal_state(env, &ref, st) : err;
 }
 
-/* 1 when the value is an order of ours; rest is what follows its mark. */
+/* 1 when the value is an order to seal; rest is what follows its mark. Behind a mark
+ * there may also be a value that is sealed already, see cr_screen_mark(). */
 static int is_order(cr_span_t value, const cr_env_t *env, cr_span_t *rest)
 {
+	cr_span_t role;
+
 	*rest = value;
-	return cr_span_eq(next_word(rest), CR_SPAN(CR_MAP_MARK))
-			&& cr_span_eq(next_word(rest), cr_span_str(env->order_mark));
+	if(!cr_span_eq(next_word(rest), CR_SPAN(CR_MAP_MARK))
+			|| !cr_span_eq(next_word(rest), cr_span_str(env->order_mark)))
+		return 0;
+	role = *rest;
+	return !cr_span_eq(next_word(&role), CR_SPAN("="));
 }
 
 static int run_first(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m,
@@ -247,18 +256,11 @@ static const cr_field_t *find_order(
 	return NULL;
 }
 
-int cr_seal_run_order(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m)
+int cr_seal_run_order(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m,
+		const cr_field_t **order)
 {
 	cr_span_t rest;
-	const cr_field_t *order = find_order(env, m, &rest);
 
-	if(order == NULL)
-		return CR_EMISSING;
-	for(int i = 0; i < m->n_fields; i++) {
-		const cr_field_t *f = &m->fields[i];
-
-		if(f->id == CR_CALL_STATE && f != order)
-			cr_edit_replace(e, f->line, NULL, 0);
-	}
-	return run_first(e, env, m, order, rest);
+	*order = find_order(env, m, &rest);
+	return *order != NULL ? run_first(e, env, m, *order, rest) : CR_EMISSING;
 }

@@ -39,12 +39,13 @@ int cr_seal_order(char *out, size_t out_max, const cr_env_t *env,
 
 /**
  * Carry out the order in a message, if there is one: replace it by the sealed
- * state, or take it out when that is not possible. Any other Call-State in the
- * message goes: another order, or one that the far end has planted.
+ * state, or take it out when that is not possible.
+ * @param order  set to the field that had it, or to NULL; all the others are
+ *               cr_screen_out()'s
  * @return CR_OK: sealed; CR_EMISSING: no order; another error: taken out
  */
-int cr_seal_run_order(
-		cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m) CR_MUST_CHECK;
+int cr_seal_run_order(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m,
+		const cr_field_t **order) CR_MUST_CHECK;
 
 /**
  * Seal a state into env->work->jwe. Its start, and what it is bound to, are taken

@@ -106,6 +106,7 @@ static const struct
 		[CR_AUTHORIZATION] = {CR_SPAN_INIT("Authorization"), '\0'},
 		[CR_CALL_STATE] = {CR_SPAN_INIT("Call-State"), '\0'},
 		[CR_FINGERPRINT] = {CR_SPAN_INIT("Call-State-Fingerprint"), '\0'},
+		[CR_STATE_OTHER] = {CR_SPAN_INIT("Call-State-"), '\0'},
 };
 
 /* Lengths first: most fields of a message have none of these names. */
@@ -117,7 +118,13 @@ static cr_hdr_t hdr_by_name(cr_span_t name)
 								&& cr_span_eq_case(name, hdr_names[i].name))
 			return i;
 	}
-	return CR_HDR_N;
+	/* The last of them is only how a name begins. */
+	name.len = name.len > hdr_names[CR_STATE_OTHER].name.len
+			? hdr_names[CR_STATE_OTHER].name.len
+			: 0;
+	return cr_span_eq_case(name, hdr_names[CR_STATE_OTHER].name)
+			? CR_STATE_OTHER
+			: CR_HDR_N;
 }
 
 /* Take one line, with its line end and, for a header field, with the lines

@@ -8,6 +8,7 @@
 
 #include "dialog_name.h"
 #include "map.h"
+#include "screen.h"
 #include "seal.h"
 
 /* A message that is being translated. */
@@ -330,6 +331,7 @@ cr_edge_t cr_edge_in(
 
 	if(start_job(&j, env, text) != CR_OK)
 		return (cr_edge_t){.verdict = CR_KEEP};
+	cr_screen_in(j.e, j.m);
 	client = j.m->status == 0 ? CR_FROM : CR_TO;
 	if(split_tag(
 			   tag_of(j.m, client == CR_FROM ? CR_TO : CR_FROM), &bare, &map)) {
@@ -340,10 +342,14 @@ cr_edge_t cr_edge_in(
 			translate_in(&j, client, bare);
 		fail(&j, err);
 	}
-	if(j.err == CR_OK)
+	if(j.err == CR_OK) {
 		cr_rename_dialogs(j.e, j.m, name_to_o, &j);
-	else
-		j.e->n = j.spliced = 0;
+	} else {
+		/* Not half translated. */
+		j.spliced = 0;
+		cr_edits_init(j.e, j.m);
+		cr_screen_in(j.e, j.m);
+	}
 	return finish_job(&j, out, out_max, CR_KEEP);
 }
 
@@ -401,14 +407,16 @@ static cr_edge_t request_out(job_t *j, char *out, size_t out_max)
 	return finish_job(j, out, out_max, CR_DROP);
 }
 
-/* A reply to a resumed client, of ours or of a peer, that is too strange to
- * translate. */
-static int is_strange_reply(cr_span_t text)
+/* Too strange to be taken apart: a reply to a resumed client cannot be translated, a
+ * field that somebody has planted cannot be taken off. */
+static int is_too_strange(cr_span_t text)
 {
-	return cr_span_eq_case(
-				   cr_span_sub(cr_span_trim(text), 0, 8), CR_SPAN("SIP/2.0 "))
-			&& memmem(text.s, text.len, CR_MAP_PARAM, sizeof(CR_MAP_PARAM) - 1)
-			!= NULL;
+	return cr_screen_states(text)
+			|| (cr_span_eq_case(cr_span_sub(cr_span_trim(text), 0, 8),
+						CR_SPAN("SIP/2.0 "))
+					&& memmem(text.s, text.len, CR_MAP_PARAM,
+							   sizeof(CR_MAP_PARAM) - 1)
+							   != NULL);
 }
 
 /* An order to seal that was not carried out, in whatever shape a far end has
@@ -425,19 +433,21 @@ static cr_edge_t translate_out(
 {
 	cr_edge_t edge = {.verdict = CR_KEEP};
 	cr_value_iter_t it = {0};
+	const cr_field_t *order;
 	cr_span_t via;
 	job_t j;
 	int sealed;
 	int err = start_job(&j, env, text);
 
 	if(err != CR_OK) {
-		if(is_strange_reply(text)) {
+		if(is_too_strange(text)) {
 			edge.verdict = CR_DROP;
-			edge.refused = err;
+			*(shows_order(env, text) ? &edge.unsealed : &edge.refused) = err;
 		}
 		return edge;
 	}
-	sealed = cr_seal_run_order(j.e, env, j.m);
+	sealed = cr_seal_run_order(j.e, env, j.m, &order);
+	cr_screen_out(j.e, env, j.m, order);
 	if(j.m->status == 0)
 		edge = request_out(&j, out, out_max);
 	else if(cr_sip_next(j.m, CR_VIA, &it, &via))
@@ -461,22 +471,19 @@ cr_edge_t cr_edge_out(
 	return edge;
 }
 
-/* Every message of the gateway is looked through here: memchr() for its rarest
- * character is several times faster than memmem() for so short a mark. */
-int cr_edge_concerned(cr_span_t text)
+int cr_edge_proves(const cr_env_t *env, cr_span_t text)
 {
-	static const char mark[] = CR_MAP_MARK;
-	const size_t at = 2; /* of the m */
-	const char *p = text.s, *end = text.s + text.len;
+	cr_value_iter_t it = {0};
+	cr_span_t via, map;
+	job_t j;
 
-	if(text.len < sizeof(mark) - 1)
+	if(!cr_screen_concerned(text) || start_job(&j, env, text) != CR_OK
+			|| j.m->status == 0)
 		return 0;
-	p += at;
-	while((p = memchr(p, mark[at], (size_t)(end - p))) != NULL) {
-		if(end - p >= (ptrdiff_t)(sizeof(mark) - 1 - at)
-				&& memcmp(p - at, mark, sizeof(mark) - 1) == 0)
-			return 1;
-		p++;
+	cr_dialog_id_t o = {j.m->call_id, tag_of(j.m, CR_FROM)};
+	while(cr_sip_next(j.m, CR_VIA, &it, &via)) {
+		if(cr_param_find(via, CR_MAP_MARK, &map, NULL))
+			return open_map(&j, CR_PURPOSE_VIA, o, map) == CR_OK;
 	}
 	return 0;
 }

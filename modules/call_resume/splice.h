@@ -43,9 +43,6 @@ typedef struct cr_edge
 	int sealed;   /* 1 when a Call-State was sealed into the message */
 } cr_edge_t;
 
-/** 1 when a message may concern us. Everything else is left after this look. */
-int cr_edge_concerned(cr_span_t text);
-
 /**
  * A message has come in from the network.
  * @param out  out_max bytes, written with CR_CHANGED only; not text itself
@@ -56,6 +53,10 @@ cr_edge_t cr_edge_in(
 /** A message is about to go out to the network. As cr_edge_in(). */
 cr_edge_t cr_edge_out(
 		char *out, size_t out_max, const cr_env_t *env, cr_span_t text);
+
+/** 1 when a reply brings back a map of ours, which opens for its dialog, on the Via of
+ * a client that has resumed. It has not been translated yet: cr_edge_out() does that. */
+int cr_edge_proves(const cr_env_t *env, cr_span_t text);
 
 /**
  * Turn a fresh INVITE with a Call-State into the re-INVITE of O: Request-URI,

@@ -12,6 +12,7 @@
 
 #define CR_HDR_STATE "Call-State"
 #define CR_HDR_KEY "Call-State-Key"
+#define CR_HDR_STATE_ID "Call-State-Id"
 #define CR_EVENT "call-state" /* of the NOTIFY that brings a state */
 #define CR_HDR_FINGERPRINT "Call-State-Fingerprint"
 
@@ -19,9 +20,16 @@
  *   ;update       towards the client: an update of the state it has
  *   ;update=JWE   from the client: the newest update it got
  *   ;tag=token    from a callee: its own tag, unknown when the state was sealed
+ *   ;again        from a caller: the other end has lost its call too; a new call
+ * or, in a BYE, CR_STATE_REPLACED: another session of the client goes on with it
+ *
+ * Call-State-Id = CR_SESSION_ID_LEN hex digits, in the INVITE of such a new call:
+ * which one it goes on with
  */
 #define CR_STATE_PARAM_UPDATE "update"
 #define CR_STATE_PARAM_TAG "tag"
+#define CR_STATE_PARAM_AGAIN "again"
+#define CR_STATE_REPLACED "replaced"
 #define CR_STATE_HDR_MAX 8192 /* the longest Call-State value that is read */
 
 /* ---- key ring and key derivation --------------------------------------- */

@@ -35,11 +35,12 @@ export class Kamailio {
 	 *                 quotes in the value where the configuration has them; true
 	 *                 for a define without a value
 	 * @param ports    {port, ws, tls} where they must not be just any
+	 * @param syslog   a Syslog that gets the log, in the place of stderr
 	 * @param own      a configuration of the test's own, as text; in it KEY_RING is a key ring
 	 */
 	static async start(dir, {
 		ip = '127.0.0.1', name = 'kamailio', defines = {}, cfg = path.join(ROOT, 'cfg/kamailio.cfg'),
-		args = [], ports = {}, own,
+		args = [], ports = {}, own, syslog,
 	} = {}) {
 		if (own) {
 			cfg = path.join(dir, `${name}.cfg`);
@@ -47,7 +48,7 @@ export class Kamailio {
 			defines = { KEY_RING: `"${writeKeyRing(path.join(dir, 'keyring'))}"`, ...defines };
 		}
 		const self = new Kamailio();
-		Object.assign(self, { dir, ip, name, cfg, args });
+		Object.assign(self, { dir, ip, name, cfg, args, syslog });
 		self.port = ports.port ?? await freePort(ip);
 		self.ws = ports.ws ?? await freePort(ip);
 		self.tls = ports.tls ?? await freePort(ip);
@@ -75,12 +76,13 @@ export class Kamailio {
 
 	/** Start it again with the same ports and defines, after kill() or stop(). */
 	async boot() {
-		const args = ['-f', this.cfg, '-Y', this.dir, '-w', this.dir, '-DD', '-E', '-m', '64', '-M', '8', ...this.args];
+		const args = ['-f', this.cfg, '-Y', this.dir, '-w', this.dir, '-DD', ...(this.syslog ? [] : ['-E']), '-m', '64', '-M', '8', ...this.args];
 		for (const [key, value] of Object.entries(this.defines)) {
 			if (value === undefined || value === false) continue;
 			args.push('-A', value === true ? key : `${key}=${value}`);
 		}
-		this.proc = new Proc(this.name, this.dir, 'kamailio', args);
+		const [command, ...rest] = this.syslog?.command('kamailio', ...args) ?? ['kamailio', ...args];
+		this.proc = new Proc(this.name, this.dir, command, rest);
 		try {
 			await until('Kamailio', async () => {
 				this.proc.assertAlive();

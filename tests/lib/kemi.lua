@@ -55,6 +55,8 @@ local function within_dialog()
 	if not is_from_trunk() then
 		resume.known()
 		resume.media()
+	else
+		resume.trunk()
 	end
 	resume.within_dialog()
 	if KSR.is_BYE() then KSR.rtpengine.rtpengine_delete0() end
@@ -91,6 +93,7 @@ function ksr_request_route()
 	if not is_from_trunk() then KSR.force_rport() end
 	within_dialog()
 	if not is_from_trunk() then resume.authenticate() end
+	resume.hide_token()
 	KSR.hdr.remove("Authorization")
 	KSR.hdr.remove("Route")
 	if KSR.is_REGISTER() then
@@ -133,6 +136,7 @@ function ksr_failure_within_dialog()
 end
 
 function ksr_onreply_manage()
+	resume.answer()
 	if has_sdp() then answer() end
 end
 

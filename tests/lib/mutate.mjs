@@ -12,6 +12,15 @@ function prng(seed) {
 	};
 }
 
+/** A SIP message whose head not all readers would split alike: it has a CR, LF or NUL
+ * that is no line end. */
+export function hasBrokenHead(text) {
+	const message = text.replace(/^[\r\n]+/, '');
+	const end = message.indexOf('\r\n\r\n');
+	const head = end < 0 ? message : message.slice(0, end + 2);
+	return /^[^\n]*SIP\/2\.0/i.test(head) && /\r(?!\n)|(?<!\r)\n|\0/.test(head);
+}
+
 /** Texts are latin1: one character is one byte. */
 export class Mutator {
 	constructor(seed) {

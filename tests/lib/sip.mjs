@@ -78,7 +78,7 @@ export class Endpoint {
 		const self = new this();
 		Object.assign(self, { ip, transport, to, inbox: [], waiting: [], sockets: new Set() });
 		if (transport === 'udp') {
-			self.socket = dgram.createSocket('udp4');
+			self.socket = dgram.createSocket(ip.includes(':') ? 'udp6' : 'udp4');
 			self.socket.on('message', (m, from) => self.#got(m.toString('latin1'),
 				(text) => self.send(text, { ip: from.address, port: from.port })));
 			await new Promise((resolve, reject) => {
@@ -104,7 +104,7 @@ export class Endpoint {
 			else self.#stream(self.socket);
 		}
 		// A page does not know its address (RFC 7118): a name that nobody can resolve.
-		self.host = self.web ? `${random()}.invalid` : `${ip}:${self.port}`;
+		self.host = self.web ? `${random()}.invalid` : `${ip.includes(':') ? `[${ip}]` : ip}:${self.port}`;
 		// One that a failed test left open must not keep the process alive.
 		(self.server ?? self.socket).unref();
 		return self;

@@ -9,52 +9,8 @@ import { createHash } from 'node:crypto';
 
 import { Portal } from '../lib/portal.mjs';
 import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
+import { INSTANCE, Phone, withPassword } from '../lib/phone.mjs';
 import { Client, FarEnd, random } from '../lib/sip.mjs';
-
-const md5 = (text) => createHash('md5').update(text).digest('hex');
-const INSTANCE = '<urn:uuid:00000000-0000-1000-8000-aabbccddeeff>';
-
-/** RFC 2617 section 3.2.2: the answer to a challenge. */
-function credentials(name, challenge, { user, password, method, uri }) {
-	const field = (name) => new RegExp(`\\b${name}="?([^",]*)`).exec(challenge)[1];
-	const [realm, nonce, cnonce] = [field('realm'), field('nonce'), random()];
-	const response = md5([md5(`${user}:${realm}:${password}`), nonce, '00000001', cnonce, 'auth', md5(`${method}:${uri}`)].join(':'));
-	return `${name}: Digest username="${user}", realm="${realm}", nonce="${nonce}", uri="${uri}", `
-		+ `qop=auth, nc=00000001, cnonce="${cnonce}", response="${response}", algorithm=MD5`;
-}
-
-/** A client that answers a challenge, and names itself in its Contact. */
-class Phone extends Client {
-	static async open({ password, account, instance = INSTANCE, ...options }) {
-		const self = await super.open({ to: { ip: stack.kamailio.ip, port: stack.kamailio.port }, ...options });
-		phones.push(self);
-		return Object.assign(self, { password, account: account ?? self.user, instance });
-	}
-
-	send(text, to) {
-		super.send(this.instance ? text.replace(/^(Contact: <[^>]*>)/m, `$1;reg-id=1;+sip.instance="${this.instance}"`) : text, to);
-	}
-
-	async outside(method, uri, options = {}) {
-		const first = await super.outside(method, uri, options);
-		if (first.status !== 401 && first.status !== 407) return first;
-		const [header, name] = first.status === 401
-			? ['www-authenticate', 'Authorization'] : ['proxy-authenticate', 'Proxy-Authorization'];
-		this.challenge = first.get(header);
-		if (method === 'INVITE') this.acknowledge(uri, first);
-		const { callId, tag, cseq } = this.last;
-		return super.outside(method, uri, {
-			...options, callId, tag, cseq: cseq + 1,
-			headers: [...options.headers ?? [], credentials(name, this.challenge,
-				{ user: this.account, password: this.password, method, uri })],
-		});
-	}
-
-	acknowledge(uri, reply) {
-		this.send(`ACK ${uri} SIP/2.0\r\nVia: ${reply.get('via')}\r\nMax-Forwards: 70\r\nFrom: ${reply.get('from')}\r\n`
-			+ `To: ${reply.get('to')}\r\nCall-ID: ${reply.callId}\r\nCSeq: ${reply.cseq} ACK\r\nContent-Length: 0\r\n\r\n`);
-	}
-}
 
 let stack, portal, far, password;
 const phones = [];
@@ -80,7 +36,11 @@ after(async () => {
 	if (portal) fs.rmSync(portal.file.replace(/\/[^/]*$/, ''), { recursive: true, force: true });
 });
 
-const open = (options) => Phone.open({ password, ...options });
+async function open(options) {
+	const phone = await Phone.open({ password, to: { ip: stack.kamailio.ip, port: stack.kamailio.port }, ...options });
+	phones.push(phone);
+	return phone;
+}
 
 /** A call of alice, who is lost then: what is left of her. */
 async function lostCall(options) {
@@ -138,7 +98,7 @@ test('a call is lost with the phone and resumes: requests of both sides arrive',
 });
 
 test('a call to the phone resumes', async () => {
-	const phone = await FarEndPhone.open({});
+	const phone = await withPassword(FarEnd).open({ user: 'alice', password, to: { ip: stack.kamailio.ip, port: stack.kamailio.port } });
 	phones.push(phone);
 	assert.equal((await phone.register()).status, 200);
 	const call = await far.call({ service: 'alice' });
@@ -227,14 +187,3 @@ describe('refused', () => {
 		assert.equal((await (await open({ instance: '<urn:uuid:another>' })).register()).status, 200);
 	});
 });
-
-/** A phone that takes calls. */
-class FarEndPhone extends FarEnd {
-	static async open(options) {
-		const self = await super.open({ user: 'alice', to: { ip: stack.kamailio.ip, port: stack.kamailio.port }, ...options });
-		return Object.assign(self, { password, account: 'alice', instance: INSTANCE });
-	}
-}
-for (const name of ['send', 'outside', 'acknowledge']) {
-	Object.defineProperty(FarEndPhone.prototype, name, Object.getOwnPropertyDescriptor(Phone.prototype, name));
-}

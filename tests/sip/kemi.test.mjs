@@ -56,6 +56,19 @@ test('a client registers, calls, is lost and resumes; the far end hangs up', asy
 const client = async (options) => keep(await Client.open({ token, to: gateway, ...options }));
 const farEnd = async () => keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway }));
 
+test('the token stays here, in whichever field it is', async () => {
+	const bob = await farEnd();
+	const alice = await client();
+	const fields = ['Authorization: Digest username="x"', `Authorization: Bearer\t${token}`, `Proxy-Authorization: bearer ${token}`, 'Call-State-Fingerprint: sha-256 00'];
+	const call = await alice.call({ headers: fields });
+	assert.equal(call.final.status, 200);
+	assert.equal((await call.request('INFO', { headers: fields })).status, 200);
+	assert.equal((await alice.outside('MESSAGE', `sip:bob@${DOMAIN}`, { headers: fields })).status, 200);
+	assert.equal((await call.request('BYE', { headers: fields })).status, 200);
+	assert.ok(bob.requests.length >= 5);
+	for (const m of bob.requests) assert.ok(!m.text.includes(token.slice(-40)) && !m.get('call-state-fingerprint'), m.text);
+});
+
 test('a called client resumes and hangs up', async () => {
 	const reg = await client();
 	assert.equal((await reg.register()).status, 200);

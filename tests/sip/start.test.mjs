@@ -9,7 +9,8 @@ import path from 'node:path';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 
-import { Kamailio, MODULE, ROOT } from '../lib/kamailio.mjs';
+import { Kamailio, MODULE, ROOT, writeKeyRing } from '../lib/kamailio.mjs';
+import { Portal } from '../lib/portal.mjs';
 import { runFolder } from '../lib/stack.mjs';
 
 let base;
@@ -147,5 +148,27 @@ test('the configuration can be read with every two of its switches, without resu
 	for (const set of sets) {
 		const defines = [...new Set(set)];
 		assert.equal(await check(defines), undefined, defines.join(' '));
+	}
+});
+
+// The table in docs/operations.md.
+test('sockets and files are for their owner alone', async () => {
+	const dir = path.join(base, 'modes');
+	fs.mkdirSync(dir, { mode: 0o700 });
+	const ring = writeKeyRing(path.join(dir, 'keyring'));
+	const portal = Portal.create(dir);
+	portal.add('alice@example.org');
+	const kamailio = await Kamailio.start(dir, {
+		defines: { ...portal.defines, RESUME_KEY_RING: `"${ring}"`, RTPENGINE: '"udp:127.0.0.1:9"' },
+	});
+	try {
+		const mode = (name) => {
+			const stat = fs.statSync(path.join(dir, name));
+			return [stat.isSocket() ? 'socket' : stat.isFIFO() ? 'fifo' : 'file', (stat.mode & 0o777).toString(8)];
+		};
+		assert.deepEqual(['kamailio.ctl', 'kamailio.fifo', 'portal.sqlite', 'keyring'].map(mode),
+			[['socket', '600'], ['fifo', '600'], ['file', '600'], ['file', '600']]);
+	} finally {
+		await kamailio.stop();
 	}
 });

@@ -474,14 +474,6 @@ static void a_contact_that_would_get_too_long(void **state)
 	}
 }
 
-static void others_are_not_looked_at(void **state)
-{
-	(void)state;
-	assert_false(cr_edge_concerned(CR_SPAN("OPTIONS sip:x SIP/2.0\r\n")));
-	assert_false(cr_edge_concerned((cr_span_t){"", 0}));
-	assert_true(cr_edge_concerned(CR_SPAN("x;crm1=")));
-}
-
 /* Every cut of every message of a call: nothing breaks, and what comes out in
  * spite of it is not O in front of the client. */
 static void truncated_messages(void **state)
@@ -547,7 +539,6 @@ int main(void)
 			T(replaces_of_o_becomes_replaces_of_n),
 			T(line_ends_in_front_of_a_message),
 			T(a_contact_that_would_get_too_long),
-			T(others_are_not_looked_at),
 			T(truncated_messages),
 			T(no_room),
 	};

@@ -1,0 +1,175 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Who is believed. A message proves that it is of a call of ours by a map, which
+ * has been translated at the edge, or by a session reference of ours that opens for
+ * its Call-ID; an address proves nothing.
+ */
+#include "kam.h"
+#include "kam_revoke.h"
+
+#include "../../core/dprint.h"
+#include "../../core/parser/parse_content.h"
+#include "../../core/parser/parse_via.h"
+#include "../../core/resolve.h"
+
+#include "splice.h"
+
+/* ---- session references --------------------------------------------------------- */
+
+/* The reference of one side in the Record-Route of a reply. @return 1 when found */
+static int reply_ref(cr_span_t *ref, const cr_sip_t *m, cr_purpose_t purpose)
+{
+	const char *name = purpose == CR_PURPOSE_CALLER ? CR_REF_PARAM_CALLER
+													: CR_REF_PARAM_CALLEE;
+	cr_value_iter_t it = {0};
+	cr_span_t value;
+	cr_addr_t a;
+
+	while(cr_sip_next(m, CR_RECORD_ROUTE, &it, &value)) {
+		if(cr_addr_parse(&a, value) == CR_OK
+				&& cr_param_find(a.uri, name, ref, NULL))
+			return 1;
+	}
+	return 0;
+}
+
+static int open_reply_ref(
+		cr_ref_t *ref, struct sip_msg *msg, cr_purpose_t purpose)
+{
+	const cr_env_t *env = kam_env();
+	cr_span_t text;
+	cr_sip_t *m;
+
+	if(env == NULL)
+		return CR_EINTERNAL;
+	m = &env->work->msg;
+	if(cr_sip_parse(m, (cr_span_t){msg->buf, msg->len}) != CR_OK
+			|| !reply_ref(&text, m, purpose))
+		return CR_EMISSING;
+	return cr_ref_open(ref, env->work->box, env->crypto, env->ring,
+			cr_now_s(env), purpose, m->call_id, text);
+}
+
+int kam_open_ref(cr_ref_t *ref, struct sip_msg *msg, cr_purpose_t purpose)
+{
+	int err = msg->first_line.type == SIP_REQUEST
+					  ? kam_open_route_ref(ref, msg, purpose)
+					  : open_reply_ref(ref, msg, purpose);
+
+	if(err == CR_OK && cr_ref_age(ref, time(NULL)) > kam_config.ref_lifetime)
+		return CR_EEXPIRED;
+	return err;
+}
+
+static int opens(struct sip_msg *msg, cr_purpose_t purpose)
+{
+	cr_ref_t ref;
+
+	return kam_open_ref(&ref, msg, purpose) == CR_OK;
+}
+
+/* The session of either side, or its user, has been revoked since the call began. */
+static int is_revoked(struct sip_msg *msg, cr_purpose_t purpose)
+{
+	cr_token_t session = {0};
+	cr_ref_t ref;
+
+	if(!kam_revoke_is_on() || kam_open_ref(&ref, msg, purpose) != CR_OK)
+		return 0;
+	session.iat = ref.start;
+	return cr_token_name(&session, ref.sub, ref.sid) != CR_OK
+			|| kam_is_revoked(&session);
+}
+
+/* ---- what a message proves --------------------------------------------------------------------- */
+
+static int is_here(struct sip_msg *msg)
+{
+	return msg->first_line.type == SIP_REPLY || kam_is_request_route();
+}
+
+int kam_is_mapped_reply(struct sip_msg *msg)
+{
+	const cr_env_t *env = kam_env();
+
+	return env != NULL && msg->first_line.type == SIP_REPLY
+			&& cr_edge_proves(env, (cr_span_t){msg->buf, msg->len});
+}
+
+int kam_in_call(struct sip_msg *msg)
+{
+	return is_here(msg)
+			&& (kam_edge_spliced() || kam_is_mapped_reply(msg)
+					|| opens(msg, CR_PURPOSE_CALLER)
+					|| opens(msg, CR_PURPOSE_CALLEE));
+}
+
+/* What asks for nothing but the end of the call, or whether it is up. */
+static int asks_for_nothing(struct sip_msg *msg)
+{
+	const char *body = get_body(msg);
+
+	return (msg->first_line.u.request.method_value
+				   & (METHOD_BYE | METHOD_ACK | METHOD_OPTIONS))
+			&& (body == NULL || body >= msg->buf + msg->len);
+}
+
+/* The call of who has signed out stays up, and can be hung up. */
+int kam_is_known(struct sip_msg *msg)
+{
+	if(msg->first_line.type != SIP_REQUEST || !kam_in_call(msg))
+		return 0;
+	return asks_for_nothing(msg)
+			|| (!is_revoked(msg, CR_PURPOSE_CALLER)
+					&& !is_revoked(msg, CR_PURPOSE_CALLEE));
+}
+
+/* ---- replies ------------------------------------------------------------------------ */
+
+static int has_transaction(struct sip_msg *msg)
+{
+	int branch = -1;
+
+	return kam_tm.t_check(msg, &branch) == 1;
+}
+
+static int is_numeric(str *host)
+{
+	return str2ip(host) != NULL || str2ip6(host) != NULL;
+}
+
+/* Without a transaction it is the second Via that says where the reply goes. */
+static int is_next_hop_numeric(struct sip_msg *msg)
+{
+	struct via_body *via;
+
+	if(parse_headers(msg, HDR_VIA2_F, 0) < 0 || msg->via2 == NULL
+			|| msg->via2->error != PARSE_OK)
+		return 0;
+	via = msg->via2;
+	return is_numeric(
+			via->received != NULL ? &via->received->value : &via->host);
+}
+
+/* The transaction is another one's, of a Kamailio that died. Nothing is looked up and
+ * nothing is connected to for it (RFC 3261 section 18.2.2 would have us try). */
+static int is_proved(struct sip_msg *msg)
+{
+	if(!kam_in_call(msg) || !is_next_hop_numeric(msg))
+		return 0;
+	msg->rpl_send_flags.f |= SND_F_FORCE_CON_REUSE;
+	return 1;
+}
+
+int ki_resume_check_reply(struct sip_msg *msg)
+{
+	if(msg->first_line.type != SIP_REPLY) {
+		LM_ERR("resume_check_reply() is for replies\n");
+		return -1;
+	}
+	if(has_transaction(msg) || is_proved(msg))
+		return 1;
+	kam_count(KAM_REPLIES_REFUSED);
+	return -1;
+}

@@ -1,0 +1,49 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the edge looks at in every message, before it is taken apart: whether all
+ * readers will find the same fields in it, and whether it concerns us at all. And
+ * which of the Call-State fields may pass.
+ */
+#ifndef CR_SCREEN_H
+#define CR_SCREEN_H
+
+#include "env.h"
+
+/**
+ * A SIP message is a head of lines that end in CR LF, and a body (RFC 3261 section
+ * 7). Some readers end a line at a CR or LF alone, or the text at a NUL: they find
+ * other fields than we do, so such a head is nobody's message. The body is not
+ * looked at, and what names no SIP/2.0 in its first line is not judged.
+ * @return CR_OK or CR_EMALFORMED
+ */
+int cr_screen_head(cr_span_t text) CR_MUST_CHECK;
+
+/** 1 when there is a field whose name begins with Call-State. */
+int cr_screen_states(cr_span_t text);
+
+/** 1 when a message may hold a map, an order, or a field whose name begins with
+ * Call-State. Everything else is left after this look. */
+int cr_screen_concerned(cr_span_t text);
+
+/**
+ * Take off what nobody but a gateway writes: in a request there may be Call-State in
+ * an INVITE that begins a dialog, its value CR_STATE_REPLACED in a BYE, and
+ * Call-State-Fingerprint in INVITE and REGISTER; in a reply there is nothing.
+ * @param e  of m
+ */
+void cr_screen_in(cr_edits_t *e, const cr_sip_t *m);
+
+/**
+ * Take off what this gateway has not written: a field goes out when its value begins
+ * with the mark of env, which is taken off it (cr_screen_mark()). Not the orders to
+ * seal: they are run first, see seal.h.
+ * @param sealed  a field that is left alone, or NULL
+ */
+void cr_screen_out(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m,
+		const cr_field_t *sealed);
+
+/** Begin the value of a Call-State field that is to go out as it is. */
+void cr_screen_mark(cr_writer_t *w, const cr_env_t *env);
+
+#endif

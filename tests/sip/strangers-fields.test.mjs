@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a client says in its header fields, and what of it gets to the far end: no token,
+// and nothing that a trunk would believe.
+
+import { after, before, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+
+import { FarEnd } from '../lib/sip.mjs';
+import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
+
+let stack, far, alice, token, call;
+before(async () => {
+	stack = await Stack.start('strangers-fields');
+	const at = (port) => ({ ip: stack.kamailio.ip, port });
+	token = await stack.kamailio.token(`sip:alice@${DOMAIN}`, 's-1');
+	far = await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: at(stack.kamailio.port) });
+	alice = await FarEnd.open({ user: 'alice', token, transport: 'ws', to: at(stack.kamailio.ws) });
+	assert.equal((await alice.register()).status, 200);
+	call = await alice.call();
+	assert.equal(call.final.status, 200);
+});
+after(async () => {
+	for (const p of [far, alice]) p?.close();
+	await stack?.stop();
+});
+
+/** What the far end gets of a request, in a dialog and outside. */
+async function passed(method, fields, { status = 200, without = false } = {}) {
+	const seen = far.requests.length;
+	const keep = alice.token;
+	if (without) alice.token = undefined;
+	const inside = await call.request(method, { headers: fields });
+	const outside = await alice.outside('MESSAGE', `sip:bob@${DOMAIN}`, { headers: fields });
+	const invite = await alice.call({ headers: fields });
+	alice.token = keep;
+	assert.deepEqual([inside.status, outside.status, invite.final.status], [status, status, status]);
+	if (status === 200) assert.equal((await invite.request('BYE')).status, 200);
+	return far.requests.slice(seen);
+}
+
+describe('the token stays here', () => {
+	const forms = () => ({
+		'as it is': [`Authorization: Bearer ${token}`],
+		'behind a Digest': ['Authorization: Digest username="x", realm="y"', `Authorization: Bearer ${token}`],
+		'in front of a Digest': [`Authorization: Bearer ${token}`, 'Authorization: Digest username="x", realm="y"'],
+		'behind a comma': [`Authorization: Digest username="x", realm="y", Bearer ${token}`],
+		'behind a tab': [`Authorization:\tBearer\t${token}`],
+		folded: [`Authorization:\r\n Bearer ${token}`], 'folded in between': [`Authorization: Bearer\r\n\t${token}`],
+		'in capitals': [`AUTHORIZATION: BEARER ${token}`], 'a blank in front of the colon': [`Authorization : bearer ${token}`],
+		'for a proxy': [`Proxy-Authorization: Bearer ${token}`],
+		'for a proxy, behind a Digest': ['Proxy-Authorization: Digest username="x", realm="y"', `Proxy-Authorization: bearer\t${token}`],
+		'behind more than fits': [`Authorization: Digest x="${'a'.repeat(20000)}"`, `Authorization: Bearer ${token}`],
+	});
+	for (const what of Object.keys(forms())) {
+		test(what, async () => {
+			for (const m of await passed('INFO', forms()[what])) assert.ok(!m.text.includes(token.slice(-40)), m.text);
+		});
+	}
+
+	test('in an ACK and a CANCEL', async () => {
+		const seen = far.requests.length;
+		call.ack({ headers: [`Proxy-Authorization: Bearer ${token}`, `Authorization: Digest x="y", Bearer ${token}`] });
+		far.answer = (m) => m.method !== 'INVITE';
+		const calling = alice.call({ acknowledge: false });
+		const invite = await far.take('the INVITE', (m) => m.method === 'INVITE' && m.callId === alice.last.callId);
+		far.reply(invite, 180, 'Ringing');
+		const { branch, callId, tag } = alice.last;
+		alice.send(`CANCEL sip:bob@${DOMAIN} SIP/2.0\r\nVia: SIP/2.0/WS ${alice.host};branch=${branch}\r\nMax-Forwards: 70\r\nFrom: <sip:alice@${DOMAIN}>;tag=${tag}\r\n`
+			+ `To: <sip:bob@${DOMAIN}>\r\nCall-ID: ${callId}\r\nCSeq: 1 CANCEL\r\nAuthorization: Bearer ${token}\r\nProxy-Authorization: Bearer ${token}\r\nContent-Length: 0\r\n\r\n`);
+		await far.take('the CANCEL', (m) => m.method === 'CANCEL');
+		far.reply(invite, 487, 'Request Terminated');
+		await alice.take('the 487', (m) => m.status === 487);
+		await calling; // the answer to CANCEL
+		far.answer = () => true;
+		for (const m of far.requests.slice(seen)) assert.ok(!m.text.includes(token.slice(-40)), m.text);
+	});
+
+	test("in a resume's INVITE", async () => {
+		const own = await alice.call();
+		const seen = far.requests.length;
+		const back = await alice.call({ state: own.state, headers: [`Proxy-Authorization: Bearer ${token}`, `Authorization: Bearer ${token}`] });
+		assert.equal(back.final.status, 200);
+		for (const m of far.requests.slice(seen)) assert.ok(!m.text.includes(token.slice(-40)), m.text);
+		assert.equal((await back.request('BYE')).status, 200);
+	});
+
+	test('a Digest for the far end passes, where there is no token beside it', async () => {
+		const digest = 'Digest username="alice", realm="far.example", nonce="n", uri="sip:x", response="0"';
+		const seen = far.requests.length;
+		assert.equal((await call.request('INFO', { headers: [`Authorization: ${digest}`, `Proxy-Authorization: ${digest}`] })).status, 200);
+		const [m] = far.requests.slice(seen);
+		assert.deepEqual([m.all('authorization'), m.all('proxy-authorization')], [[digest], [digest]]);
+	});
+});
+
+const OFF = ['P-Asserted-Identity', 'P-Preferred-Identity', 'Remote-Party-ID', 'P-Asserted-Service', 'P-Preferred-Service', 'P-Associated-URI', 'P-Called-Party-ID',
+	'P-Served-User', 'P-Profile-Key', 'P-Charge-Info', 'P-Charging-Vector', 'P-Charging-Function-Addresses', 'P-Access-Network-Info', 'P-Visited-Network-ID',
+	'Diversion', 'History-Info', 'Identity', 'Identity-Info', 'Reply-To', 'Call-Info', 'Alert-Info', 'Answer-Mode', 'Priv-Answer-Mode'];
+const PASS = ['Privacy', 'Referred-By', 'User-to-User', 'Subject', 'Organization', 'X-Own'];
+
+test('identity fields of a client go no further, in any request; others do', async () => {
+	const spellings = OFF.flatMap((n) => [`${n}: <sip:PLANTED@x>`, `${n.toUpperCase()}\t : <sip:PLANTED@x>`, `${n.toLowerCase()}:\r\n PLANTED`]);
+	const requests = await passed('INFO', [...spellings, ...PASS.map((n) => `${n}: passes`)]);
+	assert.ok(requests.length >= 4);
+	for (const m of requests) {
+		assert.ok(!m.text.includes('PLANTED'), m.text);
+		if (m.method !== 'ACK' && m.method !== 'BYE') for (const n of PASS) assert.equal(m.get(n), 'passes', n);
+	}
+});
+
+test('nor in its answers', async () => {
+	const reply = alice.reply.bind(alice);
+	alice.reply = (m, status, reason, options) => reply(m, status, reason, { ...options, headers: [...OFF.map((n) => `${n}: <sip:PLANTED@x>`), 'Subject: passes'] });
+	const incoming = await far.call({ service: 'alice' });
+	alice.reply = reply;
+	assert.equal(incoming.final.status, 200);
+	assert.ok(!incoming.final.text.includes('PLANTED'), incoming.final.text);
+	assert.equal(incoming.final.get('subject'), 'passes');
+	assert.equal((await incoming.request('BYE')).status, 200);
+});
+
+test('what the far end says of itself gets to the client', async () => {
+	const incoming = await far.call({ service: 'alice', headers: [`P-Asserted-Identity: <sip:bob@${DOMAIN}>`, 'Diversion: <sip:office@x>', 'Alert-Info: <urn:alert:source:external>'] });
+	const invite = alice.requests.findLast((m) => m.method === 'INVITE');
+	assert.equal(invite.get('p-asserted-identity'), `<sip:bob@${DOMAIN}>`);
+	assert.equal(invite.get('diversion'), '<sip:office@x>');
+	assert.equal((await incoming.request('BYE')).status, 200);
+});
+
+test('Call-State-Fingerprint goes off every method, of the far end too', async () => {
+	const fields = ['Call-State-Fingerprint: sha-256 00:11', 'CALL-STATE-FINGERPRINT : PLANTED'];
+	for (const m of await passed('INFO', fields)) assert.equal(m.get('call-state-fingerprint'), undefined, m.text);
+	const dialog = far.dialog(call.callId);
+	assert.equal((await dialog.request('INFO', { headers: fields })).status, 200);
+	assert.equal((await far.outside('MESSAGE', `sip:alice@${DOMAIN}`, { headers: fields })).status, 200);
+	for (const m of alice.requests) assert.equal(m.get('call-state-fingerprint'), undefined, m.text);
+});
+
+test('a CR alone hides no field', async () => {
+	const seen = far.requests.length;
+	for (const field of [`Authorization: Bearer ${token}`, 'Diversion: <sip:PLANTED@x>']) {
+		const reply = await alice.outside('MESSAGE', `sip:bob@${DOMAIN}`, { headers: [`X: y\r${field}`] });
+		assert.equal(reply.status, 400);
+	}
+	assert.equal(far.requests.length, seen);
+});

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Strangers who scan, and what they can do to others by it: limits by address must not
+// count what anybody can forge.
+
+import { after, afterEach, before, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+
+import { Phone } from '../lib/phone.mjs';
+import { Portal } from '../lib/portal.mjs';
+import { Client, Endpoint, FarEnd, message, random } from '../lib/sip.mjs';
+import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
+import { sleep, until } from '../lib/wait.mjs';
+
+const SUB = `sip:alice@${DOMAIN}`;
+let open = [];
+const keep = (x) => (open.push(x), x);
+afterEach(() => open.splice(0).forEach((x) => x.close()));
+
+const at = (stack, transport = 'udp') => ({ ip: stack.kamailio.ip, port: transport === 'ws' ? stack.kamailio.ws : stack.kamailio.port });
+const client = async (stack, { transport = 'udp', ...options } = {}) => keep(await Client.open({ transport, to: at(stack, transport), ...options }));
+
+describe('WITH_SLOW_DOWN', () => {
+	const AFTER = 3;
+	let stack, far, token;
+	before(async () => {
+		stack = await Stack.start('strangers-slow', {
+			defines: { RESUME_ALLOW_INSECURE: 0, WITH_SLOW_DOWN: true, SLOW_DOWN_AFTER: AFTER, RESUME_TRUSTED_PROXY: '"127.0.0.1, 127.0.0.70"' },
+		});
+		token = await stack.kamailio.token(SUB, 's-1');
+		far = await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: at(stack) });
+	});
+	after(async () => {
+		far?.close();
+		await stack?.stop();
+	});
+
+	const page = () => client(stack, { transport: 'ws', token });
+	const forged = (state) => `${state.slice(0, -9)}AAAAAAAAA`;
+
+	/** The true user's page calls, is lost, and comes back. */
+	async function comesBack(meanwhile) {
+		const one = await page();
+		const { state } = await one.call();
+		one.close();
+		await meanwhile(state);
+		const back = await (await page()).call({ state });
+		assert.equal(back.final.status, 200, back.final.start);
+		assert.equal((await back.request('BYE')).status, 200);
+	}
+
+	test('packets from a forged address keep nobody from resuming', () => comesBack(async () => {
+		const forger = await client(stack, { token: 'x' });
+		for (let i = 0; i < 2 * AFTER; i++) assert.equal((await forger.call({ state: 'x' })).final.status, 403);
+	}));
+
+	test('nor does a client without TLS, whose token is not taken', () => comesBack(async (state) => {
+		const plain = await client(stack, { transport: 'tcp', token });
+		for (let i = 0; i < 2 * AFTER; i++) assert.match((await plain.call({ state })).final.start, / 403 Secure Transport Required/);
+	}));
+
+	test('nor do others behind a web server that does not say for whom it asks', () => comesBack(async (state) => {
+		const other = await page();
+		for (let i = 0; i < 2 * AFTER; i++) assert.equal((await other.call({ state: forged(state) })).final.status, 403);
+	}));
+});
+
+describe('scanners', () => {
+	const MAX = 20;
+	const ADDRESSES = 12;
+	const SECONDS = 5;
+	let stack, password, far;
+	before(async () => {
+		const dir = runFolder('strangers-scan');
+		const users = fs.mkdtempSync(`${dir}-users-`);
+		process.once('exit', () => fs.rmSync(users, { recursive: true, force: true }));
+		const portal = Portal.create(users);
+		password = portal.add(`alice@${DOMAIN}`);
+		stack = await Stack.start('strangers-scan', {
+			dir, defines: {
+				WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(users, 'portal.sqlite')}"`, STRANGERS_MAX: MAX, STRANGERS_ADDRESSES: ADDRESSES,
+				STRANGERS_TABLE: `"strangers=>size=4;autoexpire=${SECONDS};updateexpire=0;initval=0;"`, MONITOR_IP: '"127.0.6.1 127.0.6.2"',
+			},
+		});
+		far = await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: at(stack) });
+	});
+	after(async () => {
+		far?.close();
+		await stack?.stop();
+	});
+
+	let host = 10;
+	const elsewhere = () => `127.0.5.${host++}`;
+	/* Addresses are few here: each test begins with none. */
+	const forgotten = () => stack.kamailio.kamcmd('htable.flush', 'strangers');
+	const log = () => stack.kamailio.log();
+
+	/** So many messages of a scanner, and what it was answered. */
+	async function scan(times, { ip = elsewhere(), transport = 'udp', method = 'REGISTER', tag = '', from = '100', domain = DOMAIN } = {}) {
+		const scanner = keep(await Endpoint.open({ ip, transport, to: at(stack, transport) }));
+		for (let i = 0; i < times; i++) {
+			scanner.send(message(`${method} sip:${DOMAIN} SIP/2.0`, [`Via: SIP/2.0/${transport.toUpperCase()} ${scanner.host};branch=z9hG4bK${random()}`, 'Max-Forwards: 70',
+				`From: <sip:${from}@${domain}>;tag=1`, `To: <sip:${from}@${DOMAIN}>${tag}`, `Call-ID: ${random()}`, `CSeq: 1 ${method}`, 'User-Agent: friendly-scanner', `Contact: <sip:${from}@${scanner.host}>`]));
+			await new Promise((resolve) => { setImmediate(resolve); });
+		}
+		// What the far end says is answered when all of it is.
+		assert.equal((await far.outside('OPTIONS', `sip:${DOMAIN}`)).status, 200);
+		await until('the answers', async () => scanner.inbox.length >= Math.min(times, MAX));
+		return { ip, answers: scanner.inbox };
+	}
+
+	for (const transport of ['udp', 'tcp', 'ws']) {
+		test(`over ${transport} get ${MAX} answers, and one line more`, async () => {
+			await forgotten();
+			const before = log().length;
+			const name = `scan${transport}`;
+			const { ip, answers } = await scan(10 * MAX, { transport, from: name });
+			assert.equal(answers.length, MAX);
+			const of = log().slice(before).split('\n').filter((l) => l.includes(ip));
+			assert.equal(of.filter((l) => l.includes('ask too often')).length, 1);
+			assert.ok(of.length <= MAX + 1, of.join('\n'));
+			const again = keep(await Client.open({ ip, transport, to: at(stack, transport), user: name }));
+			await until('the window to be over', () => Promise.race([again.register().then(() => true), sleep(300)]));
+		});
+	}
+
+	test('with requests in dialogs that there are not', async () => {
+		await forgotten();
+		assert.equal((await scan(5 * MAX, { method: 'BYE', tag: ';tag=2' })).answers.length, MAX);
+	});
+
+	test('with messages that are none', async () => {
+		await forgotten();
+		assert.equal((await scan(5 * MAX, { from: 'a\x1b' })).answers.length, MAX);
+	});
+
+	test('at the address of a client with a token do not concern it, wherever it is', async () => {
+		await forgotten();
+		const { ip } = await scan(5 * MAX, {});
+		await scan(5 * MAX, { ip, transport: 'tcp' });
+		const token = await stack.kamailio.token(SUB, 's-1');
+		const one = await client(stack, { ip, transport: 'tcp', token });
+		assert.equal((await one.register()).status, 200);
+		const call = await one.call();
+		assert.equal(call.final.status, 200);
+		assert.equal((await call.request('BYE')).status, 200);
+	});
+
+	test('who forge the address of a phone that is registered do not shut it out', async () => {
+		await forgotten();
+		const ip = elsewhere();
+		const phone = keep(await Phone.open({ ip, password, to: at(stack) }));
+		assert.equal((await phone.register()).status, 200);
+		const before = log().length;
+		const { answers } = await scan(5 * MAX, { ip });
+		assert.equal(answers.length, 5 * MAX, 'there are clients: answers, as ever');
+		assert.equal((await phone.register()).status, 200);
+		assert.equal((await phone.call()).final.status, 200);
+		assert.equal(log().slice(before).split('\n').filter((l) => l.includes('ask too often')).length, 1);
+	});
+
+	test('who forge the address of a new phone do not shut it out over TCP', async () => {
+		await forgotten();
+		const { ip } = await scan(5 * MAX);
+		const phone = keep(await Phone.open({ ip, password, transport: 'tcp', to: at(stack) }));
+		assert.equal((await phone.register()).status, 200);
+	});
+
+	test('who forge many addresses take no more memory than some; nor do they use up what connections have', async () => {
+		await forgotten();
+		for (let i = 1; i <= ADDRESSES + MAX / 2; i++) await scan(1, { ip: `127.0.7.${i}` });
+		const entries = (await stack.kamailio.kamcmd('htable.dump', 'strangers')).match(/name: .*/g);
+		assert.equal(entries.length, ADDRESSES + 2, entries.join());
+		assert.equal((await scan(2, { transport: 'tcp', ip: '127.0.7.99' })).answers.length, 2);
+		assert.match(await stack.kamailio.kamcmd('htable.dump', 'strangers'), /name: 127\.0\.7\.99 by connections/);
+	});
+
+	test('a From with a domain of 2 KB gets an answer, and no ERROR line', async () => {
+		await forgotten();
+		const before = log().length;
+		const { answers: [answer] } = await scan(1, { domain: 'a'.repeat(2000) });
+		assert.equal(answer.status, 400);
+		const { answers: [another] } = await scan(1, { domain: `${'a.'.repeat(127)}org` });
+		assert.equal(another.status, 400);
+		assert.doesNotMatch(log().slice(before), /ERROR|WARNING/);
+	});
+
+	test('a monitor asks by OPTIONS without a token, and may do nothing else', async () => {
+		const before = log().length;
+		for (const ip of ['127.0.6.1', '127.0.6.2']) {
+			const monitor = await client(stack, { ip, user: 'sipsak' });
+			for (const uri of [`sip:${DOMAIN}`, `sip:${stack.gateway}`, `sip:ping@${DOMAIN}`]) assert.equal((await monitor.outside('OPTIONS', uri)).status, 200);
+		}
+		assert.doesNotMatch(log().slice(before), /sipsak/);
+		const monitor = await client(stack, { ip: '127.0.6.1' });
+		assert.equal((await monitor.outside('MESSAGE', `sip:bob@${DOMAIN}`)).status, 407);
+		assert.equal((await monitor.register()).status, 401);
+		for (const ip of ['127.0.6.3', '127.0.6.11', '127.0.6.21']) assert.equal((await (await client(stack, { ip })).outside('OPTIONS', `sip:${DOMAIN}`)).status, 407);
+	});
+});
+
+test('no answer and no request of ours tells the version', async () => {
+	const stack = await Stack.start('strangers-version', { defines: { RESUME_PUSH: true, STRANGERS_MAX: 1000 } });
+	const texts = [];
+	const take = (p) => {
+		const { handle } = p;
+		p.handle = (m) => (texts.push(m.text), handle?.(m) ?? false);
+		return keep(p);
+	};
+	try {
+		const token = await stack.kamailio.token(SUB, 's-1');
+		const far = take(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: at(stack) }));
+		const alice = take(await FarEnd.open({ user: 'alice', token, to: at(stack) }));
+		const nobody = take(await Client.open({ ip: '127.0.0.66', to: at(stack) }));
+		await alice.register();
+		const call = await far.call({ service: 'alice' });
+		await alice.take('the NOTIFY of resume_push()', (m) => m.method === 'NOTIFY');
+		await call.request('BYE');
+		const own = await alice.call();
+		await alice.call({ state: own.state });
+		await alice.call({ state: 'abc' });
+		await far.call({ service: 'nobody' });
+		for (const method of ['OPTIONS', 'REGISTER', 'INVITE', 'SUBSCRIBE', 'BYE', 'FOO']) await nobody.outside(method, `sip:${DOMAIN}`);
+		await nobody.outside('BYE', `sip:${DOMAIN}`, { to: `sip:x@${DOMAIN}>;tag=1;x=<y` }).catch(() => {});
+		for (const header of ['Require: x', 'Max-Forwards: 0', 'Content-Length: x', `X: ${'\x1b'}`]) {
+			await Promise.race([nobody.outside('INVITE', `sip:${'x'.repeat(1000)}@${DOMAIN}`), nobody.outside('OPTIONS', `sip:${DOMAIN}`, { headers: [header] })]);
+		}
+		// HTTP, on both kinds of port.
+		const http = (port, text) => new Promise((resolve) => {
+			let got = '';
+			const s = net.connect(port, '127.0.0.1', () => s.write(text));
+			s.on('data', (d) => {
+				got += d;
+				if (got.includes('\r\n\r\n')) s.destroy();
+			});
+			s.on('close', () => resolve(got));
+			s.on('error', () => {});
+		});
+		const ws = 'Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n';
+		for (const [port, text] of [
+			[stack.kamailio.ws, 'GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n'], [stack.kamailio.ws, `GET /ws HTTP/1.1\r\n${ws}Origin: ftp://x\r\n\r\n`],
+			[stack.kamailio.ws, `GET /ws HTTP/1.1\r\n${ws}\r\n`], [stack.kamailio.ws, `GET /ws HTTP/1.1\r\n${ws}Sec-WebSocket-Protocol: sip\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`],
+			[stack.kamailio.port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'],
+		]) {
+			const got = await http(port, text);
+			assert.match(got, /^HTTP\/1\.1 \d+ /);
+			texts.push(got);
+		}
+		assert.ok(texts.length > 25);
+		for (const text of texts) assert.doesNotMatch(text, /kamailio|^server:|^user-agent:|\b5\.\d+\.\d+\b(?!:)/im, text);
+	} finally {
+		await stack.stop();
+	}
+});
