@@ -14,6 +14,7 @@ MODULES_DIR ?= $(firstword $(patsubst %/,%,$(dir $(wildcard /usr/lib/*/kamailio/
 	$(PREFIX)/lib/kamailio/modules)
 SBIN_DIR ?= $(PREFIX)/sbin
 DOC_DIR ?= $(PREFIX)/share/doc/kamailio-call-resume
+MAN_DIR ?= $(PREFIX)/share/man
 KEYRING ?= build/keyring
 
 # Debian has kamailio and kamcmd in sbin, which an ordinary user's PATH is without.
@@ -23,11 +24,11 @@ MODULE  := build/call_resume.so
 SOURCES := $(wildcard modules/call_resume/*.[ch]) modules/call_resume/Makefile
 # Installed in folders as here, so that the links between them hold.
 DOCS    := $(wildcard README.md CHANGELOG.md COPYING docs/*.md docs/*.png docs/*.json modules/call_resume/README.md tests/model/README.md \
-	web/README.md web/certificate.js web/network-store.js web/patient-fetch.js web/call-resume/message.js web/examples/*.js \
+	web/README.md web/LICENSE web/certificate.js web/network-store.js web/patient-fetch.js web/call-resume/message.js web/examples/*.js \
 	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml \
 	examples/portal/*.md examples/portal/*.mjs examples/portal/*.json)
 
-.PHONY: build help deps packages packages-run test unit model sip js browser fuzz sanitize test-releases demo run bench soak bench-browser install install-web clean keyring
+.PHONY: build help deps packages packages-run test unit model sip js browser fuzz sanitize test-releases demo run bench soak bench-browser install install-web deb dist clean keyring
 .NOTPARALLEL:
 
 build: $(MODULE) ## the module, build/call_resume.so (the default)
@@ -96,11 +97,13 @@ bench-browser: deps build ## what a reload costs in a real browser
 keyring: ## a new key ring, KEYRING=build/keyring
 	@tools/keyring '$(KEYRING)'
 
-install: build ## module, example configuration and documentation, below DESTDIR
+install: build ## module, example configuration, commands and documentation, below DESTDIR
 	install -d '$(DESTDIR)$(MODULES_DIR)' '$(DESTDIR)$(DOC_DIR)/examples'
 	install -m 644 $(MODULE) '$(DESTDIR)$(MODULES_DIR)/call_resume.so'
 	install -m 644 cfg/* '$(DESTDIR)$(DOC_DIR)/examples'
 	install -D -m 755 tools/check '$(DESTDIR)$(SBIN_DIR)/call_resume-check'
+	install -D -m 755 tools/keyring '$(DESTDIR)$(SBIN_DIR)/call_resume-keyring'
+	install -D -m 644 -t '$(DESTDIR)$(MAN_DIR)/man8' docs/*.8
 	for f in $(DOCS); do \
 		install -D -m 644 $$f '$(DESTDIR)$(DOC_DIR)'/$$f || exit 1; \
 	done
@@ -114,6 +117,12 @@ install-web: ## the softphone, the browser helper and their bundles, below DESTD
 	done
 	install -d '$(DESTDIR)$(WEB_DIR)/bundle'
 	install -m 644 build/bundle/*.js '$(DESTDIR)$(WEB_DIR)/bundle'
+
+deb: ## Debian packages for this machine's release, in build/deb
+	@tools/deb
+
+dist: ## the source as an archive, in build
+	@tools/dist
 
 clean: ## what was built (the cache of Kamailio's source stays: .cache)
 	rm -rf build

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 
 /** Why a call was not resumed. */
 export type ResumeFailure =
@@ -105,8 +105,11 @@ export class CallResume<Session> extends EventTarget {
 
 	addEventListener<K extends keyof CallResumeEventMap<Session>>(
 		type: K, listener: (event: CallResumeEventMap<Session>[K]) => void, options?: boolean | AddEventListenerOptions): void;
+	/** As of any EventTarget; but not with the name of an event that there is not. */
+	addEventListener(type: keyof CallResumeEventMap<Session>, listener: EventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
 	removeEventListener<K extends keyof CallResumeEventMap<Session>>(
 		type: K, listener: (event: CallResumeEventMap<Session>[K]) => void, options?: boolean | EventListenerOptions): void;
+	removeEventListener(type: keyof CallResumeEventMap<Session>, listener: EventListenerObject | null, options?: boolean | EventListenerOptions): void;
 }
 
 /** What a JsSIP.UA has to have; JsSIP's own types fit. */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 //
 // Calls that survive the loss of their page, for JsSIP and SIP.js.
 //

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 
 export interface KeptCertificate {
 	/** For RTCConfiguration.certificates, of every connection of this user. */

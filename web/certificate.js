@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // A certificate for the media of calls, kept by the browser over reloads. Its private key is in
 // the browser, and no script can read it: a call that the gateway has bound to it
 // (bind_fingerprint) comes back in this browser and in no other.

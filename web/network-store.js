@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // A place on the network for the calls of call-resume.js.
 
 import { patientFetch } from './patient-fetch.js';

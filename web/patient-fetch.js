@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // fetch() that comes again when it is told to: after a restart of the gateway a whole office
 // behind one address asks in the same second, and is asked to wait.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // The web portal (docs/portal.md): signs in, and gives a web session its token.
 
 import { patientFetch } from './patient-fetch.js';

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // The softphone: sign in, register, and keep the calls. What makes them survive a reload
 // is call-resume.js; what is here shows it.
 

@@ -131,18 +131,20 @@ test('make install DESTDIR puts module, examples and documentation where they be
 	for (const f of fs.readdirSync(path.join(ROOT, 'cfg'))) {
 		assert.ok(relative.includes(`/usr/share/doc/kamailio-call-resume/examples/${f}`), f);
 	}
-	const check = '/usr/sbin/call_resume-check';
-	assert.ok(relative.includes(check), check);
-	assert.ok(relative.every((f) => f === so || f === check || f.startsWith('/usr/share/doc/kamailio-call-resume/')), relative.join(' '));
-	for (const f of files) assert.equal(fs.statSync(f).mode & 0o777, f.endsWith(check) ? 0o755 : 0o644, f);
+	const commands = ['call_resume-check', 'call_resume-keyring'];
+	const others = [so, ...commands.flatMap((name) => [`/usr/sbin/${name}`, `/usr/share/man/man8/${name}.8`])];
+	for (const f of others) assert.ok(relative.includes(f), f);
+	assert.ok(relative.every((f) => others.includes(f) || f.startsWith('/usr/share/doc/kamailio-call-resume/')), relative.join(' '));
+	for (const f of relative) assert.equal(fs.statSync(path.join(dest, f)).mode & 0o777, f.startsWith('/usr/sbin/') ? 0o755 : 0o644, f);
 });
 
 test('make install can be told other places', () => {
 	const dest = path.join(tmp, 'other');
-	run('make', ['-s', 'install', `DESTDIR=${dest}`, 'MODULES_DIR=/opt/kamailio/modules', 'DOC_DIR=/opt/doc', 'SBIN_DIR=/opt/sbin']);
+	run('make', ['-s', 'install', `DESTDIR=${dest}`, 'MODULES_DIR=/opt/kamailio/modules', 'DOC_DIR=/opt/doc', 'SBIN_DIR=/opt/sbin', 'MAN_DIR=/opt/man']);
 	assert.ok(fs.existsSync(path.join(dest, 'opt/kamailio/modules/call_resume.so')));
 	assert.ok(fs.existsSync(path.join(dest, 'opt/doc/examples/resume.cfg')));
 	fs.accessSync(path.join(dest, 'opt/sbin/call_resume-check'), fs.constants.X_OK);
+	assert.ok(fs.existsSync(path.join(dest, 'opt/man/man8/call_resume-check.8')));
 	assert.ok(!fs.existsSync(path.join(dest, 'usr')));
 });
 
@@ -171,7 +173,7 @@ test('make keyring: a file of mode 0600 that the module takes, and never over an
 
 test('make help lists the targets that there are', () => {
 	const help = run('make', ['-s', 'help']);
-	for (const target of ['build', 'deps', 'test', 'demo', 'run', 'bench', 'keyring', 'install', 'clean']) {
+	for (const target of ['build', 'deps', 'test', 'demo', 'run', 'bench', 'keyring', 'install', 'deb', 'dist', 'clean']) {
 		assert.match(help, new RegExp(`^ +${target} `, 'm'));
 	}
 });

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // JsSIP, as CallResume needs it.
 
 import { AWAY, TARGET, capturing, capture, release, glare, layOut, sleep } from './shared.js';

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // The client keys, and what the states say that they open.
 
 import { sleep } from './shared.js';

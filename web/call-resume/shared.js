@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // What both adapters use, and the others of this folder.
 //
 // Neither waits for more than the first candidate: rtpengine learns the others from

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // The smallest page with JsSIP whose calls survive a reload.
 
 import JsSIP from '/bundle/jssip.js';

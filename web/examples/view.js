@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // What both example pages show: a sign-in form, a line to say things, and one row of
 // buttons for each call. Nothing here knows of SIP.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // One call: a session of JsSIP, which another one replaces when the page comes back, and
 // its card.
 

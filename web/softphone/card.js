@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // A call as it is seen. Knows nothing of SIP: it is told what to show, and tells what
 // was clicked.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // Before the first paint, and before the modules are here: what the page will be. With a
 // call in the storage it shows that call at once, and never the dial screen.
 // A classic script, because a module runs only after the page was painted.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // What can be seen and heard of a connection.
 
 /** Loudness of both sides, 0 to 1 as an ear has it, and packets that came.

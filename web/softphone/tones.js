@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // What a phone sounds like: made here, nothing is loaded. A browser that does not let a
 // page sound before it was clicked on stays silent; what rings can be seen as well.
 
