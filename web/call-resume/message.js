@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: MIT
 // A SIP message as text. The gateway's own parser (sip.c of the module) sees the same header
 // fields and no others: what it takes for one line must not be two here.
 
