@@ -308,15 +308,17 @@ static int make_ref(char *text, size_t max, struct sip_msg *msg,
 
 /* A call whose session does not fit into our Record-Route is not sealed, but still
  * proves itself: by a reference that names nobody. */
-static void put_nameless_ref(struct sip_msg *msg, cr_purpose_t purpose)
+static int put_nameless_ref(struct sip_msg *msg, cr_purpose_t purpose)
 {
 	char text[CR_BOX_TEXT_MAX];
 	const cr_fp_t fp = {0};
 	int len = make_ref(text, sizeof(text), msg, purpose, CR_SPAN(""),
 			CR_SPAN(""), CR_SPAN(""), &fp);
 
-	if(len < 0 || put_ref(msg, purpose, (cr_span_t){text, (size_t)len}) < 0)
-		LM_ERR("the call will not be known as ours\n");
+	if(len >= 0 && put_ref(msg, purpose, (cr_span_t){text, (size_t)len}) == 0)
+		return 1;
+	LM_ERR("the call will not be known as ours\n");
+	return -1;
 }
 
 static int seal_failed(const char *why)
@@ -359,7 +361,7 @@ static int seal_caller(struct sip_msg *msg)
 		return seal_failed(cr_strerror(len));
 	cr_span_t ref = {text, (size_t)len};
 	if(put_ref(msg, CR_PURPOSE_CALLER, ref) < 0) {
-		put_nameless_ref(msg, CR_PURPOSE_CALLER);
+		(void)put_nameless_ref(msg, CR_PURPOSE_CALLER);
 		return seal_failed("the session is too long for a Record-Route");
 	}
 	if(usable && watch_replies(msg, &what, ref) < 0)
@@ -388,7 +390,7 @@ static int seal_callee(struct sip_msg *msg, cr_span_t sub, cr_span_t sid,
 		return seal_failed(cr_strerror(len));
 	cr_span_t ref = {text, (size_t)len};
 	if(put_ref(msg, CR_PURPOSE_CALLEE, ref) < 0) {
-		put_nameless_ref(msg, CR_PURPOSE_CALLEE);
+		(void)put_nameless_ref(msg, CR_PURPOSE_CALLEE);
 		return seal_failed("the session is too long for a Record-Route");
 	}
 	if(kam_fp_expect(&fp) < 0
@@ -466,6 +468,8 @@ int ki_resume_seal_bound(
 	if(msg->first_line.type != SIP_REQUEST || !is_new_invite(msg))
 		return seal_failed(
 				"resume_seal(sub, sid, kid) is for the INVITE of a new call");
+	if(sub->len == 0 && sid->len == 0)
+		return put_nameless_ref(msg, CR_PURPOSE_CALLEE);
 	return seal_callee(msg, kam_span(*sub), kam_span(*sid), kam_span(*kid),
 			kam_span(*fingerprint));
 }

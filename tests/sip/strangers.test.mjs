@@ -255,6 +255,27 @@ describe('requests that claim the address of the trunk, over UDP', () => {
 		await lab.stack.noMedia();
 	});
 
+	test('a call that replaces one of a client that has resumed is known as ours, to either side', async () => {
+		const far = await lab.far();
+		const alice = await lab.party('alice', { Kind: Client });
+		const lost = await alice.call({ service: '100' });
+		const back = await lab.party('alice');
+		const resumed = await back.call({ service: '100', state: lost.state });
+		assert.equal(resumed.final.status, 200);
+		const d = far.dialog(lost.callId);
+		const asked = await far.outside('INVITE', d.target, { to: `sip:alice@${DOMAIN}`, body: sdp(TRUNK_IP, far.media),
+			headers: [`Replaces: ${d.callId};to-tag=${tagOf(d.remote)};from-tag=${tagOf(d.local)}`] });
+		assert.equal(asked.status, 200);
+		const other = new Dialog(far, { callId: asked.callId, cseq: far.last.cseq, local: asked.get('from'), remote: asked.get('to'), target: asked.contact, routes: asked.recordRoutes.reverse() });
+		other.ack();
+		far.dialogs.set(other.callId, other);
+		assert.equal((await other.request('INFO')).status, 200);
+		assert.equal((await back.dialog(other.callId).request('INFO')).status, 200);
+		assert.equal((await other.request('BYE')).status, 200);
+		assert.equal((await resumed.request('BYE')).status, 200);
+		await lab.stack.noMedia();
+	});
+
 	test('a new call with the Call-ID of one that is up: 482, and the media of that call stay', async () => {
 		const { alice, far, audio, call } = await called();
 		const spy = lab.keep(await Rtp.open({ ip: TRUNK_IP }));
