@@ -112,7 +112,10 @@ describe('replies that nobody has asked for', () => {
 	let lab;
 	before(async () => { lab = await Lab.start('replies'); });
 	beforeEach(() => lab.clear());
-	after(() => lab?.stack.stop());
+	after(async () => {
+		await lab?.clear();
+		await lab?.stack.stop();
+	});
 
 	for (const ip of [STRANGER_IP, TRUNK_IP]) {
 		test(`with the names of a call, from ${ip}: its media stay where they are`, async () => {
@@ -210,7 +213,10 @@ describe('requests that claim the address of the trunk, over UDP', () => {
 	let lab;
 	before(async () => { lab = await Lab.start('trunk'); });
 	beforeEach(() => lab.clear());
-	after(() => lab?.stack.stop());
+	after(async () => {
+		await lab?.clear();
+		await lab?.stack.stop();
+	});
 
 	/** The trunk calls alice, with audio both ways. */
 	async function called() {
@@ -296,7 +302,10 @@ describe('a user like others, who knows the names of a call', () => {
 	let lab;
 	before(async () => { lab = await Lab.start('user', { defines: { WITH_REVOCATION: true } }); });
 	beforeEach(() => lab.clear());
-	after(() => lab?.stack.stop());
+	after(async () => {
+		await lab?.clear();
+		await lab?.stack.stop();
+	});
 
 	test('cannot begin one under its Call-ID: its media stay, and rtpengine keeps it', async () => {
 		const { far, audio, call } = await lab.call();
@@ -497,7 +506,10 @@ for (const mode of [1, 2]) {
 		let lab;
 		before(async () => { lab = await Lab.start(`bound-${mode}`, { defines: { RESUME_BIND_FINGERPRINT: mode } }); });
 		beforeEach(() => lab.clear());
-		after(() => lab?.stack.stop());
+		after(async () => {
+		await lab?.clear();
+		await lab?.stack.stop();
+	});
 
 		const keyOf = (reg) => Buffer.from(/key=([\w-]+)/.exec(reg.get('call-state-key'))[1], 'base64url');
 
