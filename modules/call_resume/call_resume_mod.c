@@ -24,6 +24,7 @@ kam_config_t kam_config = {
 		.scope = "",
 		.turn_lifetime = 43200,
 		.ref_lifetime = 7 * 86400,
+		.log_damaged = 1,
 		.unproved_time = 30,
 };
 struct tm_binds kam_tm;
@@ -268,6 +269,7 @@ static param_export_t params[] = {
 	{"revoked_htable", PARAM_STRING, &kam_config.revoked_htable},
 	{"bind_fingerprint", PARAM_INT, &kam_config.bind_fingerprint},
 	{"reference_lifetime", PARAM_INT, &kam_config.ref_lifetime},
+	{"log_damaged", PARAM_INT, &kam_config.log_damaged},
 	{"unproved_max", PARAM_INT, &kam_config.unproved_max},
 	{"unproved_time", PARAM_INT, &kam_config.unproved_time},
 	{"trusted_proxy", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_proxy_param},

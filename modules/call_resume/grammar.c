@@ -21,9 +21,10 @@ static void skip_blanks(cr_span_t *s)
 
 size_t cr_skip_until(cr_span_t *s, const char *stop)
 {
+	const cr_chars_t set = cr_chars(stop);
 	size_t n = 0;
 
-	while(n < s->len && s->s[n] != '\0' && strchr(stop, s->s[n]) == NULL)
+	while(n < s->len && s->s[n] != '\0' && !cr_chars_have(&set, s->s[n]))
 		n++;
 	*s = cr_span_sub(*s, n, s->len);
 	return n;

@@ -42,6 +42,7 @@ typedef struct kam_config
 	char *event_callback;   /* KEMI function for what are event routes */
 	int bind_fingerprint;   /* a kam_bind_t */
 	int ref_lifetime;       /* s, of what proves a call in a request */
+	int log_damaged;        /* 0: nothing is logged about a damaged message */
 } kam_config_t;
 
 /* Whether states are bound to the certificate of their client. */
@@ -343,8 +344,8 @@ int kam_edge_init(void);
 int kam_edge_spliced(void);
 
 /** 1 when the message that this process received last reads without a complaint of any
- * parser and can be shown, see screen.h. Of one that does not, nothing is logged. */
-int kam_edge_plain(void);
+ * parser and can be shown, see screen.h. @param msg  that message */
+int kam_edge_plain(const struct sip_msg *msg);
 
 /* $resume(name), as Kamailio wants it (kam_pv.c). */
 int kam_pv_parse_name(pv_spec_t *sp, str *in);

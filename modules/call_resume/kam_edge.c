@@ -24,7 +24,8 @@
 
 static char out[EDGE_MAX];
 static int spliced;
-static int plain;   /* the message at hand reads without a complaint, and can be shown */
+static int plain;   /* the message at hand reads without a complaint, and can be shown;
+					 * -1: not looked at yet */
 static int refused; /* it is one that nobody shall see */
 static int quiet;   /* nothing is logged about it */
 
@@ -33,10 +34,6 @@ int kam_edge_spliced(void)
 	return spliced;
 }
 
-int kam_edge_plain(void)
-{
-	return plain;
-}
 
 static void count_refused(int err)
 {
@@ -100,6 +97,13 @@ static int is_plain(cr_span_t text)
 			&& cr_screen_shows(&env->work->msg);
 }
 
+int kam_edge_plain(const struct sip_msg *msg)
+{
+	if(plain < 0)
+		plain = is_plain((cr_span_t){msg->buf, msg->len});
+	return plain;
+}
+
 /* Kamailio has no way to say so here. It gets a message of no length, which it
  * cannot parse; what it would log about that is of no use, and a stranger could
  * fill the log with it. after_drop_in() is next. */
@@ -129,17 +133,22 @@ static int edge_in(sr_event_param_t *evp)
 	str *buf = (str *)evp->data;
 	const cr_env_t *env;
 	cr_edge_t edge;
+	int states;
 
 	end_quiet();
-	spliced = plain = refused = 0;
-	if(cr_screen_head(kam_span(*buf)) != CR_OK) {
+	spliced = refused = 0;
+	plain = -1;
+	if(cr_screen_head(kam_span(*buf), &states) != CR_OK) {
 		drop_in(buf);
 		return 0;
 	}
-	plain = is_plain(kam_span(*buf));
-	if(!plain && !cr_screen_is_http(kam_span(*buf)))
-		set_quiet();
-	if(!cr_screen_concerned(kam_span(*buf)) || (env = kam_env()) == NULL)
+	if(!kam_config.log_damaged) {
+		plain = is_plain(kam_span(*buf));
+		if(!plain && !cr_screen_is_http(kam_span(*buf)))
+			set_quiet();
+	}
+	if((!states && !cr_screen_mark_in(kam_span(*buf)))
+			|| (env = kam_env()) == NULL)
 		return 0;
 	edge = cr_edge_in(out, sizeof(out), env, kam_span(*buf));
 	report(&edge, KAM_SPLICED_IN, "in");

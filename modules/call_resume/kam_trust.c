@@ -129,8 +129,7 @@ int kam_is_known(struct sip_msg *msg)
 
 int ki_resume_check_head(struct sip_msg *msg)
 {
-	(void)msg;
-	return kam_edge_plain() ? 1 : -1;
+	return kam_edge_plain(msg) ? 1 : -1;
 }
 
 /* ---- replies ------------------------------------------------------------------------ */

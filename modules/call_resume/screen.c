@@ -66,25 +66,42 @@ static cr_span_t next_line(cr_span_t *rest)
 	return line;
 }
 
-int cr_screen_head(cr_span_t text)
+static int begins_state(cr_span_t s)
+{
+	return s.len >= sizeof(STATE) - 1 && (s.s[0] | 0x20) == 'c'
+			&& strncasecmp(s.s, STATE, sizeof(STATE) - 1) == 0;
+}
+
+/* One line of a head, with its line end if it has one. */
+static int is_line(cr_span_t line, int ended)
+{
+	size_t good = ended && line.len > 0 ? line.len - 1 : line.len;
+
+	return memchr(line.s, '\r', good) == NULL
+			&& (!ended || (line.len > 0 && line.s[good] == '\r'));
+}
+
+int cr_screen_head(cr_span_t text, int *states)
 {
 	cr_span_t rest = skip_line_ends(text);
+	const char *start = rest.s;
 
+	*states = 0;
 	if(!names(rest, CR_SPAN("SIP/2.0"), 3))
 		return CR_OK;
 	while(rest.len > 0) {
 		cr_span_t line = next_line(&rest);
 		int ended = line.s + line.len < text.s + text.len;
-		size_t good = ended && line.len > 0 ? line.len - 1 : line.len;
 
-		if(memchr(line.s, '\0', line.len) != NULL
-				|| memchr(line.s, '\r', good) != NULL
-				|| (ended && (line.len == 0 || line.s[good] != '\r')))
+		if(!is_line(line, ended))
 			return CR_EMALFORMED;
-		if(good == 0)
-			return CR_OK; /* the body begins */
+		if(line.len <= (size_t)ended)
+			break; /* the body begins */
+		*states |= begins_state(line);
 	}
-	return CR_OK;
+	return memchr(start, '\0', (size_t)(rest.s - start)) == NULL
+			? CR_OK
+			: CR_EMALFORMED;
 }
 
 /* ---- what can be shown -------------------------------------------------------- */
@@ -260,7 +277,7 @@ int cr_screen_reads(const cr_sip_t *m)
 
 /* memchr() for its rarest character is several times faster than memmem() for so
  * short a mark. */
-static int has_mark(cr_span_t text)
+int cr_screen_mark_in(cr_span_t text)
 {
 	static const char mark[] = CR_MAP_MARK;
 	const size_t at = 2; /* of the m */
@@ -276,12 +293,6 @@ static int has_mark(cr_span_t text)
 		p++;
 	}
 	return 0;
-}
-
-static int begins_state(cr_span_t s)
-{
-	return s.len >= sizeof(STATE) - 1 && (s.s[0] | 0x20) == 'c'
-			&& strncasecmp(s.s, STATE, sizeof(STATE) - 1) == 0;
 }
 
 int cr_screen_states(cr_span_t text)
@@ -301,7 +312,7 @@ int cr_screen_states(cr_span_t text)
 
 int cr_screen_concerned(cr_span_t text)
 {
-	return has_mark(text) || cr_screen_states(text);
+	return cr_screen_mark_in(text) || cr_screen_states(text);
 }
 
 /* ---- which fields may pass ---------------------------------------------------- */

@@ -18,9 +18,13 @@ int cr_screen_is_http(cr_span_t text);
  * 7). Some readers end a line at a CR or LF alone, or the text at a NUL: they find
  * other fields than we do, so such a head is nobody's message. The body is not
  * looked at, and what names no SIP/2.0 in its first line is not judged.
+ * @param states  set to 1 when there is a field whose name begins with Call-State
  * @return CR_OK or CR_EMALFORMED
  */
-int cr_screen_head(cr_span_t text) CR_MUST_CHECK;
+int cr_screen_head(cr_span_t text, int *states) CR_MUST_CHECK;
+
+/** 1 when a message may hold a map or an order. */
+int cr_screen_mark_in(cr_span_t text);
 
 /**
  * Whether a message can be shown: in a log line, say, that is one line and gives no

@@ -45,19 +45,11 @@ cr_span_t cr_span_end(cr_span_t s)
 	return (cr_span_t){s.s + s.len, 0};
 }
 
-static int is_one_of(char c, const char *chars)
-{
-	for(; *chars != '\0'; chars++) {
-		if(c == *chars)
-			return 1;
-	}
-	return 0;
-}
-
 /* The offset of the first of chars that is neither in a quoted string nor, when
  * brackets is set, between < and >; s.len when there is none. */
 static size_t find_unquoted(cr_span_t s, const char *chars, int brackets)
 {
+	const cr_chars_t set = cr_chars(chars);
 	int quoted = 0, depth = 0;
 
 	for(size_t i = 0; i < s.len; i++) {
@@ -70,7 +62,7 @@ static size_t find_unquoted(cr_span_t s, const char *chars, int brackets)
 				quoted = 0;
 			continue;
 		}
-		if(depth == 0 && is_one_of(c, chars))
+		if(depth == 0 && cr_chars_have(&set, c))
 			return i;
 		if(c == '"')
 			quoted = 1;

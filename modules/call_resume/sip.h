@@ -122,6 +122,28 @@ cr_span_t cr_tag_of(cr_span_t value);
 /** 1 when a and b are equal but for the case of ASCII letters. */
 int cr_span_eq_case(cr_span_t a, cr_span_t b);
 
+/* A set of characters; zero is never in it. */
+typedef struct cr_chars
+{
+	uint64_t bits[4];
+} cr_chars_t;
+
+/** The set of the characters of a zero-terminated string. */
+static inline cr_chars_t cr_chars(const char *chars)
+{
+	cr_chars_t set = {{0}};
+
+	for(; *chars != '\0'; chars++)
+		set.bits[(unsigned char)*chars >> 6] |= UINT64_C(1)
+												<< ((unsigned char)*chars & 63);
+	return set;
+}
+
+static inline int cr_chars_have(const cr_chars_t *set, char c)
+{
+	return (int)(set->bits[(unsigned char)c >> 6] >> ((unsigned char)c & 63)) & 1;
+}
+
 /** Without blanks, tabs and line ends on either side. */
 cr_span_t cr_span_trim(cr_span_t s);
 

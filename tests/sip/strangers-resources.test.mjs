@@ -185,10 +185,12 @@ test('200 pages behind one NAT come, and come again while the old connections ar
 	assert.ok(await connections() >= 400);
 });
 
-test('a /64 of IPv6 is one address, another one is another', { skip: process.env.CALL_RESUME_NETNS ? false : 'not in a network of its own' }, async () => {
+test('a /64 of IPv6 is one address, another one is another', { skip: process.env.CALL_RESUME_NETNS ? false : 'not in a network of its own' }, async (t) => {
 	const net64 = (n, host) => `fd00:66:0:${n}::${host}`;
 	const hosts = Array.from({ length: 10 }, (_, i) => i + 1);
-	for (const ip of [...hosts.map((host) => net64(1, host)), net64(2, 1)]) execFileSync('ip', ['-6', 'addr', 'add', `${ip}/128`, 'dev', 'lo', 'nodad']);
+	const addresses = (what, ...more) => [...hosts.map((host) => net64(1, host)), net64(2, 1)].forEach((ip) => execFileSync('ip', ['-6', 'addr', what, `${ip}/128`, 'dev', 'lo', ...more]));
+	addresses('add', 'nodad');
+	t.after(() => addresses('del'));
 	const port = await freePort();
 	own = await Stack.start('strangers-resources-v6', { defines: { LISTEN_TCP: `tcp:[::1]:${port}` } });
 	const crowd = keep(new Crowd());

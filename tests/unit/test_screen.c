@@ -9,7 +9,9 @@
 
 /* ---- heads -------------------------------------------------------------------- */
 
-#define HEAD(text) cr_screen_head(CR_SPAN(text))
+static int states;
+
+#define HEAD(text) cr_screen_head(CR_SPAN(text), &states)
 
 static void a_head_ends_its_lines_in_crlf(void **state)
 {
@@ -37,6 +39,15 @@ static void a_head_may_be_cut_off(void **state)
 	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0"), CR_OK);
 }
 
+static void state_fields_are_found_on_the_way(void **state)
+{
+	(void)state;
+	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\r\ncall-STATE-x: y\r\n\r\n"), CR_OK);
+	assert_int_equal(states, 1);
+	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\r\nA: Call-State: y\r\n\r\nCall-State: y"), CR_OK);
+	assert_int_equal(states, 0);
+}
+
 static void a_body_is_not_looked_at(void **state)
 {
 	(void)state;
@@ -51,7 +62,7 @@ static void what_is_no_sip_is_not_judged(void **state)
 	assert_int_equal(HEAD("\0\0\0\0"), CR_OK);
 	assert_int_equal(HEAD("\r\n\r\n"), CR_OK);
 	assert_int_equal(HEAD("2.0/SIP\n"), CR_OK);
-	assert_int_equal(cr_screen_head((cr_span_t){"", 0}), CR_OK);
+	assert_int_equal(cr_screen_head((cr_span_t){"", 0}, &states), CR_OK);
 }
 
 /* With every byte changed into each of the three. */
@@ -68,7 +79,7 @@ static void every_byte_of_a_head(void **state)
 				continue;
 			memcpy(buf[0], text, len);
 			buf[0][i] = bad[k];
-			assert_int_equal(cr_screen_head((cr_span_t){buf[0], len}),
+			assert_int_equal(cr_screen_head((cr_span_t){buf[0], len}, &states),
 					CR_EMALFORMED);
 		}
 	}
@@ -336,6 +347,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			T(a_head_ends_its_lines_in_crlf),
 			T(a_head_may_be_cut_off),
+			T(state_fields_are_found_on_the_way),
 			T(a_body_is_not_looked_at),
 			T(what_is_no_sip_is_not_judged),
 			T(every_byte_of_a_head),
