@@ -401,7 +401,8 @@ static int check_config(void)
 	}
 	if(kam_config.ref_lifetime <= 0
 			|| kam_config.ref_lifetime > KAM_LIFETIME_MAX) {
-		LM_ERR("reference_lifetime has to be positive, and a year at the most\n");
+		LM_ERR("reference_lifetime has to be positive, and a year at the "
+			   "most\n");
 		return -1;
 	}
 	if(kam_config.bind_fingerprint < KAM_BIND_OFF

@@ -24,7 +24,8 @@
 
 static char out[EDGE_MAX];
 static int spliced;
-static int plain;   /* the message at hand reads without a complaint, and can be shown;
+static int
+		plain; /* the message at hand reads without a complaint, and can be shown;
 					 * -1: not looked at yet */
 static int refused; /* it is one that nobody shall see */
 static int quiet;   /* nothing is logged about it */
@@ -33,7 +34,6 @@ int kam_edge_spliced(void)
 {
 	return spliced;
 }
-
 
 static void count_refused(int err)
 {
@@ -116,7 +116,6 @@ static void drop_in(str *buf)
 	buf->s[0] = '\0';
 	buf->len = 0;
 }
-
 
 /* Kamailio asks whether somebody else knows what this is. */
 static int after_drop_in(sr_event_param_t *evp)

@@ -101,11 +101,12 @@ static int_str avp_name(char mem[sizeof(AVP_FP) + 8])
 	const tm_ctx_t *ctx = kam_tm.tm_ctx_get();
 	/* In request_route it is still that of another message. */
 	int branch = !kam_is_request_route() && ctx != NULL && ctx->branch_index > 0
-						 ? ctx->branch_index
-						 : 0;
+			? ctx->branch_index
+			: 0;
 	int_str name = {.s = {mem, 0}};
 
-	name.s.len = snprintf(mem, sizeof(AVP_FP) + 8, AVP_FP "%d", branch & 0xffff);
+	name.s.len
+			= snprintf(mem, sizeof(AVP_FP) + 8, AVP_FP "%d", branch & 0xffff);
 	return name;
 }
 

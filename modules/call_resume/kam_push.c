@@ -151,7 +151,8 @@ int ki_resume_push(struct sip_msg *msg)
 	if(n == CR_EMISSING || n == CR_EUNSUPPORTED)
 		return -1;
 	if(n > 0)
-		n = send_notify(env, &p, &msg->rcv, (cr_span_t){env->work->jwe, (size_t)n});
+		n = send_notify(
+				env, &p, &msg->rcv, (cr_span_t){env->work->jwe, (size_t)n});
 	if(n != CR_OK)
 		return push_failed(cr_strerror(n));
 	kam_count(KAM_STATES_PUSHED);

@@ -198,7 +198,7 @@ static cr_span_t callee_of(const cr_env_t *env, const cr_state_t *st)
 		if(cr_param_find(st->routes[i], CR_REF_PARAM_CALLEE, &text, NULL)
 				&& cr_ref_open(&ref, env->work->box, env->crypto, env->ring,
 						   cr_now_s(env), CR_PURPOSE_CALLEE, st->call_id, text)
-						   == CR_OK)
+						== CR_OK)
 			return ref.sub;
 	}
 	return none;
@@ -222,7 +222,8 @@ int ki_resume_again(struct sip_msg *msg)
 	cr_writer_t w = cr_writer(mem, sizeof(mem));
 
 	if(kam_opened_callee(msg).len == 0) {
-		LM_ERR("resume_again() needs a resume_open() that was true, of a caller whose"
+		LM_ERR("resume_again() needs a resume_open() that was true, of a "
+			   "caller whose"
 			   " other end was a client: see $resume(callee)\n");
 		return -1;
 	}

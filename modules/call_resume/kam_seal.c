@@ -367,8 +367,9 @@ static int seal_caller(struct sip_msg *msg)
 	if(usable && watch_replies(msg, &what, ref) < 0)
 		return seal_failed("cannot prepare to seal");
 	if(!usable)
-		return seal_failed("Call-State-Fingerprint is not one of SHA-256, or not"
-						   " that of the offer");
+		return seal_failed(
+				"Call-State-Fingerprint is not one of SHA-256, or not"
+				" that of the offer");
 	return 1;
 }
 

@@ -54,8 +54,8 @@ static int open_reply_ref(
 int kam_open_ref(cr_ref_t *ref, struct sip_msg *msg, cr_purpose_t purpose)
 {
 	int err = msg->first_line.type == SIP_REQUEST
-					  ? kam_open_route_ref(ref, msg, purpose)
-					  : open_reply_ref(ref, msg, purpose);
+			? kam_open_route_ref(ref, msg, purpose)
+			: open_reply_ref(ref, msg, purpose);
 
 	if(err == CR_OK && cr_ref_age(ref, time(NULL)) > kam_config.ref_lifetime)
 		return CR_EEXPIRED;

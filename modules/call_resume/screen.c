@@ -41,8 +41,8 @@ static int names(cr_span_t text, cr_span_t name, size_t at)
 
 	while((p = memchr(p, '/', (size_t)(end - p))) != NULL) {
 		if((size_t)(p - line.s) >= at
-				&& cr_span_eq_case(cr_span_sub(line,
-										   (size_t)(p - line.s) - at, name.len),
+				&& cr_span_eq_case(
+						cr_span_sub(line, (size_t)(p - line.s) - at, name.len),
 						name))
 			return 1;
 		p++;
@@ -127,8 +127,7 @@ static int is_control(cr_span_t s, size_t i)
 
 static int is_plain_head(const cr_sip_t *m)
 {
-	cr_span_t head = cr_span_sub(
-			m->text, 0, (size_t)(m->body.s - m->text.s));
+	cr_span_t head = cr_span_sub(m->text, 0, (size_t)(m->body.s - m->text.s));
 
 	for(size_t i = 0; i < head.len; i++) {
 		if(is_control(head, i))
@@ -246,8 +245,8 @@ static int is_field(cr_span_t field)
 
 static int are_fields(const cr_sip_t *m)
 {
-	cr_span_t rest = skip_line_ends(cr_span_sub(
-			m->text, 0, (size_t)(m->body.s - m->text.s)));
+	cr_span_t rest = skip_line_ends(
+			cr_span_sub(m->text, 0, (size_t)(m->body.s - m->text.s)));
 
 	next_line(&rest);
 	while(rest.len > 2) {

@@ -32,7 +32,7 @@ typedef enum cr_hdr
 	CR_CALL_STATE,
 	CR_FINGERPRINT,
 	CR_STATE_OTHER, /* Call-State-Key, -Id, and whatever begins like them */
-	CR_HDR_N, /* the number of them; also: no such field */
+	CR_HDR_N,       /* the number of them; also: no such field */
 } cr_hdr_t;
 
 typedef struct cr_field
@@ -135,13 +135,14 @@ static inline cr_chars_t cr_chars(const char *chars)
 
 	for(; *chars != '\0'; chars++)
 		set.bits[(unsigned char)*chars >> 6] |= UINT64_C(1)
-												<< ((unsigned char)*chars & 63);
+				<< ((unsigned char)*chars & 63);
 	return set;
 }
 
 static inline int cr_chars_have(const cr_chars_t *set, char c)
 {
-	return (int)(set->bits[(unsigned char)c >> 6] >> ((unsigned char)c & 63)) & 1;
+	return (int)(set->bits[(unsigned char)c >> 6] >> ((unsigned char)c & 63))
+			& 1;
 }
 
 /** Without blanks, tabs and line ends on either side. */

@@ -416,7 +416,7 @@ static int is_too_strange(cr_span_t text)
 						CR_SPAN("SIP/2.0 "))
 					&& memmem(text.s, text.len, CR_MAP_PARAM,
 							   sizeof(CR_MAP_PARAM) - 1)
-							   != NULL);
+							!= NULL);
 }
 
 /* An order to seal that was not carried out, in whatever shape a far end has

@@ -19,15 +19,18 @@ static void a_head_ends_its_lines_in_crlf(void **state)
 	assert_int_equal(
 			HEAD("OPTIONS sip:x SIP/2.0\r\nVia: a\r\n b\r\n\r\n"), CR_OK);
 	assert_int_equal(HEAD("\r\n\r\nSIP/2.0 200 OK\r\nA: b\r\n\r\n"), CR_OK);
-	assert_int_equal(HEAD("OPTIONS sip:x sip/2.0\r\nA: b\nC: d\r\n\r\n"),
-			CR_EMALFORMED);
+	assert_int_equal(
+			HEAD("OPTIONS sip:x sip/2.0\r\nA: b\nC: d\r\n\r\n"), CR_EMALFORMED);
 	assert_int_equal(
 			HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\rCall-State: c\r\n\r\n"),
 			CR_EMALFORMED);
-	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\0\r\n\r\n"), CR_EMALFORMED);
+	assert_int_equal(
+			HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\0\r\n\r\n"), CR_EMALFORMED);
 	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\n\r\n"), CR_EMALFORMED);
-	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\rA: b\r\n\r\n"), CR_EMALFORMED);
-	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\r\r\n\r\n"), CR_EMALFORMED);
+	assert_int_equal(
+			HEAD("OPTIONS sip:x SIP/2.0\rA: b\r\n\r\n"), CR_EMALFORMED);
+	assert_int_equal(
+			HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\r\r\n\r\n"), CR_EMALFORMED);
 }
 
 static void a_head_may_be_cut_off(void **state)
@@ -42,9 +45,13 @@ static void a_head_may_be_cut_off(void **state)
 static void state_fields_are_found_on_the_way(void **state)
 {
 	(void)state;
-	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\r\ncall-STATE-x: y\r\n\r\n"), CR_OK);
+	assert_int_equal(
+			HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\r\ncall-STATE-x: y\r\n\r\n"),
+			CR_OK);
 	assert_int_equal(states, 1);
-	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\r\nA: Call-State: y\r\n\r\nCall-State: y"), CR_OK);
+	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\r\nA: Call-State: "
+						  "y\r\n\r\nCall-State: y"),
+			CR_OK);
 	assert_int_equal(states, 0);
 }
 
@@ -141,10 +148,15 @@ static void what_a_client_may_write(void **state)
 	const char *fp = "Call-State-Fingerprint: sha-256 AA\r\n";
 
 	(void)state;
-	assert_span(after(cr_edge_in, request("INVITE", "", s), CR_CALL_STATE), "abc");
-	assert_span(after(cr_edge_in, request("INVITE", ";tag=2", s), CR_CALL_STATE), "");
-	assert_span(after(cr_edge_in, request("MESSAGE", "", s), CR_CALL_STATE), "");
-	assert_span(after(cr_edge_in, request("BYE", ";tag=2", s), CR_CALL_STATE), "");
+	assert_span(
+			after(cr_edge_in, request("INVITE", "", s), CR_CALL_STATE), "abc");
+	assert_span(
+			after(cr_edge_in, request("INVITE", ";tag=2", s), CR_CALL_STATE),
+			"");
+	assert_span(
+			after(cr_edge_in, request("MESSAGE", "", s), CR_CALL_STATE), "");
+	assert_span(
+			after(cr_edge_in, request("BYE", ";tag=2", s), CR_CALL_STATE), "");
 	assert_span(after(cr_edge_in,
 						request("BYE", ";tag=2", "call-state: replaced\r\n"),
 						CR_CALL_STATE),
@@ -152,9 +164,11 @@ static void what_a_client_may_write(void **state)
 	assert_span(after(cr_edge_in, reply("INVITE", s), CR_CALL_STATE), "");
 	assert_span(after(cr_edge_in, request("REGISTER", "", fp), CR_FINGERPRINT),
 			"sha-256 AA");
-	assert_span(after(cr_edge_in, request("INVITE", ";tag=2", fp), CR_FINGERPRINT),
+	assert_span(
+			after(cr_edge_in, request("INVITE", ";tag=2", fp), CR_FINGERPRINT),
 			"sha-256 AA");
-	assert_span(after(cr_edge_in, request("MESSAGE", "", fp), CR_FINGERPRINT), "");
+	assert_span(
+			after(cr_edge_in, request("MESSAGE", "", fp), CR_FINGERPRINT), "");
 	assert_span(after(cr_edge_in, reply("INVITE", fp), CR_FINGERPRINT), "");
 }
 
@@ -167,12 +181,18 @@ static void what_nobody_may_write(void **state)
 	(void)state;
 	for(size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(line, sizeof(line), "%s: x\r\n y\r\n", names[i]);
-		assert_span(after(cr_edge_in, request("INVITE", "", line), CR_STATE_OTHER), "");
-		assert_span(after(cr_edge_in, request("REGISTER", "", line), CR_STATE_OTHER), "");
-		assert_span(after(cr_edge_in, reply("REGISTER", line), CR_STATE_OTHER), "");
+		assert_span(
+				after(cr_edge_in, request("INVITE", "", line), CR_STATE_OTHER),
+				"");
+		assert_span(after(cr_edge_in, request("REGISTER", "", line),
+							CR_STATE_OTHER),
+				"");
+		assert_span(
+				after(cr_edge_in, reply("REGISTER", line), CR_STATE_OTHER), "");
 	}
-	assert_span(after(cr_edge_in, request("INVITE", "", "Call-Statement: x\r\n"),
-						CR_STATE_OTHER),
+	assert_span(
+			after(cr_edge_in, request("INVITE", "", "Call-Statement: x\r\n"),
+					CR_STATE_OTHER),
 			"");
 	assert_true(has(parsed(buf[0], strlen(buf[0])), "Call-Statement: x"));
 }
@@ -180,17 +200,20 @@ static void what_nobody_may_write(void **state)
 static void what_a_gateway_has_written(void **state)
 {
 	(void)state;
-	assert_span(after(cr_edge_out,
-						reply("REGISTER", "Call-State-Key: crm1 mark = kid=1\r\n"),
-						CR_STATE_OTHER),
+	assert_span(
+			after(cr_edge_out,
+					reply("REGISTER", "Call-State-Key: crm1 mark = kid=1\r\n"),
+					CR_STATE_OTHER),
 			"kid=1");
-	assert_span(after(cr_edge_out, request("NOTIFY", ";tag=2",
-											 "Call-State: crm1 mark = abc\r\n"),
+	assert_span(after(cr_edge_out,
+						request("NOTIFY", ";tag=2",
+								"Call-State: crm1 mark = abc\r\n"),
 						CR_CALL_STATE),
 			"abc");
-	assert_span(after(cr_edge_out, request("INVITE", "",
-											 "Call-State-Id: crm1 mark = 0f\r\n"),
-						CR_STATE_OTHER),
+	assert_span(
+			after(cr_edge_out,
+					request("INVITE", "", "Call-State-Id: crm1 mark = 0f\r\n"),
+					CR_STATE_OTHER),
 			"0f");
 }
 
@@ -234,18 +257,20 @@ static void too_strange_to_be_taken_apart(void **state)
 	cr_put_str(&w, "SIP/2.0 200 OK\r\n");
 	for(int i = 0; i <= CR_SIP_FIELDS_MAX; i++)
 		cr_put_str(&w, "Via: SIP/2.0/UDP c\r\n");
-	cr_put_str(&w, "From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n"
-				   "Call-ID: x\r\nCSeq: 1 INVITE\r\nCall-State: abc\r\n\r\n");
-	assert_int_equal(
-			cr_edge_out(buf[1], OUT_MAX, &env, cr_written(&w)).verdict, CR_DROP);
+	cr_put_str(&w,
+			"From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n"
+			"Call-ID: x\r\nCSeq: 1 INVITE\r\nCall-State: abc\r\n\r\n");
+	assert_int_equal(cr_edge_out(buf[1], OUT_MAX, &env, cr_written(&w)).verdict,
+			CR_DROP);
 }
 
 /* ---- what can be shown ------------------------------------------------------------------- */
 
 static int shows(const char *call_id, const char *from, const char *more)
 {
-	text_of(0, "OPTIONS sip:x SIP/2.0\r\nVia: v\r\nFrom: %s\r\nTo: <sip:c@d>\r\n"
-			   "Call-ID: %s\r\nCSeq: 1 OPTIONS\r\n%s\r\nbody\x1b",
+	text_of(0,
+			"OPTIONS sip:x SIP/2.0\r\nVia: v\r\nFrom: %s\r\nTo: <sip:c@d>\r\n"
+			"Call-ID: %s\r\nCSeq: 1 OPTIONS\r\n%s\r\nbody\x1b",
 			from, call_id, more);
 	parsed(buf[0], strlen(buf[0]));
 	return cr_screen_shows(&m);
@@ -255,9 +280,10 @@ static int shows(const char *call_id, const char *from, const char *more)
 
 static void what_can_be_shown(void **state)
 {
-	static const char *const from[] = {FROM, "sip:a@b;tag=1", "\"A \\\" B\" <sip:a@b> ; tag = 1",
-			"A B<sip:a@b>\r\n ;tag=\"x y\"", "<sip:[::1]:5060>", "\"\xd0\xb0\"<sip:a@b>;x",
-			"<tel:+1>;tag=1", "sip:b"};
+	static const char *const from[]
+			= {FROM, "sip:a@b;tag=1", "\"A \\\" B\" <sip:a@b> ; tag = 1",
+					"A B<sip:a@b>\r\n ;tag=\"x y\"", "<sip:[::1]:5060>",
+					"\"\xd0\xb0\"<sip:a@b>;x", "<tel:+1>;tag=1", "sip:b"};
 
 	(void)state;
 	for(size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++)
@@ -268,12 +294,13 @@ static void what_can_be_shown(void **state)
 
 static void what_cannot(void **state)
 {
-	static const char *const from[] = {"\"A <sip:a@b>", "<sip:a@b>;tag=1 x", "<sip:a@b", "<>", "a b",
-			"<sip:a@b>;", "<sip:a@b>;=1", "<sip:a@b>;tag=", "<sip:a@b>;tag=\"x", "\"a\" \"b\" <sip:a@b>",
+	static const char *const from[] = {"\"A <sip:a@b>", "<sip:a@b>;tag=1 x",
+			"<sip:a@b", "<>", "a b", "<sip:a@b>;", "<sip:a@b>;=1",
+			"<sip:a@b>;tag=", "<sip:a@b>;tag=\"x", "\"a\" \"b\" <sip:a@b>",
 			"\"a\r\n b\" <sip:a@b>", "<sip:a b>", "\"a\\", ";tag=1"};
-	static const char *const more[] = {"X: \x1b[2J\r\n", "X: \x7f\r\n", "X: \xc2\x9b\r\n",
-			"X: \xe2\x80\xa8\r\n", "X: \xe2\x81\xa9\r\n", "X: \x01\r\n",
-			"Contact: a\r\n ERROR: b <sip:x> <\r\n"};
+	static const char *const more[] = {"X: \x1b[2J\r\n", "X: \x7f\r\n",
+			"X: \xc2\x9b\r\n", "X: \xe2\x80\xa8\r\n", "X: \xe2\x81\xa9\r\n",
+			"X: \x01\r\n", "Contact: a\r\n ERROR: b <sip:x> <\r\n"};
 	char name[CR_SCREEN_NAME_MAX + 32];
 
 	(void)state;
@@ -298,8 +325,11 @@ static void what_cannot(void **state)
 
 static int reads(const char *uri, const char *via, const char *more)
 {
-	text_of(0, "OPTIONS %s SIP/2.0\r\nVia: %s\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\n"
-			   "Call-ID: x\r\nCSeq: 1 OPTIONS\r\n%s\r\nbody", uri, via, more);
+	text_of(0,
+			"OPTIONS %s SIP/2.0\r\nVia: %s\r\nFrom: <sip:a@b>;tag=1\r\nTo: "
+			"<sip:c@d>\r\n"
+			"Call-ID: x\r\nCSeq: 1 OPTIONS\r\n%s\r\nbody",
+			uri, via, more);
 	parsed(buf[0], strlen(buf[0]));
 	return cr_screen_reads(&m);
 }
@@ -308,11 +338,17 @@ static int reads(const char *uri, const char *via, const char *more)
 
 static void what_reads_well(void **state)
 {
-	static const char *const uris[] = {"sip:x", "sips:a:b@[::1]:5061;transport=tcp?X=y", "tel:+1-2;p=q", "urn:service:sos"};
-	static const char *const vias[] = {VIA, "SIP / 2.0 / TCP  h : 5060 ; rport ; received=::1", "SIP/2.0/WS [::1]:80;x=\"y\"",
-			VIA ",\r\n SIP/2.0/TLS a.b;branch=c"};
-	static const char *const more[] = {"", "Contact: *\r\n", "Contact: \"A\" <sip:x;y>;+sip.instance=\"<urn:z>\", <sip:z>\r\n",
-			"Route: <sip:h;lr>, <sip:i;lr;crs-a=b>\r\n", "l : 4\r\n", "X-Any!: \xff\r\n y\r\n", "Max-Forwards: 70 \r\n"};
+	static const char *const uris[]
+			= {"sip:x", "sips:a:b@[::1]:5061;transport=tcp?X=y", "tel:+1-2;p=q",
+					"urn:service:sos"};
+	static const char *const vias[]
+			= {VIA, "SIP / 2.0 / TCP  h : 5060 ; rport ; received=::1",
+					"SIP/2.0/WS [::1]:80;x=\"y\"",
+					VIA ",\r\n SIP/2.0/TLS a.b;branch=c"};
+	static const char *const more[] = {"", "Contact: *\r\n",
+			"Contact: \"A\" <sip:x;y>;+sip.instance=\"<urn:z>\", <sip:z>\r\n",
+			"Route: <sip:h;lr>, <sip:i;lr;crs-a=b>\r\n", "l : 4\r\n",
+			"X-Any!: \xff\r\n y\r\n", "Max-Forwards: 70 \r\n"};
 
 	(void)state;
 	for(size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++)
@@ -325,11 +361,16 @@ static void what_reads_well(void **state)
 
 static void what_does_not(void **state)
 {
-	static const char *const uris[] = {"x", "sip:", "sip:a@", "sip:[::1", "sip:h:x", ":h"};
-	static const char *const vias[] = {"SIP/3.0/UDP h", "SIP/2.0 h", "SIP/2.0/UDP", "SIP/2.0/UDP h:", "SIP/2.0/UDP h;;", "SIP/2.0/UDP h x",
-			"SIP/2.0/UDP h;b=\"", VIA ", x"};
-	static const char *const more[] = {"Contact <sip:x>: y\r\n", "Contact: <sip:x\r\n", "Contact: sip:x y\r\n", "Route: \"<sip:h>\r\n",
-			"Content-Length: 4x\r\n", "l:\r\n", "Max-Forwards: 7\r\n 0\r\n", ": y\r\n", "X\xff: y\r\n", "X y: z\r\n"};
+	static const char *const uris[]
+			= {"x", "sip:", "sip:a@", "sip:[::1", "sip:h:x", ":h"};
+	static const char *const vias[] = {"SIP/3.0/UDP h", "SIP/2.0 h",
+			"SIP/2.0/UDP", "SIP/2.0/UDP h:", "SIP/2.0/UDP h;;",
+			"SIP/2.0/UDP h x", "SIP/2.0/UDP h;b=\"", VIA ", x"};
+	static const char *const more[] = {"Contact <sip:x>: y\r\n",
+			"Contact: <sip:x\r\n", "Contact: sip:x y\r\n",
+			"Route: \"<sip:h>\r\n", "Content-Length: 4x\r\n", "l:\r\n",
+			"Max-Forwards: 7\r\n 0\r\n", ": y\r\n", "X\xff: y\r\n",
+			"X y: z\r\n"};
 
 	(void)state;
 	for(size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++)
