@@ -250,9 +250,10 @@ int ki_resume_challenge(struct sip_msg *msg, str *realm)
 
 /* ---- client key -------------------------------------------------------------- */
 
-/* Call-State-Key: kid=...;key=...;exp=... */
-static int put_key(cr_writer_t *w, const cr_env_t *env, const cr_token_t *token,
-		const cr_key_t *master)
+/* Call-State-Key: kid=...;key=...;exp=...
+ * @param mark  in front of the value, so that the edge knows it as ours */
+static int put_key(cr_writer_t *w, cr_span_t mark, const cr_env_t *env,
+		const cr_token_t *token, const cr_key_t *master)
 {
 	uint8_t key[CR_KEY_LEN];
 	char text[CR_B64_LEN(CR_KEY_LEN)];
@@ -262,7 +263,7 @@ static int put_key(cr_writer_t *w, const cr_env_t *env, const cr_token_t *token,
 	if(err == CR_OK) {
 		cr_b64_encode(text, sizeof(text), key, sizeof(key));
 		cr_put_str(w, CR_HDR_KEY ": ");
-		cr_screen_mark(w, env);
+		cr_put_span(w, mark);
 		cr_put_str(w, "kid=");
 		cr_put_str(w, master->kid);
 		cr_put_str(w, ";key=");
@@ -279,8 +280,8 @@ static int put_key(cr_writer_t *w, const cr_env_t *env, const cr_token_t *token,
 /* One for each usable key of the ring, so that the page opens what it kept from
  * before a rotation as well as what comes after. First that which its token
  * names. */
-static int put_keys(
-		cr_writer_t *w, const cr_env_t *env, const cr_token_t *token)
+static int put_keys(cr_writer_t *w, cr_span_t mark, const cr_env_t *env,
+		const cr_token_t *token)
 {
 	const cr_key_t *first
 			= cr_ring_by_kid(env->ring, cr_span_str(token->kid), cr_now_s(env));
@@ -290,12 +291,12 @@ static int put_keys(
 		first = cr_ring_sealing(env->ring, cr_now_s(env));
 	if(first == NULL)
 		return CR_EKEY;
-	err = put_key(w, env, token, first);
+	err = put_key(w, mark, env, token, first);
 	for(int i = 0; err == CR_OK && i < env->ring->n_keys; i++) {
 		const cr_key_t *key = &env->ring->keys[i];
 
 		if(key != first && cr_key_usable(key, cr_now_s(env)))
-			err = put_key(w, env, token, key);
+			err = put_key(w, mark, env, token, key);
 	}
 	return err == CR_OK ? cr_writer_end(w) : err;
 }
@@ -304,8 +305,9 @@ int ki_resume_key(struct sip_msg *msg)
 {
 	kam_session_t *s = kam_session(msg);
 	const cr_env_t *env = kam_env();
-	char mem[CR_RING_MAX * 200];
+	char mem[CR_RING_MAX * 200], of_mark[64];
 	cr_writer_t w = cr_writer(mem, sizeof(mem));
+	cr_writer_t mark = cr_writer(of_mark, sizeof(of_mark));
 	int ret = -1;
 
 	if(env == NULL || !s->authenticated) {
@@ -317,7 +319,11 @@ int ki_resume_key(struct sip_msg *msg)
 		kam_count(KAM_KEYS_INSECURE);
 		return KAM_EINSECURE - 1;
 	}
-	if(put_keys(&w, env, &s->token) == CR_OK
+	/* In HTTP there is no edge. */
+	if(IS_SIP(msg))
+		cr_screen_mark(&mark, env);
+	if(cr_writer_end(&mark) == CR_OK
+			&& put_keys(&w, cr_written(&mark), env, &s->token) == CR_OK
 			&& add_lump_rpl(msg, mem, (int)w.len, LUMP_RPL_HDR) != NULL) {
 		kam_count(KAM_KEYS_GIVEN);
 		ret = 1;

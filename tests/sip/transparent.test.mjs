@@ -209,7 +209,10 @@ for (const transport of ['udp', 'tcp']) {
 
 		test(`over ${transport}: the same bytes with and without the module`, async () => {
 			const ports = { kamailio: await freePort(), client: await freePort(), sink: await freePort(SINK_IP) };
-			const without = await record(transport, { dir, ports, module: false });
+			// All that is different: what only a gateway may write is taken off, and what not all readers would
+			// split alike is dropped.
+			const without = (await record(transport, { dir, ports, module: false }))
+				.map(([what, t]) => [what, what.startsWith('bare line feeds') ? [] : t.map((text) => text.replace(/^Call-State: .*\r\n/mg, ''))]);
 			const withIt = await record(transport, { dir, ports, module: true });
 			const texts = without.flatMap(([, t]) => t);
 			assert.ok(without.length > 200 && texts.length > 400, `${without.length} messages, ${texts.length} received`);
