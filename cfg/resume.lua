@@ -94,7 +94,7 @@ end
 -- For requests in a dialog that do not come from the trunk, after loose_route(). Ends the script for one
 -- that is in no call of ours.
 function resume.known()
-	if get("$resume(spliced)") == 1 or get("$resume(known)") == 1 or get("$avp(resumed)") == 1 then return end
+	if get("$resume(known)") == 1 or get("$avp(resumed)") == 1 then return end
 	if string.find(string.lower(get("$(hdr(Authorization)[*])") or ""), "bearer", 1, true)
 		and KSR.call_resume.resume_auth() > 0 and get("$resume(sub)") == get("$fu") then
 		return

@@ -370,6 +370,21 @@ describe('a user like others, who knows the names of a call', () => {
 		await lab.stack.noMedia();
 	});
 
+	test('nor do the names that a client has from a resume', async () => {
+		const far = await lab.far();
+		const token = await lab.stack.kamailio.token(`sip:alice@${DOMAIN}`, 's-resumed');
+		const lost = await (await lab.party('alice', { token, Kind: Client })).call({ service: '100' });
+		const call = await (await lab.party('alice', { token })).call({ service: '100', state: lost.state });
+		assert.equal(call.final.status, 200);
+		assert.equal((await call.request('INFO')).status, 200);
+		await lab.stack.kamailio.kamcmd('call_resume.revoke', 'sid', 's-resumed');
+		const asked = far.requests.length;
+		for (const method of ['INFO', 'MESSAGE', 'REFER']) assert.equal((await call.request(method)).status, 403, method);
+		assert.equal(far.requests.length, asked);
+		assert.equal((await call.request('BYE')).status, 200);
+		await lab.stack.noMedia();
+	});
+
 	test('REGISTER and PUBLISH are not relayed in a dialog', async () => {
 		const far = await lab.far();
 		const mallory = await lab.party('mallory');
