@@ -97,7 +97,13 @@ function resume.known()
 	if get("$resume(known)") == 1 or get("$avp(resumed)") == 1 then return end
 	if string.find(string.lower(get("$(hdr(Authorization)[*])") or ""), "bearer", 1, true)
 		and KSR.call_resume.resume_auth() > 0 and get("$resume(sub)") == get("$fu") then
-		return
+		-- Whose call it is nobody knows: leave its media alone where $avp(unproved) is 1.
+		KSR.pv.seti("$avp(unproved)", 1)
+		local method = get("$rm")
+		if not string.find(" INVITE UPDATE PRACK ", " " .. method .. " ", 1, true)
+			and not (method == "ACK" and KSR.textops.has_body() > 0) then
+			return
+		end
 	end
 	if get("$rm") ~= "ACK" then KSR.sl.send_reply(403, "Not in a call of ours") end
 	KSR.x.exit()

@@ -118,6 +118,17 @@ static size_t skip_token(cr_span_t *s)
 	return cr_skip_until(s, "()<>@,;:\\\"/[]?={} \t\r\n");
 }
 
+static int skip_port(cr_span_t *s)
+{
+	unsigned port = 0;
+	size_t n = 0;
+
+	for(; n < s->len && n < 6 && s->s[n] >= '0' && s->s[n] <= '9'; n++)
+		port = port * 10 + (unsigned)(s->s[n] - '0');
+	*s = cr_span_sub(*s, n, s->len);
+	return n > 0 && n < 6 && port <= 65535;
+}
+
 /* host [ COLON port ] */
 static int skip_sent_by(cr_span_t *s)
 {
@@ -131,7 +142,7 @@ static int skip_sent_by(cr_span_t *s)
 	if(!skip_char(s, ':'))
 		return 1;
 	skip_blanks(s);
-	return skip_digits(s) > 0;
+	return skip_port(s);
 }
 
 int cr_is_via(cr_span_t s)
@@ -188,7 +199,7 @@ int cr_is_uri(cr_span_t s)
 	}
 	if(!skip_sent_by(&s))
 		return 0;
-	cr_skip_until(&s, "@<>\" \t\r\n[]");
+	cr_skip_until(&s, "@<>\" \t\r\n");
 	return s.len == 0;
 }
 
@@ -201,6 +212,12 @@ int cr_is_field_name(cr_span_t s)
 
 int cr_is_number(cr_span_t s)
 {
+	size_t n;
+
 	s = cr_span_trim(s);
-	return skip_digits(&s) > 0 && s.len == 0;
+	n = skip_digits(&s);
+	return n > 0 && n < 10
+			&& (s.len == 0
+					|| (memchr("; \t(", *s.s, 4) != NULL
+							&& cr_span_trim(s).len > 0));
 }

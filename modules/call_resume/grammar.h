@@ -25,7 +25,7 @@ int cr_is_uri(cr_span_t s);
 /** What stands in front of a field's colon, blanks behind the name included. */
 int cr_is_field_name(cr_span_t s);
 
-/** 1*DIGIT: Content-Length, Max-Forwards, Expires. */
+/** One to nine digits, and what may stand behind those of a Retry-After. */
 int cr_is_number(cr_span_t s);
 
 /** Pass over the characters that are neither zero nor among stop. @return how many */

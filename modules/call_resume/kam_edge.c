@@ -10,6 +10,7 @@
 #include "../../core/dprint.h"
 #include "../../core/events.h"
 #include "../../core/nonsip_hooks.h"
+#include "../../core/script_cb.h"
 #include "../../core/mem/mem.h"
 #include "../../core/tcp_options.h"
 
@@ -88,6 +89,26 @@ static void end_quiet(void)
 	quiet = 0;
 }
 
+/* Before the script sees it: what Kamailio's own parser takes is logged as ever, and
+ * after the script everything is. */
+static int before_script(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	(void)flags;
+	(void)param;
+	if(quiet && plain > 0 && parse_headers(msg, HDR_EOH_F, 0) == 0)
+		end_quiet();
+	return 1;
+}
+
+static int after_script(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	(void)msg;
+	(void)flags;
+	(void)param;
+	end_quiet();
+	return 1;
+}
+
 static int is_plain(cr_span_t text)
 {
 	const cr_env_t *env = kam_env();
@@ -143,7 +164,7 @@ static int edge_in(sr_event_param_t *evp)
 	}
 	if(!kam_config.log_damaged) {
 		plain = is_plain(kam_span(*buf));
-		if(!plain && !cr_screen_is_http(kam_span(*buf)))
+		if(!cr_screen_is_http(kam_span(*buf)))
 			set_quiet();
 	}
 	if((!states && !cr_screen_mark_in(kam_span(*buf)))
@@ -212,6 +233,15 @@ int kam_edge_init(void)
 	 * that cannot be parsed. */
 	if(sr_event_register_cb(SREV_RCV_NOSIP, after_drop_in) < 0)
 		LM_INFO("another module takes what is no SIP\n");
+	if(register_script_cb(before_script,
+			   PRE_SCRIPT_CB | REQUEST_CB | ONREPLY_CB,
+			   NULL) < 0
+			|| register_script_cb(after_script,
+					   POST_SCRIPT_CB | REQUEST_CB | ONREPLY_CB, NULL)
+					< 0) {
+		LM_ERR("cannot watch the script\n");
+		return -1;
+	}
 #ifdef USE_TCP
 	/* The buffer that a message came in is rewritten in place. */
 	tcp_set_clone_rcvbuf(1);

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #define STATE CR_HDR_STATE
+#define BLANKS_MAX 16 /* bytes of a keepalive that is no message */
 
 /* ---- the head -------------------------------------------------------------- */
 
@@ -52,7 +53,8 @@ static int names(cr_span_t text, cr_span_t name, size_t at)
 
 int cr_screen_is_http(cr_span_t text)
 {
-	return names(text, CR_SPAN("HTTP/1."), 4);
+	return names(text, CR_SPAN("HTTP/1."), 4)
+			&& !names(text, CR_SPAN("SIP/2.0"), 3);
 }
 
 /* The next line without its LF, or all that is left. */
@@ -87,6 +89,9 @@ int cr_screen_head(cr_span_t text, int *states)
 	const char *start = rest.s;
 
 	*states = 0;
+	/* Kamailio would look for the message behind them. */
+	if(rest.len > BLANKS_MAX && memchr(" \t", *rest.s, 3) != NULL)
+		return CR_EMALFORMED;
 	if(!names(rest, CR_SPAN("SIP/2.0"), 3))
 		return CR_OK;
 	while(rest.len > 0) {
@@ -148,11 +153,11 @@ static int is_folded(cr_span_t s)
 
 static int are_contacts_plain(const cr_sip_t *m)
 {
-	for(int i = 0; i < m->n_fields; i++) {
-		const cr_field_t *f = &m->fields[i];
+	cr_value_iter_t it = {0};
+	cr_span_t value;
 
-		if(f->id == CR_CONTACT && is_folded(f->value)
-				&& !cr_is_name_addr(f->value))
+	while(cr_sip_next(m, CR_CONTACT, &it, &value)) {
+		if(is_folded(value) && !cr_is_name_addr(value))
 			return 0;
 	}
 	return 1;
@@ -215,10 +220,11 @@ static int is_fold(cr_span_t line)
 	return line.len > 0 && (line.s[0] == ' ' || line.s[0] == '\t');
 }
 
+/* Fields that Kamailio reads whenever it sees them. */
 static int is_numeric(cr_span_t name)
 {
 	static const char *const names_of[]
-			= {"Content-Length", "l", "Max-Forwards", "Expires"};
+			= {"Content-Length", "l", "Max-Forwards", "Expires", "Retry-After"};
 
 	for(size_t i = 0; i < sizeof(names_of) / sizeof(names_of[0]); i++) {
 		if(cr_span_eq_case(name, cr_span_str(names_of[i])))

@@ -37,7 +37,7 @@ int cr_screen_mark_in(cr_span_t text);
  */
 int cr_screen_shows(const cr_sip_t *m);
 
-#define CR_SCREEN_NAME_MAX 1023 /* bytes of From or To */
+#define CR_SCREEN_NAME_MAX 3071 /* bytes of From or To */
 #define CR_SCREEN_HOST_MAX 255  /* bytes of the host in From */
 #define CR_SCREEN_METHOD_MAX 32 /* bytes */
 

@@ -60,7 +60,7 @@ local function within_dialog()
 		resume.trunk()
 	end
 	resume.within_dialog()
-	if KSR.is_BYE() then KSR.rtpengine.rtpengine_delete0() end
+	if KSR.is_BYE() and KSR.pv.get("$avp(unproved)") ~= 1 then KSR.rtpengine.rtpengine_delete0() end
 	resume.away()
 	KSR.tm.t_on_failure("ksr_failure_within_dialog")
 	relay()

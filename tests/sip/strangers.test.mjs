@@ -324,6 +324,24 @@ describe('a user like others, who knows the names of a call', () => {
 		assert.doesNotMatch(lab.stack.kamailio.log(), /ERROR.*rtpengine/, 'that a call is new is no error');
 	});
 
+	test('does not touch its media by requests in a dialog of these names, with a token of her own', async () => {
+		const { far, audio, call } = await lab.call();
+		const spy = lab.keep(await Rtp.open());
+		const mallory = await lab.party('mallory', { media: spy.port });
+		const mine = new Dialog(mallory, { callId: call.callId, routes: [`<sip:${lab.stack.gateway};lr>`], target: `sip:x@127.0.0.1:${mallory.port}`,
+			local: `<sip:mallory@${DOMAIN}>;tag=${tagOf(call.local)}`, remote: `<sip:x@x>;tag=${tagOf(call.remote)}`, cseq: 70 });
+		const headers = [`Authorization: Bearer ${mallory.token}`];
+		await lab.unharmed({ far, audio, call }, async () => {
+			for (const method of ['INVITE', 'UPDATE', 'PRACK']) assert.equal((await mine.request(method, { headers, body: sdp('127.0.0.1', spy.port, 5) })).status, 403, method);
+			mine.ack({ headers, body: sdp('127.0.0.1', spy.port, 6) });
+			// She answers it herself.
+			assert.equal((await mine.request('BYE', { headers })).status, 200);
+			assert.equal((await mine.request('BYE', { headers, target: 'sip:x@127.0.0.1:9;transport=tcp' })).status >= 400, true);
+			assert.deepEqual(await lab.stack.rtpengine.calls(), [call.callId]);
+		});
+		assert.equal(spy.received, 0);
+	});
+
 	test('a call that failed leaves its Call-ID free', async () => {
 		const far = await lab.far({ answer: (m) => (m.method === 'INVITE' ? (far.reply(m, 486, 'Busy Here'), false) : true) });
 		const alice = await lab.party('alice');
@@ -391,7 +409,7 @@ describe('a user like others, who knows the names of a call', () => {
 		const call = await mallory.call({ service: '100' });
 		await far.take('the ACK', (m) => m.method === 'ACK');
 		const asked = far.requests.length;
-		for (const method of ['REGISTER', 'PUBLISH']) assert.equal((await call.request(method)).status, 481);
+		for (const method of ['REGISTER', 'PUBLISH', 'KDMQ']) assert.equal((await call.request(method)).status, 481);
 		assert.equal(far.requests.length, asked);
 		assert.equal((await call.request('BYE')).status, 200);
 	});
@@ -620,15 +638,14 @@ for (const mode of [1, 2]) {
 			assert.equal((await d.request('UPDATE')).status, 200);
 			s.thief.dialogs.set(s.state.call_id, d);
 			const parts = `--b\r\nContent-Type: application/sdp\r\n\r\n${sdp('127.0.0.1', s.spy.port, 9)}\r\n--b--\r\n`;
-			s.thief.answer = (m) => {
-				if (m.method !== 'INVITE') return true;
-				s.thief.reply(m, 183, 'Progress', { body: sdp('127.0.0.1', s.spy.port, 9), contact: true, copy: true });
-				s.thief.reply(m, 200, 'OK', { body: parts, headers: ['Content-Type: multipart/mixed;boundary=b'], contact: true, copy: true });
-				return false;
-			};
-			const reply = await s.far.dialog(s.state.call_id).request('INVITE', { body: sdp(TRUNK_IP, s.far.media, 2) });
-			s.far.dialog(s.state.call_id).ack();
+			s.thief.answer = (m) => m.method !== 'INVITE';
+			const asked = s.far.dialog(s.state.call_id).request('INVITE', { body: sdp(TRUNK_IP, s.far.media, 2) });
+			const invite = await s.thief.take('the INVITE', (m) => m.method === 'INVITE');
+			s.thief.reply(invite, 183, 'Progress', { body: sdp('127.0.0.1', s.spy.port, 9), contact: true, copy: true });
 			const early = await s.far.take('the 183', (m) => m.status === 183);
+			s.thief.reply(invite, 200, 'OK', { body: parts, headers: ['Content-Type: multipart/mixed;boundary=b'], contact: true, copy: true });
+			const reply = await asked;
+			s.far.dialog(s.state.call_id).ack();
 			assert.equal(early.body, '');
 			assert.equal(reply.body, '');
 			assert.equal(reply.get('content-type'), undefined);

@@ -55,6 +55,28 @@ static void state_fields_are_found_on_the_way(void **state)
 	assert_int_equal(states, 0);
 }
 
+/* Kamailio skips more in front of a message than line ends. */
+static void blanks_in_front_hide_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(HEAD(" \r\n\r\nSIP/2.0 486 Busy\r\nCall-State: x\r\n\r\n"),
+			CR_EMALFORMED);
+	assert_int_equal(
+			HEAD("\t\r\nOPTIONS sip:x SIP/2.0\r\nA: b\r\n\r\n"), CR_EMALFORMED);
+	assert_int_equal(
+			HEAD("\r\n\0\r\n\r\nSIP/2.0 486 Busy\r\n\r\n"), CR_EMALFORMED);
+	assert_int_equal(HEAD(" \r\n"), CR_OK);
+}
+
+static void http_in_a_sip_line_is_no_http(void **state)
+{
+	(void)state;
+	assert_true(cr_screen_is_http(CR_SPAN("GET /ws HTTP/1.1\r\n")));
+	assert_false(
+			cr_screen_is_http(CR_SPAN("OPTIONS sip:a;x=HTTP/1.1 SIP/2.0\r\n")));
+	assert_false(cr_screen_is_http(CR_SPAN("SIP/2.0 200 HTTP/1.1\r\n")));
+}
+
 static void a_body_is_not_looked_at(void **state)
 {
 	(void)state;
@@ -338,9 +360,9 @@ static int reads(const char *uri, const char *via, const char *more)
 
 static void what_reads_well(void **state)
 {
-	static const char *const uris[]
-			= {"sip:x", "sips:a:b@[::1]:5061;transport=tcp?X=y", "tel:+1-2;p=q",
-					"urn:service:sos"};
+	static const char *const uris[] = {"sip:x",
+			"sips:a:b@[::1]:5061;transport=tcp?X=y",
+			"sip:a@[::1];alias=[::1]~5~1", "tel:+1-2;p=q", "urn:service:sos"};
 	static const char *const vias[]
 			= {VIA, "SIP / 2.0 / TCP  h : 5060 ; rport ; received=::1",
 					"SIP/2.0/WS [::1]:80;x=\"y\"",
@@ -361,8 +383,8 @@ static void what_reads_well(void **state)
 
 static void what_does_not(void **state)
 {
-	static const char *const uris[]
-			= {"x", "sip:", "sip:a@", "sip:[::1", "sip:h:x", ":h"};
+	static const char *const uris[] = {
+			"x", "sip:", "sip:a@", "sip:[::1", "sip:h:x", "sip:h:65536", ":h"};
 	static const char *const vias[] = {"SIP/3.0/UDP h", "SIP/2.0 h",
 			"SIP/2.0/UDP", "SIP/2.0/UDP h:", "SIP/2.0/UDP h;;",
 			"SIP/2.0/UDP h x", "SIP/2.0/UDP h;b=\"", VIA ", x"};
@@ -389,6 +411,8 @@ int main(void)
 			T(a_head_ends_its_lines_in_crlf),
 			T(a_head_may_be_cut_off),
 			T(state_fields_are_found_on_the_way),
+			T(blanks_in_front_hide_nothing),
+			T(http_in_a_sip_line_is_no_http),
 			T(a_body_is_not_looked_at),
 			T(what_is_no_sip_is_not_judged),
 			T(every_byte_of_a_head),
