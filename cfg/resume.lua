@@ -99,11 +99,7 @@ function resume.known()
 		and KSR.call_resume.resume_auth() > 0 and get("$resume(sub)") == get("$fu") then
 		-- Whose call it is nobody knows: leave its media alone where $avp(unproved) is 1.
 		KSR.pv.seti("$avp(unproved)", 1)
-		local method = get("$rm")
-		if not string.find(" INVITE UPDATE PRACK ", " " .. method .. " ", 1, true)
-			and not (method == "ACK" and KSR.textops.has_body() > 0) then
-			return
-		end
+		return
 	end
 	if get("$rm") ~= "ACK" then KSR.sl.send_reply(403, "Not in a call of ours") end
 	KSR.x.exit()
@@ -126,6 +122,14 @@ end
 
 -- A re-INVITE or UPDATE of either side: a fresh state.
 function resume.within_dialog()
+	if get("$avp(unproved)") == 1 then
+		local method = get("$rm")
+		if string.find(" INVITE UPDATE PRACK ", " " .. method .. " ", 1, true) then
+			KSR.sl.send_reply(403, "Not in a call of ours")
+			KSR.x.exit()
+		end
+		if method == "ACK" and KSR.textops.has_body() > 0 then KSR.x.exit() end
+	end
 	KSR.call_resume.resume_seal()
 	-- In a dialog a token is of no use.
 	resume.hide_token()

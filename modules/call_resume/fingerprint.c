@@ -120,8 +120,11 @@ static int take_m_line(walk_t *w, cr_span_t line)
 		return CR_OK;
 	w->used++;
 	w->unprotected = !w->of_session;
+	/* RFC 8829 section 5.1.2: RTP/SAVPF is taken for the first, and browsers answer
+	 * with what they were offered. */
 	return cr_span_eq(proto, CR_SPAN("UDP/TLS/RTP/SAVPF"))
 					|| cr_span_eq(proto, CR_SPAN("UDP/TLS/RTP/SAVP"))
+					|| cr_span_eq(proto, CR_SPAN("RTP/SAVPF"))
 			? CR_OK
 			: CR_EUNSUPPORTED;
 }

@@ -37,7 +37,7 @@ int cr_fp_equal(const cr_fp_t *a, const cr_fp_t *b) CR_MUST_CHECK;
  * Strict, because whoever sends it may want it to be read in two ways: nothing but
  * lines of a letter and "="; one v= line, the first; every fingerprint in it, of the session
  * or of a medium, is one and the same SHA-256; every m-line whose port is not 0 is
- * UDP/TLS/RTP/SAVP or SAVPF and has one, of its own or of the session; no keys
+ * UDP/TLS/RTP/SAVP or SAVPF, or RTP/SAVPF, and has one, of its own or of the session; no keys
  * in the description itself (a=crypto, RFC 4568; a=key-mgmt, RFC 4567; k=).
  * @param fp  written on success only
  * @return CR_OK; CR_EMISSING: no description, no medium, or a medium without a

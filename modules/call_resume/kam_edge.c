@@ -148,11 +148,26 @@ static int after_drop_in(sr_event_param_t *evp)
 	return ours ? NONSIP_MSG_DROP : NONSIP_MSG_PASS;
 }
 
+static void translate_in(str *buf)
+{
+	const cr_env_t *env = kam_env();
+	cr_edge_t edge;
+
+	if(env == NULL)
+		return;
+	edge = cr_edge_in(out, sizeof(out), env, kam_span(*buf));
+	report(&edge, KAM_SPLICED_IN, "in");
+	spliced = edge.spliced;
+	if(edge.verdict == CR_CHANGED) {
+		memcpy(buf->s, out, edge.len);
+		buf->s[edge.len] = '\0';
+		buf->len = (int)edge.len;
+	}
+}
+
 static int edge_in(sr_event_param_t *evp)
 {
 	str *buf = (str *)evp->data;
-	const cr_env_t *env;
-	cr_edge_t edge;
 	int states;
 
 	end_quiet();
@@ -162,22 +177,13 @@ static int edge_in(sr_event_param_t *evp)
 		drop_in(buf);
 		return 0;
 	}
-	if(!kam_config.log_damaged) {
+	if(!kam_config.log_damaged)
 		plain = is_plain(kam_span(*buf));
-		if(!cr_screen_is_http(kam_span(*buf)))
-			set_quiet();
-	}
-	if((!states && !cr_screen_mark_in(kam_span(*buf)))
-			|| (env = kam_env()) == NULL)
-		return 0;
-	edge = cr_edge_in(out, sizeof(out), env, kam_span(*buf));
-	report(&edge, KAM_SPLICED_IN, "in");
-	spliced = edge.spliced;
-	if(edge.verdict == CR_CHANGED) {
-		memcpy(buf->s, out, edge.len);
-		buf->s[edge.len] = '\0';
-		buf->len = (int)edge.len;
-	}
+	if(states || cr_screen_mark_in(kam_span(*buf)))
+		translate_in(buf);
+	/* Until before_script(): Kamailio's parser is next. */
+	if(!kam_config.log_damaged && !cr_screen_is_http(kam_span(*buf)))
+		set_quiet();
 	return 0;
 }
 

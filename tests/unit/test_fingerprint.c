@@ -154,6 +154,8 @@ static void descriptions(void **state)
 			/* media that need no certificate */
 			{SESSION FP "m=audio 4000 RTP/AVP 8\r\n", CR_EUNSUPPORTED},
 			{SESSION FP "m=audio 4000 RTP/SAVP 8\r\n", CR_EUNSUPPORTED},
+			{SESSION FP "m=audio 4000 RTP/SAVPF 8\r\n", CR_OK},
+			{SESSION "m=audio 4000 RTP/SAVPF 8\r\n", CR_EMISSING},
 			{SESSION FP AUDIO "m=video 4002 RTP/AVP 96\r\n", CR_EUNSUPPORTED},
 			{SESSION FP "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n",
 					CR_EUNSUPPORTED},
