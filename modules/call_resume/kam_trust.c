@@ -3,7 +3,7 @@
  *
  * Who is believed. A message proves that it is of a call of ours by a map, which
  * has been translated at the edge, or by a session reference of ours that opens for
- * its Call-ID; an address proves nothing.
+ * its Call-ID. Which addresses are believed, and on which transport, says the script.
  */
 #include "kam.h"
 #include "kam_revoke.h"
