@@ -670,16 +670,17 @@ test('what is said of a call reaches the store on the network in order, also aft
 	assert.deepEqual(seen, ['PUT /calls/1', 'answered', 'DELETE /calls/1', 'answered', 'rejected', 'fulfilled']);
 });
 
-/** What patientFetch() answers, and after how many requests, where the server has these answers: [status, Retry-After]. */
+/** What patientFetch() answers, and after how many requests, where the server has these answers: [status, Retry-After], [0] for none. */
 const patiently = (...answers) => page.evaluate(async (them) => {
 	const { patientFetch } = await import('/patient-fetch.js');
 	const { fetch } = window;
 	let asked = 0;
 	window.fetch = async () => {
 		const [status, after] = them[Math.min(asked++, them.length - 1)];
+		if (!status) throw new TypeError('Failed to fetch');
 		return new Response(null, { status, headers: after === undefined ? {} : { 'Retry-After': after } });
 	};
-	const answer = await patientFetch('/session', { method: 'POST' });
+	const answer = await patientFetch('/session', { method: 'POST' }).catch((e) => ({ status: e.name }));
 	window.fetch = fetch;
 	return [answer.status, asked];
 }, answers);
@@ -690,6 +691,11 @@ test('a request is sent again when the answer says when, and only then', async (
 		assert.deepEqual(await patiently(answer, [200]), [answer[0], 1]);
 	}
 	assert.deepEqual(await patiently([503, '0.01']), [503, 10]);
+});
+
+test('a request that the network lost is sent again, a few times', async () => {
+	assert.deepEqual(await patiently([0], [0], [0], [204]), [204, 4]);
+	assert.deepEqual(await patiently([0]), ['TypeError', 4]);
 });
 
 test('a network that changes while the page connects is no reason not to look the next time', async () => {

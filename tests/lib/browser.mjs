@@ -159,7 +159,8 @@ class Tab {
 	/** Sign in, unless the browser has a session already. */
 	async signIn(user, password) {
 		const form = await until('the page to know whether it is signed in', () => this.page.evaluate(() => (
-			document.querySelector('#sign-in:not([hidden])') ? 'form' : document.title === 'registered' && 'session')));
+			document.querySelector('#sign-in:not([hidden])') ? 'form' : document.title === 'registered' && 'session')))
+			.catch((e) => { throw new Error(`${e.message}\n${this.console.join('\n')}`); });
 		if (form !== 'form') return;
 		await this.page.fill('#user', user);
 		await this.page.fill('#password', password);

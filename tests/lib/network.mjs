@@ -32,6 +32,8 @@ export class Network {
 			execFileSync('ip', ['link', 'set', 'cr0', 'up']);
 			self.inside('ip', 'link', 'set', 'lo', 'up');
 			self.inside('ip', 'addr', 'add', self.address, 'dev', 'cr1');
+			// No address that comes by itself, a second later: a browser drops what it is loading when one is added.
+			self.inside('ip', 'link', 'set', 'cr1', 'addrgenmode', 'none');
 			self.up();
 			self.chromium = path.join(dir, 'chromium');
 			fs.writeFileSync(self.chromium, `#!/bin/sh\nexec nsenter -t ${self.holder.pid} -n /usr/bin/chromium "$@"\n`, { mode: 0o755 });
