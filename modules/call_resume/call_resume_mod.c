@@ -450,6 +450,7 @@ static int mod_init(void)
 /* htable makes its tables in its mod_init, which may come after ours. */
 static int child_init(int rank)
 {
+	kam_edge_child(rank);
 	if(rank == PROC_MAIN)
 		return kam_limit_start();
 	return rank == PROC_INIT ? kam_revoke_check() : 0;
@@ -478,5 +479,5 @@ struct module_exports exports = {
 int mod_register(char *path, int *dlflags, void *p1, void *p2)
 {
 	sr_kemi_modules_add(kemi_exports);
-	return 0;
+	return kam_edge_register();
 }

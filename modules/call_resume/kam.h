@@ -336,8 +336,13 @@ int ki_resume_admit(struct sip_msg *msg);
 
 /* ---- the rest -------------------------------------------------------------- */
 
-/** Watch the network (kam_edge.c). @return 0, or -1 and it is logged */
+/** See HTTP requests before the modules that answer them (kam_edge.c): when this one is
+ * loaded. @return 0, or -1 */
+int kam_edge_register(void);
+/** Watch the network. @return 0, or -1 and it is logged */
 int kam_edge_init(void);
+/** In each process, with the rank that Kamailio gives to it. */
+void kam_edge_child(int rank);
 
 /** 1 when the message that this process received last came in as N and has been
  * translated. */

@@ -29,7 +29,8 @@ static int
 		plain; /* the message at hand reads without a complaint, and can be shown;
 					 * -1: not looked at yet */
 static int refused; /* it is one that nobody shall see */
-static int quiet;   /* nothing is logged about it */
+static int listens; /* this process reads what strangers send */
+static int quiet;   /* nothing is logged */
 
 int kam_edge_spliced(void)
 {
@@ -72,8 +73,10 @@ static void report(const cr_edge_t *edge, kam_stat_t stat, const char *where)
 		kam_count(KAM_MESSAGES_DROPPED);
 }
 
-/* Kamailio's parsers print what they do not like, with all that stands behind it:
- * tokens, states, and lines of the sender's making. Who debugs wants to see that. */
+/* Kamailio's readers and parsers print what they do not like, with all that stands
+ * behind it: tokens, states, and lines of the sender's making. So with log_damaged 0
+ * a process that listens says nothing until it has a message that reads well, and
+ * again after that one. Who debugs wants to see it all. */
 static void set_quiet(void)
 {
 	if(get_cfg_debug_level() >= L_DBG)
@@ -89,8 +92,6 @@ static void end_quiet(void)
 	quiet = 0;
 }
 
-/* Before the script sees it: what Kamailio's own parser takes is logged as ever, and
- * after the script everything is. */
 static int before_script(struct sip_msg *msg, unsigned int flags, void *param)
 {
 	(void)flags;
@@ -106,7 +107,24 @@ static int after_script(struct sip_msg *msg, unsigned int flags, void *param)
 	(void)flags;
 	(void)param;
 	end_quiet();
+	if(listens)
+		set_quiet();
 	return 1;
+}
+
+/* Kamailio has read an HTTP request: what its script says of it is said, until it has
+ * answered. */
+static int before_http(struct sip_msg *msg)
+{
+	(void)msg;
+	end_quiet();
+	return NONSIP_MSG_PASS;
+}
+
+static void after_http(cr_span_t reply)
+{
+	if(listens && cr_span_eq(cr_span_sub(reply, 0, 5), CR_SPAN("HTTP/")))
+		set_quiet();
 }
 
 static int is_plain(cr_span_t text)
@@ -145,6 +163,8 @@ static int after_drop_in(sr_event_param_t *evp)
 
 	(void)evp;
 	refused = 0;
+	if(ours && !listens)
+		end_quiet();
 	return ours ? NONSIP_MSG_DROP : NONSIP_MSG_PASS;
 }
 
@@ -181,8 +201,7 @@ static int edge_in(sr_event_param_t *evp)
 		plain = is_plain(kam_span(*buf));
 	if(states || cr_screen_mark_in(kam_span(*buf)))
 		translate_in(buf);
-	/* Until before_script(): Kamailio's parser is next. */
-	if(!kam_config.log_damaged && !cr_screen_is_http(kam_span(*buf)))
+	if(!kam_config.log_damaged)
 		set_quiet();
 	return 0;
 }
@@ -202,8 +221,10 @@ static int edge_out(sr_event_param_t *evp)
 	cr_edge_t edge;
 	char *fresh;
 
-	if(buf->s == NULL || !cr_screen_concerned(kam_span(*buf))
-			|| (env = kam_env()) == NULL)
+	if(buf->s == NULL)
+		return 0;
+	after_http(kam_span(*buf));
+	if(!cr_screen_concerned(kam_span(*buf)) || (env = kam_env()) == NULL)
 		return 0;
 	edge = cr_edge_out(out, sizeof(out), env, kam_span(*buf));
 	report(&edge, KAM_SPLICED_OUT, "out");
@@ -225,6 +246,31 @@ static int edge_out(sr_event_param_t *evp)
 	return 0;
 }
 
+static int watch_script(void)
+{
+	if(register_script_cb(
+			   before_script, PRE_SCRIPT_CB | REQUEST_CB | ONREPLY_CB, NULL)
+			< 0)
+		return -1;
+	return register_script_cb(
+			after_script, POST_SCRIPT_CB | REQUEST_CB | ONREPLY_CB, NULL);
+}
+
+int kam_edge_register(void)
+{
+	struct nonsip_hook hook
+			= {.name = "call_resume", .on_nonsip_req = before_http};
+
+	return register_nonsip_msg_hook(&hook);
+}
+
+void kam_edge_child(int rank)
+{
+	listens = rank > 0 && !kam_config.log_damaged;
+	if(listens)
+		set_quiet();
+}
+
 /* In calls the callbacks in the order of registration, out in the reverse: to
  * be next to the network this module has to be loaded before all others that
  * register some (dialog, topoh, topos). */
@@ -239,12 +285,7 @@ int kam_edge_init(void)
 	 * that cannot be parsed. */
 	if(sr_event_register_cb(SREV_RCV_NOSIP, after_drop_in) < 0)
 		LM_INFO("another module takes what is no SIP\n");
-	if(register_script_cb(before_script,
-			   PRE_SCRIPT_CB | REQUEST_CB | ONREPLY_CB,
-			   NULL) < 0
-			|| register_script_cb(after_script,
-					   POST_SCRIPT_CB | REQUEST_CB | ONREPLY_CB, NULL)
-					< 0) {
+	if(!kam_config.log_damaged && watch_script() < 0) {
 		LM_ERR("cannot watch the script\n");
 		return -1;
 	}

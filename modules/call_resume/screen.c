@@ -6,6 +6,7 @@
 #include "grammar.h"
 #include "text.h"
 
+#include <stdint.h>
 #include <strings.h>
 
 #define STATE CR_HDR_STATE
@@ -28,33 +29,25 @@ static cr_span_t skip_line_ends(cr_span_t s)
 	return cr_span_sub(s, n, s.len);
 }
 
-/* Whether the first line, whatever ends it, names a protocol: by its slash it is found
- * in one walk.
- * @param at  offset of the slash in name */
-static int names(cr_span_t text, cr_span_t name, size_t at)
+/* Whether the first line, whatever ends it, names SIP/2.0: by its slash it is found in
+ * one walk. */
+static int is_sip(cr_span_t text)
 {
-	text = skip_line_ends(text);
-	if(text.len == 0)
-		return 0;
+	const cr_span_t name = CR_SPAN("SIP/2.0");
+	const size_t at = 3; /* of the slash */
 	const char *nl = memchr(text.s, '\n', text.len);
 	cr_span_t line = {text.s, nl != NULL ? (size_t)(nl - text.s) : text.len};
 	const char *p = line.s, *end = line.s + line.len;
 
 	while((p = memchr(p, '/', (size_t)(end - p))) != NULL) {
-		if((size_t)(p - line.s) >= at
-				&& cr_span_eq_case(
-						cr_span_sub(line, (size_t)(p - line.s) - at, name.len),
-						name))
+		size_t i = (size_t)(p - line.s);
+
+		if(i >= at
+				&& cr_span_eq_case(cr_span_sub(line, i - at, name.len), name))
 			return 1;
 		p++;
 	}
 	return 0;
-}
-
-int cr_screen_is_http(cr_span_t text)
-{
-	return names(text, CR_SPAN("HTTP/1."), 4)
-			&& !names(text, CR_SPAN("SIP/2.0"), 3);
 }
 
 /* The next line without its LF, or all that is left. */
@@ -68,45 +61,64 @@ static cr_span_t next_line(cr_span_t *rest)
 	return line;
 }
 
-static int begins_state(cr_span_t s)
+/* Many fields begin with a C, and none of the common ones has an s there. */
+static int begins_state(const char *line, size_t len)
 {
-	return s.len >= sizeof(STATE) - 1 && (s.s[0] | 0x20) == 'c'
-			&& strncasecmp(s.s, STATE, sizeof(STATE) - 1) == 0;
+	return len >= sizeof(STATE) - 1 && (line[0] | 0x20) == 'c'
+			&& (line[5] | 0x20) == 's'
+			&& strncasecmp(line, STATE, sizeof(STATE) - 1) == 0;
 }
 
-/* One line of a head, with its line end if it has one. */
-static int is_line(cr_span_t line, int ended)
-{
-	size_t good = ended && line.len > 0 ? line.len - 1 : line.len;
+#define EACH_BYTE(b) (~(uint64_t)0 / 0xff * (b))
 
-	return memchr(line.s, '\r', good) == NULL
-			&& (!ended || (line.len > 0 && line.s[good] == '\r'));
+/* Whether one of eight bytes may be below 0x0e: it borrows from its highest bit. */
+static int may_end_line(const char *s)
+{
+	uint64_t bytes;
+
+	memcpy(&bytes, s, sizeof(bytes));
+	return ((bytes - EACH_BYTE(0x0e)) & ~bytes & EACH_BYTE(0x80)) != 0;
+}
+
+/* Offset of the next CR, LF or NUL at or behind i, or the length. */
+static size_t line_end_at(cr_span_t s, size_t i)
+{
+	while(i < s.len) {
+		size_t stop;
+
+		while(s.len - i >= 8 && !may_end_line(s.s + i))
+			i += 8;
+		stop = s.len - i >= 8 ? i + 8 : s.len;
+		for(; i < stop; i++) {
+			if(s.s[i] == '\0' || is_line_end(s.s[i]))
+				return i;
+		}
+	}
+	return i;
 }
 
 int cr_screen_head(cr_span_t text, int *states)
 {
 	cr_span_t rest = skip_line_ends(text);
-	const char *start = rest.s;
 
 	*states = 0;
 	/* Kamailio would look for the message behind them. */
 	if(rest.len > BLANKS_MAX && memchr(" \t", *rest.s, 3) != NULL)
 		return CR_EMALFORMED;
-	if(!names(rest, CR_SPAN("SIP/2.0"), 3))
+	if(rest.len == 0 || !is_sip(rest))
 		return CR_OK;
-	while(rest.len > 0) {
-		cr_span_t line = next_line(&rest);
-		int ended = line.s + line.len < text.s + text.len;
-
-		if(!is_line(line, ended))
+	for(size_t start = 0, end; start < rest.len; start = end + 2) {
+		end = line_end_at(rest, start);
+		*states |= begins_state(rest.s + start, rest.len - start);
+		if(end == rest.len)
+			return CR_OK; /* cut off */
+		if(rest.s[end] != '\r' || end + 1 == rest.len
+				|| rest.s[end + 1] != '\n')
 			return CR_EMALFORMED;
-		if(line.len <= (size_t)ended)
-			break; /* the body begins */
-		*states |= begins_state(line);
+		if(end == start)
+			return CR_OK; /* the body begins */
 	}
-	return memchr(start, '\0', (size_t)(rest.s - start)) == NULL
-			? CR_OK
-			: CR_EMALFORMED;
+	return CR_OK;
 }
 
 /* ---- what can be shown -------------------------------------------------------- */
@@ -303,13 +315,15 @@ int cr_screen_mark_in(cr_span_t text)
 int cr_screen_states(cr_span_t text)
 {
 	cr_span_t rest = skip_line_ends(text);
+	const char *p = rest.s, *end = rest.s + rest.len;
 
-	while(rest.len > 0) {
-		cr_span_t line = next_line(&rest);
-
-		if(line.len == 0 || (line.len == 1 && line.s[0] == '\r'))
+	while(p < end && *p != '\n'
+			&& (*p != '\r' || end - p < 2 || p[1] != '\n')) {
+		p = memchr(p, '\n', (size_t)(end - p));
+		if(p == NULL)
 			return 0;
-		if(begins_state(rest))
+		p++;
+		if(begins_state(p, (size_t)(end - p)))
 			return 1;
 	}
 	return 0;

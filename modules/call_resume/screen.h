@@ -10,9 +10,6 @@
 
 #include "env.h"
 
-/** 1 when the first line, whatever ends it, names HTTP/1. */
-int cr_screen_is_http(cr_span_t text);
-
 /**
  * A SIP message is a head of lines that end in CR LF, and a body (RFC 3261 section
  * 7). Some readers end a line at a CR or LF alone, or the text at a NUL: they find

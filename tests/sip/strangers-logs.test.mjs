@@ -5,6 +5,7 @@
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import net from 'node:net';
 
 import { Client, Endpoint, FarEnd, message, random, sdp } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
@@ -188,5 +189,45 @@ describe('no token, state or map is in the log, at the level of a service', () =
 			const told = stack.kamailio.log().slice(at).split('\n').filter((l) => secrets.some((s) => l.includes(s)));
 			assert.deepEqual(told.slice(0, 3).map((l) => l.slice(0, 200)), [], `${told.length} lines`);
 		});
+	}
+});
+
+/** What a listener reads before there is a message, or that is none. */
+const NO_MESSAGES = {
+	'a length beyond all numbers': 'OPTIONS sip:x SIP/2.0\r\nContent-Length: 4294967295\r\nX: y\r\n 9(1) ERROR: <core>: FORGED\r\n\r\n',
+	'no length': `OPTIONS sip:x SIP/2.0\r\nX: y\r\n 9(1) ${FORGED}\r\n\r\n`,
+	'a length that is no number': `OPTIONS sip:x SIP/2.0\r\nContent-Length: x\r\n 9(1) ${FORGED}\r\n\r\n`,
+	'more than a message may have': `\r\n 9(1) ${FORGED}\r\n`.repeat(4000),
+	'HTTP with such a length': `POST / HTTP/1.1\r\nContent-Length: 3147483648\r\nX: y\r\n 9(1) ${FORGED}\r\n\r\n`,
+	'HTTP with fields of SIP': `GET / HTTP/1.1\r\nRetry-After: x\n 9(1) ${FORGED}\nVia: y\r\nCSeq: z\r\n 9(1) ${FORGED}\r\n\r\n`,
+	'another version of the WebSocket': `GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: sip\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 8\r\n 9(1) ${FORGED}\r\n\r\n`,
+	'HTTP with a chunk that is none': `POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n 9(1) ${FORGED}\r\n`,
+};
+
+test('what Kamailio reads before there is a message is not in the log, and what it says of messages is', async () => {
+	const stack = await Stack.start('strangers-logs-connections', { defines: { STRANGERS_MAX: 1000000 } });
+	try {
+		const closed = (port, text) => new Promise((resolve) => {
+			const s = net.connect(port, stack.kamailio.ip, () => s.write(text));
+			s.setTimeout(300, () => s.destroy()).on('data', () => {}).on('error', () => {}).on('close', resolve);
+		});
+		const phone = await Endpoint.open({ ip: '127.0.0.66', transport: 'tcp', to: { ip: stack.kamailio.ip, port: stack.kamailio.port } });
+		const at = stack.kamailio.log().length;
+		const fence = async (name) => {
+			phone.send(request(phone, { method: 'MESSAGE', from: `<sip:${name}@${DOMAIN}>;tag=1` }).replace('UDP', 'TCP'));
+			await until('the fence in the log', () => stack.kamailio.log().includes(name));
+		};
+		for (let round = 0; round < 2; round++) { // as processes are after their start, and after messages
+			for (const text of Object.values(NO_MESSAGES)) {
+				for (const port of [stack.kamailio.port, stack.kamailio.ws]) await closed(port, text);
+			}
+			await fence(`fence-${round}`);
+			for (let i = 0; i < 8; i++) await closed(stack.kamailio.ws, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+		}
+		phone.close();
+		const said = stack.kamailio.log().slice(at).split('\n').filter((l) => l && !/NOTICE: .*fence-\d/.test(l));
+		assert.deepEqual(said, []);
+	} finally {
+		await stack.stop();
 	}
 });

@@ -7,8 +7,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
+import https from 'node:https';
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 
 import { Nginx } from '../lib/nginx.mjs';
@@ -292,6 +293,27 @@ const direct = (headers, { from = '127.0.0.1', user = 'nobody', password = 'gues
 });
 
 describe('who asks', () => {
+	test('of the fields that Kamailio reads itself, it gets what nginx writes', async () => {
+		const at = stack.kamailio.log().length;
+		const odd = 'x<FORGED>';
+		const shaken = await new Promise((resolve, reject) => {
+			const request = https.request(`${url}/ws`, {
+				ca: fs.readFileSync(ca), agent: false, headers: {
+					Upgrade: 'websocket', Connection: 'Upgrade', Origin: url, 'Sec-WebSocket-Protocol': 'sip', 'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
+					'Sec-WebSocket-Version': odd, 'Retry-After': odd,
+				},
+			});
+			request.on('upgrade', (response, socket) => {
+				socket.destroy();
+				resolve(response.statusCode);
+			}).on('response', (response) => resolve(response.statusCode)).on('error', reject);
+			request.end();
+		});
+		assert.equal(shaken, 101);
+		assertRefused(await fetchJson(`${url}/session`, { method: 'POST', ca, headers: { origin: url, 'Retry-After': odd } }), 401, /^Sign in/);
+		assert.doesNotMatch(stack.kamailio.log().slice(at), /FORGED|WARNING|ERROR/);
+	});
+
 	test('X-Forwarded-* is believed of the web server only, also where tokens may pass in the clear', async () => {
 		const alice = newUser();
 		assert.equal(await direct({ 'x-forwarded-for': '192.0.2.1' }, { from: '127.0.0.66', ...alice }), 403);

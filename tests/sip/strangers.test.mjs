@@ -4,6 +4,7 @@
 
 import { after, before, beforeEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import net from 'node:net';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -67,6 +68,18 @@ class Lab {
 
 	stranger(options) {
 		return Endpoint.open({ ip: STRANGER_IP, to: this.at(), ...options }).then((s) => this.keep(s));
+	}
+
+	/** A TCP port that nobody is to connect to, and how often it was done; on the stranger's machine or ours. */
+	async trap(ip = '127.0.0.1', port = 0) {
+		const server = net.createServer().listen(port, ip);
+		const trap = this.keep({ connections: 0, close: () => server.close() });
+		server.on('connection', (socket) => {
+			trap.connections++;
+			socket.destroy();
+		});
+		await once(server, 'listening');
+		return Object.assign(trap, { port: server.address().port });
 	}
 
 	async stat(name) {
@@ -138,24 +151,14 @@ describe('replies that nobody has asked for', () => {
 	}
 
 	test('no connection is made to where their Via leads', async () => {
-		const inside = net.createServer().listen(0, '127.0.0.1');
-		let connections = 0;
-		inside.on('connection', (socket) => {
-			connections++;
-			socket.destroy();
+		const inside = await lab.trap();
+		const stranger = await lab.stranger();
+		await refusedReplies(lab, 20, () => {
+			for (let i = 0; i < 20; i++) {
+				stranger.send(stray(lab, { callId: random(), from: 'x', to: 'y', method: i % 2 ? 'INVITE' : 'OPTIONS', via: `SIP/2.0/TCP 127.0.0.1:${inside.port}` }));
+			}
 		});
-		await once(inside, 'listening');
-		try {
-			const stranger = await lab.stranger();
-			await refusedReplies(lab, 20, () => {
-				for (let i = 0; i < 20; i++) {
-					stranger.send(stray(lab, { callId: random(), from: 'x', to: 'y', method: i % 2 ? 'INVITE' : 'OPTIONS', via: `SIP/2.0/TCP 127.0.0.1:${inside.address().port}` }));
-				}
-			});
-			assert.equal(connections, 0);
-		} finally {
-			inside.close();
-		}
+		assert.equal(inside.connections, 0);
 	});
 
 	test('no name in their Via is looked up', async () => {
@@ -184,27 +187,69 @@ describe('replies that nobody has asked for', () => {
 	test('a reply that proves itself, by the reference of its call, leads to no name and no new connection either', async () => {
 		const { far, call } = await lab.call();
 		const routes = far.requests.find((m) => m.method === 'INVITE').recordRoutes.map((r) => `Record-Route: ${r}`);
-		const inside = net.createServer().listen(0, '127.0.0.1');
-		let connections = 0;
-		inside.on('connection', (socket) => {
-			connections++;
-			socket.destroy();
-		});
-		await once(inside, 'listening');
+		const inside = await lab.trap();
+		const names = { callId: call.callId, from: tagOf(call.local), to: tagOf(call.remote), fields: routes, method: 'INFO' };
+		const refused = await lab.stat('replies_refused');
+		far.send(stray(lab, { ...names, via: 'SIP/2.0/UDP slow.example:5060' }));
+		far.send(stray(lab, { ...names, via: `SIP/2.0/TCP 127.0.0.1:${inside.port}` }));
+		// To an address over UDP it goes.
+		const port = await lab.stranger();
+		far.send(stray(lab, { ...names, via: `SIP/2.0/UDP ${STRANGER_IP}:${port.port}` }));
+		await port.take('the reply', (m) => m.status === 200);
+		await until('the name to be refused', async () => await lab.stat('replies_refused') === refused + 1);
+		assert.doesNotMatch(lab.stack.kamailio.log(), /resolve_host/);
+		assert.equal(inside.connections, 0);
+	});
+});
+
+describe('requests on a connection that is closed before their answer', () => {
+	let lab;
+	before(async () => { lab = await Lab.start('closed', { defines: { STRANGERS_MAX: 1000000 } }); });
+	beforeEach(() => lab.clear());
+	after(async () => {
+		await lab?.clear();
+		await lab?.stack.stop();
+	});
+
+	/** Write it all at once and reset the connection, before Kamailio reads. @return a trap at its port */
+	async function hitAndRun(port, text) {
+		const { pid } = lab.stack.kamailio.proc;
+		const pids = [pid, ...fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').map(Number)];
+		const all = (signal) => { for (const one of pids) process.kill(one, signal); };
+		all('SIGSTOP');
 		try {
-			const names = { callId: call.callId, from: tagOf(call.local), to: tagOf(call.remote), fields: routes, method: 'INFO' };
-			const refused = await lab.stat('replies_refused');
-			far.send(stray(lab, { ...names, via: 'SIP/2.0/UDP slow.example:5060' }));
-			far.send(stray(lab, { ...names, via: `SIP/2.0/TCP 127.0.0.1:${inside.address().port}` }));
-			// To an address over UDP it goes.
-			const port = await lab.stranger();
-			far.send(stray(lab, { ...names, via: `SIP/2.0/UDP ${STRANGER_IP}:${port.port}` }));
-			await port.take('the reply', (m) => m.status === 200);
-			await until('the name to be refused', async () => await lab.stat('replies_refused') === refused + 1);
-			assert.doesNotMatch(lab.stack.kamailio.log(), /resolve_host/);
-			assert.equal(connections, 0);
+			const socket = net.connect({ host: lab.stack.kamailio.ip, port, localAddress: STRANGER_IP });
+			socket.on('error', () => {});
+			await once(socket, 'connect'); // by the kernel
+			const { localPort } = socket;
+			await new Promise((resolve) => { socket.write(text, resolve); });
+			socket.resetAndDestroy();
+			await once(socket, 'close');
+			return await lab.trap(STRANGER_IP, localPort);
 		} finally {
-			inside.close();
+			all('SIGCONT');
+		}
+	}
+
+	const gone = () => until('the connection to be gone', async () => /opened_connections: 0/.test(await lab.stack.kamailio.kamcmd('core.tcp_info')));
+
+	test('SIP: none is opened back', async () => {
+		for (const user of ['closed-1', 'closed-2', 'closed-3']) {
+			const requests = ['INVITE', 'OPTIONS', 'MESSAGE', 'BYE', 'INVITE', 'REGISTER'].map((method) => message(`${method} sip:x@${DOMAIN} SIP/2.0`, [
+				`Via: SIP/2.0/TCP ${STRANGER_IP}:9;branch=z9hG4bK${random()}`, 'Max-Forwards: 70', `From: <sip:${user}@${DOMAIN}>;tag=1`,
+				`To: <sip:x@${DOMAIN}>${method === 'BYE' ? ';tag=2' : ''}`, `Call-ID: ${random()}`, `CSeq: 1 ${method}`]));
+			const back = await hitAndRun(lab.stack.kamailio.port, requests.join(''));
+			await until('all of them to be refused', () => lab.stack.kamailio.log().split(`${user}@`).length > 4);
+			await gone();
+			assert.equal(back.connections, 0);
+		}
+	});
+
+	test('HTTP: none is opened back', async () => {
+		for (let round = 0; round < 3; round++) {
+			const back = await hitAndRun(lab.stack.kamailio.ws, 'GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(20));
+			await gone();
+			assert.equal(back.connections, 0);
 		}
 	});
 });

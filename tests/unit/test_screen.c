@@ -68,15 +68,6 @@ static void blanks_in_front_hide_nothing(void **state)
 	assert_int_equal(HEAD(" \r\n"), CR_OK);
 }
 
-static void http_in_a_sip_line_is_no_http(void **state)
-{
-	(void)state;
-	assert_true(cr_screen_is_http(CR_SPAN("GET /ws HTTP/1.1\r\n")));
-	assert_false(
-			cr_screen_is_http(CR_SPAN("OPTIONS sip:a;x=HTTP/1.1 SIP/2.0\r\n")));
-	assert_false(cr_screen_is_http(CR_SPAN("SIP/2.0 200 HTTP/1.1\r\n")));
-}
-
 static void a_body_is_not_looked_at(void **state)
 {
 	(void)state;
@@ -370,7 +361,8 @@ static void what_reads_well(void **state)
 	static const char *const more[] = {"", "Contact: *\r\n",
 			"Contact: \"A\" <sip:x;y>;+sip.instance=\"<urn:z>\", <sip:z>\r\n",
 			"Route: <sip:h;lr>, <sip:i;lr;crs-a=b>\r\n", "l : 4\r\n",
-			"X-Any!: \xff\r\n y\r\n", "Max-Forwards: 70 \r\n"};
+			"X-Any!: \xff\r\n y\r\n", "Max-Forwards: 70 \r\n",
+			"Retry-After: 120\r\n"};
 
 	(void)state;
 	for(size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++)
@@ -391,7 +383,7 @@ static void what_does_not(void **state)
 	static const char *const more[] = {"Contact <sip:x>: y\r\n",
 			"Contact: <sip:x\r\n", "Contact: sip:x y\r\n",
 			"Route: \"<sip:h>\r\n", "Content-Length: 4x\r\n", "l:\r\n",
-			"Max-Forwards: 7\r\n 0\r\n", ": y\r\n", "X\xff: y\r\n",
+			"Max-Forwards: 7\r\n 0\r\n", "retry-after: 5x\r\n", ": y\r\n", "X\xff: y\r\n",
 			"X y: z\r\n"};
 
 	(void)state;
@@ -412,7 +404,6 @@ int main(void)
 			T(a_head_may_be_cut_off),
 			T(state_fields_are_found_on_the_way),
 			T(blanks_in_front_hide_nothing),
-			T(http_in_a_sip_line_is_no_http),
 			T(a_body_is_not_looked_at),
 			T(what_is_no_sip_is_not_judged),
 			T(every_byte_of_a_head),
