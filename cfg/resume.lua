@@ -7,8 +7,8 @@
 --	local resume = dofile("/etc/kamailio/resume.lua")
 --
 -- In ksr_request_route() call resume.dialog() before anything looks at the
--- dialog; after loose_route(), for all but the trunk, resume.known() and with
--- bind_fingerprint resume.media(), for the trunk on UDP resume.trunk(), then for all
+-- dialog; in front of loose_route(), for all but the trunk, resume.known() and with
+-- bind_fingerprint resume.media(), for the trunk on UDP resume.trunk(); after it for all
 -- resume.within_dialog(); resume.authenticate() where clients are authenticated,
 -- resume.register() before save(), resume.caller() before record_route();
 -- resume.callee() in the branch callback towards a client, resume.reply(answer) in
@@ -74,7 +74,11 @@ function resume.dialog()
 		KSR.x.exit()
 	end
 	if get("$rm") == "BYE" and in_dialog and get("$hdr(Call-State)") == "replaced" then
-		KSR.sl.send_reply(200, "OK")
+		if get("$resume(in_call)") == 1 then
+			KSR.sl.send_reply(200, "OK")
+		else
+			KSR.sl.send_reply(481, "Call/Transaction Does Not Exist")
+		end
 		KSR.x.exit()
 	end
 	if KSR.hdr.is_present("Call-State") < 0 then return end
@@ -91,7 +95,7 @@ function resume.dialog()
 	KSR.pv.seti("$avp(resumed)", 1)
 end
 
--- For requests in a dialog that do not come from the trunk, after loose_route(). Ends the script for one
+-- For requests in a dialog that do not come from the trunk, in front of loose_route(). Ends the script for one
 -- that is in no call of ours.
 function resume.known()
 	if get("$resume(known)") == 1 or get("$avp(resumed)") == 1 then return end
@@ -105,7 +109,7 @@ function resume.known()
 	KSR.x.exit()
 end
 
--- For requests in a dialog from the trunk's address over UDP, after loose_route().
+-- For requests in a dialog from the trunk's address over UDP, in front of loose_route().
 function resume.trunk()
 	if get("$resume(in_call)") == 1 then return end
 	if get("$rm") ~= "ACK" then KSR.sl.send_reply(481, "Call/Transaction Does Not Exist") end

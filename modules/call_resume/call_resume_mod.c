@@ -180,6 +180,16 @@ static int w_resume_revoke2(struct sip_msg *msg, char *kind, char *value)
 	return w_resume_revoke(msg, kind, value, NULL);
 }
 
+static int w_resume_mark_contact(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_mark_contact(msg);
+}
+
+static int w_resume_unmark_uri(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_unmark_uri(msg);
+}
+
 static int w_resume_admit(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_admit(msg);
@@ -243,6 +253,10 @@ static cmd_export_t cmds[] = {
 		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_open", (cmd_function)w_resume_open, 0, 0, 0, REQUEST_ROUTE},
 	{"resume_dialog", (cmd_function)w_resume_dialog, 0, 0, 0, REQUEST_ROUTE},
+	{"resume_mark_contact", (cmd_function)w_resume_mark_contact, 0, 0, 0,
+		REQUEST_ROUTE | ONREPLY_ROUTE},
+	{"resume_unmark_uri", (cmd_function)w_resume_unmark_uri, 0, 0, 0,
+		REQUEST_ROUTE},
 	{"resume_admit", (cmd_function)w_resume_admit, 0, 0, 0, ANY_ROUTE},
 	{"resume_ended", (cmd_function)w_resume_ended, 0, 0, 0,
 		REQUEST_ROUTE | FAILURE_ROUTE},
@@ -335,6 +349,12 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_dialog"), SR_KEMIP_INT,
 		ki_resume_dialog, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_mark_contact"), SR_KEMIP_INT,
+		ki_resume_mark_contact, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_unmark_uri"), SR_KEMIP_INT,
+		ki_resume_unmark_uri, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_admit"), SR_KEMIP_INT,
 		ki_resume_admit, { KEMI_NONE, KEMI_NONE, KEMI_NONE,

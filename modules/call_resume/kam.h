@@ -334,6 +334,14 @@ int kam_limit_start(void);
 
 int ki_resume_admit(struct sip_msg *msg);
 
+/* ---- which connection (kam_connection.c) ------------------------------------- */
+
+int ki_resume_mark_contact(struct sip_msg *msg);
+int ki_resume_unmark_uri(struct sip_msg *msg);
+
+/** The number that resume_unmark_uri() has taken off the Request-URI, or 0. */
+int kam_connection(struct sip_msg *msg);
+
 /* ---- the rest -------------------------------------------------------------- */
 
 /** See HTTP requests before the modules that answer them (kam_edge.c): when this one is

@@ -14,6 +14,7 @@
 #include "../../core/mem/mem.h"
 #include "../../core/tcp_options.h"
 
+#include "head.h"
 #include "screen.h"
 #include "splice.h"
 
@@ -121,9 +122,15 @@ static int before_http(struct sip_msg *msg)
 	return NONSIP_MSG_PASS;
 }
 
-static void after_http(cr_span_t reply)
+static int is_http_reply(cr_span_t text)
 {
-	if(listens && cr_span_eq(cr_span_sub(reply, 0, 5), CR_SPAN("HTTP/")))
+	return cr_span_eq_case(
+			cr_span_sub(cr_head_skip(text), 0, 5), CR_SPAN("HTTP/"));
+}
+
+static void after_http(cr_span_t text)
+{
+	if(listens && is_http_reply(text))
 		set_quiet();
 }
 
@@ -185,21 +192,65 @@ static void translate_in(str *buf)
 	}
 }
 
+static int is_stream(int proto)
+{
+	return proto == PROTO_TCP || proto == PROTO_TLS;
+}
+
+/* One message is all that a datagram or a frame holds (RFC 3261 section 18.3, RFC 7118
+ * section 5): bytes behind it would be another one where they go on over a stream. Nor
+ * is there HTTP in them, with the web server for a sender. A request that is cut off is
+ * left to the script, which can say so. */
+static int cut(str *buf, const cr_head_t *head)
+{
+	size_t end;
+	int err = cr_head_end(head, kam_span(*buf), &end);
+
+	if(cr_head_is_http(kam_span(*buf)))
+		return CR_EMALFORMED;
+	if(!head->is_sip || err == CR_EMISSING)
+		return CR_OK;
+	if(err == CR_OK && end < (size_t)buf->len) {
+		buf->len = (int)end;
+		buf->s[end] = '\0';
+	}
+	return cr_span_eq_case(cr_span_sub(cr_head_skip(kam_span(*buf)), 0, 4),
+				   CR_SPAN("SIP/"))
+			? err
+			: CR_OK;
+}
+
+/* @return CR_OK, or CR_EMALFORMED: this is nobody's message */
+static int read_head(str *buf, cr_head_t *head, const receive_info_t *rcv)
+{
+	int err = cr_head_read(head, kam_span(*buf));
+
+	if(err == CR_OK && head->folded) {
+		cr_head_unfold(buf->s, (size_t)buf->len);
+		err = cr_head_read(head, kam_span(*buf));
+	}
+	if(err == CR_OK && is_http_reply(kam_span(*buf)))
+		err = CR_EMALFORMED;
+	if(err == CR_OK && rcv != NULL && !is_stream(rcv->proto))
+		err = cut(buf, head);
+	return err;
+}
+
 static int edge_in(sr_event_param_t *evp)
 {
 	str *buf = (str *)evp->data;
-	int states;
+	cr_head_t head;
 
 	end_quiet();
 	spliced = refused = 0;
 	plain = -1;
-	if(cr_screen_head(kam_span(*buf), &states) != CR_OK) {
+	if(read_head(buf, &head, evp->rcv) != CR_OK) {
 		drop_in(buf);
 		return 0;
 	}
 	if(!kam_config.log_damaged)
 		plain = is_plain(kam_span(*buf));
-	if(states || cr_screen_mark_in(kam_span(*buf)))
+	if(head.states || cr_screen_mark_in(kam_span(*buf)))
 		translate_in(buf);
 	if(!kam_config.log_damaged)
 		set_quiet();
@@ -214,6 +265,18 @@ static void drop(str *buf)
 	buf->len = 0;
 }
 
+/* Over a stream the receiver finds the end by Content-Length. Kamailio writes it for
+ * replies by the Via of the next hop as the sender of the reply has written it. */
+static int is_framed(cr_span_t text, const dest_info_t *dst)
+{
+	cr_head_t head;
+	size_t end;
+
+	return dst == NULL || !is_stream(dst->proto)
+			|| cr_head_read(&head, text) != CR_OK || !head.is_sip
+			|| (cr_head_end(&head, text, &end) == CR_OK && end == text.len);
+}
+
 static int edge_out(sr_event_param_t *evp)
 {
 	str *buf = (str *)evp->data;
@@ -224,6 +287,11 @@ static int edge_out(sr_event_param_t *evp)
 	if(buf->s == NULL)
 		return 0;
 	after_http(kam_span(*buf));
+	if(!is_framed(kam_span(*buf), evp->dst)) {
+		kam_count(KAM_MESSAGES_DROPPED);
+		drop(buf);
+		return 0;
+	}
 	if(!cr_screen_concerned(kam_span(*buf)) || (env = kam_env()) == NULL)
 		return 0;
 	edge = cr_edge_out(out, sizeof(out), env, kam_span(*buf));

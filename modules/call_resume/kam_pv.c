@@ -23,6 +23,7 @@ typedef enum kam_pv
 	PV_SECURE,
 	PV_SPLICED,
 	PV_IN_CALL,
+	PV_CONNECTION,
 	PV_KNOWN,
 	PV_CODE,
 	PV_REASON,
@@ -57,6 +58,7 @@ static const char *const names[PV_N] = {
 		[PV_SECURE] = "secure",
 		[PV_SPLICED] = "spliced",
 		[PV_IN_CALL] = "in_call",
+		[PV_CONNECTION] = "connection",
 		[PV_KNOWN] = "known",
 		[PV_CODE] = "code",
 		[PV_REASON] = "reason",
@@ -232,6 +234,10 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 				msg, param, res, kam_is_request_route() && kam_edge_spliced());
 	if(which == PV_IN_CALL)
 		return pv_get_sintval(msg, param, res, kam_in_call(msg));
+	if(which == PV_CONNECTION)
+		return kam_connection(msg) > 0
+				? pv_get_sintval(msg, param, res, kam_connection(msg))
+				: pv_get_null(msg, param, res);
 	if(which == PV_KNOWN)
 		return pv_get_sintval(msg, param, res, kam_is_known(msg));
 	if(which <= PV_ERROR)

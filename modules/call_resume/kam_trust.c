@@ -10,6 +10,7 @@
 
 #include "../../core/dprint.h"
 #include "../../core/parser/parse_content.h"
+#include "../../core/parser/parse_to.h"
 #include "../../core/parser/parse_via.h"
 #include "../../core/resolve.h"
 
@@ -97,12 +98,25 @@ int kam_is_mapped_reply(struct sip_msg *msg)
 			&& cr_edge_proves(env, (cr_span_t){msg->buf, msg->len});
 }
 
+/* Outside of a dialog, and about one: the call that comes out of an attended transfer
+ * (RFC 5589 section 7). */
+static int is_about_call(struct sip_msg *msg)
+{
+	const cr_env_t *env = kam_env();
+
+	return env != NULL && msg->first_line.type == SIP_REQUEST
+			&& parse_headers(msg, HDR_TO_F, 0) == 0 && msg->to != NULL
+			&& get_to(msg)->tag_value.len == 0
+			&& cr_edge_names(env, (cr_span_t){msg->buf, msg->len});
+}
+
 int kam_in_call(struct sip_msg *msg)
 {
 	return is_here(msg)
 			&& (kam_edge_spliced() || kam_is_mapped_reply(msg)
 					|| opens(msg, CR_PURPOSE_CALLER)
-					|| opens(msg, CR_PURPOSE_CALLEE));
+					|| opens(msg, CR_PURPOSE_CALLEE)
+					|| is_about_call(msg));
 }
 
 /* What asks for nothing but the end of the call, or whether it is up. */

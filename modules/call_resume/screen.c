@@ -4,122 +4,8 @@
 #include "screen.h"
 
 #include "grammar.h"
+#include "head.h"
 #include "text.h"
-
-#include <stdint.h>
-#include <strings.h>
-
-#define STATE CR_HDR_STATE
-#define BLANKS_MAX 16 /* bytes of a keepalive that is no message */
-
-/* ---- the head -------------------------------------------------------------- */
-
-static int is_line_end(char c)
-{
-	return c == '\r' || c == '\n';
-}
-
-/* Without the line ends in front of it (RFC 3261 section 7.5). */
-static cr_span_t skip_line_ends(cr_span_t s)
-{
-	size_t n = 0;
-
-	while(n < s.len && is_line_end(s.s[n]))
-		n++;
-	return cr_span_sub(s, n, s.len);
-}
-
-/* Whether the first line, whatever ends it, names SIP/2.0: by its slash it is found in
- * one walk. */
-static int is_sip(cr_span_t text)
-{
-	const cr_span_t name = CR_SPAN("SIP/2.0");
-	const size_t at = 3; /* of the slash */
-	const char *nl = memchr(text.s, '\n', text.len);
-	cr_span_t line = {text.s, nl != NULL ? (size_t)(nl - text.s) : text.len};
-	const char *p = line.s, *end = line.s + line.len;
-
-	while((p = memchr(p, '/', (size_t)(end - p))) != NULL) {
-		size_t i = (size_t)(p - line.s);
-
-		if(i >= at
-				&& cr_span_eq_case(cr_span_sub(line, i - at, name.len), name))
-			return 1;
-		p++;
-	}
-	return 0;
-}
-
-/* The next line without its LF, or all that is left. */
-static cr_span_t next_line(cr_span_t *rest)
-{
-	const char *nl = memchr(rest->s, '\n', rest->len);
-	size_t len = nl != NULL ? (size_t)(nl - rest->s) : rest->len;
-	cr_span_t line = {rest->s, len};
-
-	*rest = cr_span_sub(*rest, len + 1, rest->len);
-	return line;
-}
-
-/* Many fields begin with a C, and none of the common ones has an s there. */
-static int begins_state(const char *line, size_t len)
-{
-	return len >= sizeof(STATE) - 1 && (line[0] | 0x20) == 'c'
-			&& (line[5] | 0x20) == 's'
-			&& strncasecmp(line, STATE, sizeof(STATE) - 1) == 0;
-}
-
-#define EACH_BYTE(b) (~(uint64_t)0 / 0xff * (b))
-
-/* Whether one of eight bytes may be below 0x0e: it borrows from its highest bit. */
-static int may_end_line(const char *s)
-{
-	uint64_t bytes;
-
-	memcpy(&bytes, s, sizeof(bytes));
-	return ((bytes - EACH_BYTE(0x0e)) & ~bytes & EACH_BYTE(0x80)) != 0;
-}
-
-/* Offset of the next CR, LF or NUL at or behind i, or the length. */
-static size_t line_end_at(cr_span_t s, size_t i)
-{
-	while(i < s.len) {
-		size_t stop;
-
-		while(s.len - i >= 8 && !may_end_line(s.s + i))
-			i += 8;
-		stop = s.len - i >= 8 ? i + 8 : s.len;
-		for(; i < stop; i++) {
-			if(s.s[i] == '\0' || is_line_end(s.s[i]))
-				return i;
-		}
-	}
-	return i;
-}
-
-int cr_screen_head(cr_span_t text, int *states)
-{
-	cr_span_t rest = skip_line_ends(text);
-
-	*states = 0;
-	/* Kamailio would look for the message behind them. */
-	if(rest.len > BLANKS_MAX && memchr(" \t", *rest.s, 3) != NULL)
-		return CR_EMALFORMED;
-	if(rest.len == 0 || !is_sip(rest))
-		return CR_OK;
-	for(size_t start = 0, end; start < rest.len; start = end + 2) {
-		end = line_end_at(rest, start);
-		*states |= begins_state(rest.s + start, rest.len - start);
-		if(end == rest.len)
-			return CR_OK; /* cut off */
-		if(rest.s[end] != '\r' || end + 1 == rest.len
-				|| rest.s[end + 1] != '\n')
-			return CR_EMALFORMED;
-		if(end == start)
-			return CR_OK; /* the body begins */
-	}
-	return CR_OK;
-}
 
 /* ---- what can be shown -------------------------------------------------------- */
 
@@ -227,6 +113,17 @@ static int is_address(cr_span_t s)
 			&& cr_is_uri(a.uri);
 }
 
+/* The next line without its LF, or all that is left. */
+static cr_span_t next_line(cr_span_t *rest)
+{
+	const char *nl = memchr(rest->s, '\n', rest->len);
+	size_t len = nl != NULL ? (size_t)(nl - rest->s) : rest->len;
+	cr_span_t line = {rest->s, len};
+
+	*rest = cr_span_sub(*rest, len + 1, rest->len);
+	return line;
+}
+
 static int is_fold(cr_span_t line)
 {
 	return line.len > 0 && (line.s[0] == ' ' || line.s[0] == '\t');
@@ -263,7 +160,7 @@ static int is_field(cr_span_t field)
 
 static int are_fields(const cr_sip_t *m)
 {
-	cr_span_t rest = skip_line_ends(
+	cr_span_t rest = cr_head_skip(
 			cr_span_sub(m->text, 0, (size_t)(m->body.s - m->text.s)));
 
 	next_line(&rest);
@@ -312,26 +209,9 @@ int cr_screen_mark_in(cr_span_t text)
 	return 0;
 }
 
-int cr_screen_states(cr_span_t text)
-{
-	cr_span_t rest = skip_line_ends(text);
-	const char *p = rest.s, *end = rest.s + rest.len;
-
-	while(p < end && *p != '\n'
-			&& (*p != '\r' || end - p < 2 || p[1] != '\n')) {
-		p = memchr(p, '\n', (size_t)(end - p));
-		if(p == NULL)
-			return 0;
-		p++;
-		if(begins_state(p, (size_t)(end - p)))
-			return 1;
-	}
-	return 0;
-}
-
 int cr_screen_concerned(cr_span_t text)
 {
-	return cr_screen_mark_in(text) || cr_screen_states(text);
+	return cr_screen_mark_in(text) || cr_head_states(text);
 }
 
 /* ---- which fields may pass ---------------------------------------------------- */

@@ -1,24 +1,13 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What the edge looks at in every message, before it is taken apart: whether all
- * readers will find the same fields in it, and whether it concerns us at all. And
- * which of the Call-State fields may pass.
+ * What the edge looks at in every message: whether it concerns us at all, whether it
+ * can be read and shown, and which of the Call-State fields may pass.
  */
 #ifndef CR_SCREEN_H
 #define CR_SCREEN_H
 
 #include "env.h"
-
-/**
- * A SIP message is a head of lines that end in CR LF, and a body (RFC 3261 section
- * 7). Some readers end a line at a CR or LF alone, or the text at a NUL: they find
- * other fields than we do, so such a head is nobody's message. The body is not
- * looked at, and what names no SIP/2.0 in its first line is not judged.
- * @param states  set to 1 when there is a field whose name begins with Call-State
- * @return CR_OK or CR_EMALFORMED
- */
-int cr_screen_head(cr_span_t text, int *states) CR_MUST_CHECK;
 
 /** 1 when a message may hold a map or an order. */
 int cr_screen_mark_in(cr_span_t text);
@@ -45,9 +34,6 @@ int cr_screen_shows(const cr_sip_t *m);
  * @return 1 or 0
  */
 int cr_screen_reads(const cr_sip_t *m);
-
-/** 1 when there is a field whose name begins with Call-State. */
-int cr_screen_states(cr_span_t text);
 
 /** 1 when a message may hold a map, an order, or a field whose name begins with
  * Call-State. Everything else is left after this look. */

@@ -7,6 +7,7 @@
 #include "splice.h"
 
 #include "dialog_name.h"
+#include "head.h"
 #include "map.h"
 #include "screen.h"
 #include "seal.h"
@@ -229,6 +230,7 @@ typedef struct to_n
 {
 	job_t *j;
 	cr_span_t ruri_map;
+	int found; /* a name of O */
 	char tag[CR_BOX_TEXT_MAX + 256];
 } to_n_t;
 
@@ -261,6 +263,7 @@ static int name_to_n(
 		to->tags[i] = a->j->map.other.tag;
 		to->tags[1 - i] = n_remote_tag(a->j, a->tag, sizeof(a->tag),
 				from->tags[1 - i], a->j->map.other, o);
+		a->found = 1;
 		return 1;
 	}
 	return 0;
@@ -394,6 +397,9 @@ static cr_edge_t request_out(job_t *j, char *out, size_t out_max)
 		return finish_job(j, out, out_max, CR_DROP);
 	names.ruri_map = text;
 	cr_rename_dialogs(j->e, j->m, name_to_n, &names);
+	/* Somebody else's parameter, which happens to have that name. */
+	if(o.tag.len == 0 && !names.found)
+		return finish_job(j, out, out_max, CR_DROP);
 	if(o.tag.len > 0)
 		fail(j, open_map(j, CR_PURPOSE_CONTACT, o, text));
 	if(o.tag.len > 0 && j->err == CR_OK) {
@@ -411,7 +417,7 @@ static cr_edge_t request_out(job_t *j, char *out, size_t out_max)
  * field that somebody has planted cannot be taken off. */
 static int is_too_strange(cr_span_t text)
 {
-	return cr_screen_states(text)
+	return cr_head_states(text)
 			|| (cr_span_eq_case(cr_span_sub(cr_span_trim(text), 0, 8),
 						CR_SPAN("SIP/2.0 "))
 					&& memmem(text.s, text.len, CR_MAP_PARAM,
@@ -488,6 +494,19 @@ int cr_edge_proves(const cr_env_t *env, cr_span_t text)
 			return open_map(&j, CR_PURPOSE_VIA, o, map) == CR_OK;
 	}
 	return 0;
+}
+
+int cr_edge_names(const cr_env_t *env, cr_span_t text)
+{
+	to_n_t names = {0};
+	job_t j;
+
+	if(start_job(&j, env, text) != CR_OK || j.m->status != 0
+			|| !cr_param_find(j.m->ruri, CR_MAP_MARK, &names.ruri_map, NULL))
+		return 0;
+	names.j = &j;
+	cr_rename_dialogs(j.e, j.m, name_to_n, &names);
+	return names.found;
 }
 
 /* ---- the resume INVITE ---------------------------------------------------- */

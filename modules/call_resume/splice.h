@@ -58,6 +58,11 @@ cr_edge_t cr_edge_out(
  * a client that has resumed. It has not been translated yet: cr_edge_out() does that. */
 int cr_edge_proves(const cr_env_t *env, cr_span_t text);
 
+/** 1 when a request names a dialog, as in Replaces (RFC 3891), for which the map in its
+ * Request-URI opens: its sender has the Contact of a client that has resumed, and the
+ * names of that call. */
+int cr_edge_names(const cr_env_t *env, cr_span_t text);
+
 /**
  * Turn a fresh INVITE with a Call-State into the re-INVITE of O: Request-URI,
  * Route, From, To, Call-ID and CSeq are O's, Via and Contact get their maps,

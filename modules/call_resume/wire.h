@@ -159,6 +159,13 @@ typedef enum cr_purpose
 #define CR_REF_PARAM_CALLER "crs-a"
 #define CR_REF_PARAM_CALLEE "crs-b"
 
+/* ---- Contact of a client behind a connection -------------------------------
+ *
+ * The number that Kamailio has given to the connection, decimal, as a parameter of
+ * the URI, beside the alias of its module nathelper. */
+#define CR_CONNECTION_NAME "crc"
+#define CR_CONNECTION_PARAM ";crc="
+
 /* ---- TURN credentials ------------------------------------------------------
  *
  *	username   expiry, seconds since 1970, decimal | ":" | sub

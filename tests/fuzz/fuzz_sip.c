@@ -7,6 +7,7 @@
 #include "fuzz.h"
 
 #include "dialog_name.h"
+#include "head.h"
 #include "screen.h"
 #include "seal.h"
 #include "sip.h"
@@ -110,16 +111,42 @@ static void check_order(void)
 				|| (i + 1 < n && (out[i + 1] == ' ' || out[i + 1] == '\t')));
 }
 
+/* Nothing is folded any more, and the body is what it was. */
+static void check_unfolded(cr_span_t text, const cr_head_t *head)
+{
+	cr_head_t other;
+
+	if(text.len > sizeof(out))
+		return;
+	memcpy(out, text.s, text.len);
+	cr_head_unfold(out, text.len);
+	CHECK(cr_head_read(&other, (cr_span_t){out, text.len}) == CR_OK);
+	CHECK(!other.folded && other.len == head->len);
+	if(head->len > 0)
+		CHECK(memcmp(out + head->len, text.s + head->len, text.len - head->len)
+				== 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const cr_span_t text = {(const char *)data, size};
 	cr_value_iter_t it = {0};
 	cr_span_t value;
-	int err = cr_sip_parse(&m, text), head, states;
+	int err = cr_sip_parse(&m, text), read;
+	cr_head_t head;
+	size_t end;
 
 	CHECK(err <= 0 && err != CR_EINTERNAL);
-	head = cr_screen_head(text, &states);
-	CHECK(head == CR_OK || head == CR_EMALFORMED);
+	read = cr_head_read(&head, text);
+	CHECK(read == CR_OK || read == CR_EMALFORMED);
+	if(read == CR_OK && head.is_sip) {
+		CHECK(head.len <= size);
+		inside(text, head.length);
+		(void)cr_head_end(&head, text, &end);
+		CHECK(end <= size);
+		check_unfolded(text, &head);
+	}
+	(void)cr_head_is_http(text);
 	/* Values stand alone too: in a parameter of the script, in a state. */
 	look_at_value(text);
 	if(err != CR_OK)
@@ -141,11 +168,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	check_edits(text);
 	/* What is taken for a field that begins so is found by the quick look as well. */
-	if(head == CR_OK)
+	if(read == CR_OK)
 		for(int i = 0; i < m.n_fields; i++)
 			CHECK((m.fields[i].id != CR_CALL_STATE
 						  && m.fields[i].id != CR_STATE_OTHER)
-					|| (cr_screen_states(text) && states));
+					|| (cr_head_states(text) && head.states));
 	(void)cr_screen_shows(&m);
 	if(m.status == 0)
 		check_order();

@@ -179,7 +179,7 @@ test('an expired state gets 410', async () => {
 
 // handle_ruri_alias() of Kamailio 5.6.3 copies 1024 bytes and no more: this once
 // ended it.
-test('a strict Route that becomes too long a Request-URI gets 414', async () => {
+test('a strict Route that becomes too long a Request-URI harms nobody', async () => {
 	const far = `sip:${'a'.repeat(2500)}@127.0.0.9:9;alias=1.2.3.4~5~1`;
 	const raw = await Endpoint.open({ to: { ip: stack.kamailio.ip, port: stack.kamailio.port } });
 	try {
@@ -187,7 +187,8 @@ test('a strict Route that becomes too long a Request-URI gets 414', async () => 
 			+ 'Max-Forwards: 70\r\nFrom: <sip:eve@x>;tag=1\r\nTo: <sip:x@y>;tag=2\r\nCall-ID: strict\r\n'
 			+ `CSeq: 1 INVITE\r\nContact: <sip:eve@127.0.0.1:${raw.port}>\r\n`
 			+ `Route: <sip:${stack.gateway};lr>, <${far}>\r\nContent-Length: 0\r\n\r\n`);
-		assert.match((await raw.take('the answer', (m) => m.status >= 200)).start, /414/);
+		// Of a stranger it is refused before it is looked at.
+		assert.match((await raw.take('the answer', (m) => m.status >= 200)).start, /403/);
 	} finally {
 		raw.close();
 	}

@@ -83,7 +83,7 @@ function* conversations() {
 	}
 	for (const mark of ['', 'crm1']) {
 		yield [`folded lines ${mark}`, invite(id(), {
-			To: `"Bob\r\n ${mark}"\r\n\t<sip:bob@example.org>`, more: [`Subject: a\r\n  b\r\n\t.${mark}`, 'X-Relay: 1'],
+			To: `"Bob ${mark}"\r\n\t<sip:bob@example.org>`, more: [`Subject: a\r\n  b\r\n\t.${mark}`, 'X-Relay: 1'],
 		}), ok, 'udp']; // Kamailio's reader of TCP stumbles over it
 		yield [`white space ${mark}`, invite(id(), { CSeq: '  7    INVITE  ', more: [`Subject:  ${mark}  `, `X-Empty:${mark}`, 'X-None:'] }), ok];
 		yield [`display names ${mark}`, invite(id(), {
@@ -209,10 +209,11 @@ for (const transport of ['udp', 'tcp']) {
 
 		test(`over ${transport}: the same bytes with and without the module`, async () => {
 			const ports = { kamailio: await freePort(), client: await freePort(), sink: await freePort(SINK_IP) };
-			// All that is different: what only a gateway may write is taken off, and what not all readers would
-			// split alike is dropped.
+			// All that is different: what only a gateway may write is taken off, what not all readers would
+			// split alike is dropped, and folds become blanks.
 			const without = (await record(transport, { dir, ports, module: false }))
-				.map(([what, t]) => [what, what.startsWith('bare line feeds') ? [] : t.map((text) => text.replace(/^Call-State: .*\r\n/mg, ''))]);
+				.map(([what, t]) => [what, what.startsWith('bare line feeds') ? [] : t.map((text) => text.replace(/^Call-State: .*\r\n/mg, ''))])
+				.map(([what, t]) => [what, what.startsWith('folded') ? t.map((text) => text.replace(/\r\n([ \t])/g, '  $1')) : t]);
 			const withIt = await record(transport, { dir, ports, module: true });
 			const texts = without.flatMap(([, t]) => t);
 			assert.ok(without.length > 200 && texts.length > 400, `${without.length} messages, ${texts.length} received`);

@@ -1,109 +1,11 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Which heads all readers understand alike, and which Call-State fields pass the edge.
+ * What concerns us, what can be read and shown, and which Call-State fields pass the edge.
  */
 #include "helper_edge.h"
 
 #include "screen.h"
-
-/* ---- heads -------------------------------------------------------------------- */
-
-static int states;
-
-#define HEAD(text) cr_screen_head(CR_SPAN(text), &states)
-
-static void a_head_ends_its_lines_in_crlf(void **state)
-{
-	(void)state;
-	assert_int_equal(
-			HEAD("OPTIONS sip:x SIP/2.0\r\nVia: a\r\n b\r\n\r\n"), CR_OK);
-	assert_int_equal(HEAD("\r\n\r\nSIP/2.0 200 OK\r\nA: b\r\n\r\n"), CR_OK);
-	assert_int_equal(
-			HEAD("OPTIONS sip:x sip/2.0\r\nA: b\nC: d\r\n\r\n"), CR_EMALFORMED);
-	assert_int_equal(
-			HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\rCall-State: c\r\n\r\n"),
-			CR_EMALFORMED);
-	assert_int_equal(
-			HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\0\r\n\r\n"), CR_EMALFORMED);
-	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\n\r\n"), CR_EMALFORMED);
-	assert_int_equal(
-			HEAD("OPTIONS sip:x SIP/2.0\rA: b\r\n\r\n"), CR_EMALFORMED);
-	assert_int_equal(
-			HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\r\r\n\r\n"), CR_EMALFORMED);
-}
-
-static void a_head_may_be_cut_off(void **state)
-{
-	(void)state;
-	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\r\nA: b"), CR_OK);
-	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\r"), CR_EMALFORMED);
-	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\r\nA: \0b"), CR_EMALFORMED);
-	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0"), CR_OK);
-}
-
-static void state_fields_are_found_on_the_way(void **state)
-{
-	(void)state;
-	assert_int_equal(
-			HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\r\ncall-STATE-x: y\r\n\r\n"),
-			CR_OK);
-	assert_int_equal(states, 1);
-	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\r\nA: Call-State: "
-						  "y\r\n\r\nCall-State: y"),
-			CR_OK);
-	assert_int_equal(states, 0);
-}
-
-/* Kamailio skips more in front of a message than line ends. */
-static void blanks_in_front_hide_nothing(void **state)
-{
-	(void)state;
-	assert_int_equal(HEAD(" \r\n\r\nSIP/2.0 486 Busy\r\nCall-State: x\r\n\r\n"),
-			CR_EMALFORMED);
-	assert_int_equal(
-			HEAD("\t\r\nOPTIONS sip:x SIP/2.0\r\nA: b\r\n\r\n"), CR_EMALFORMED);
-	assert_int_equal(
-			HEAD("\r\n\0\r\n\r\nSIP/2.0 486 Busy\r\n\r\n"), CR_EMALFORMED);
-	assert_int_equal(HEAD(" \r\n"), CR_OK);
-}
-
-static void a_body_is_not_looked_at(void **state)
-{
-	(void)state;
-	assert_int_equal(
-			HEAD("INVITE sip:x SIP/2.0\r\nA: b\r\n\r\nv=0\no=\r\0x"), CR_OK);
-}
-
-static void what_is_no_sip_is_not_judged(void **state)
-{
-	(void)state;
-	assert_int_equal(HEAD("GET /ws HTTP/1.1\nHost: x\n\n"), CR_OK);
-	assert_int_equal(HEAD("\0\0\0\0"), CR_OK);
-	assert_int_equal(HEAD("\r\n\r\n"), CR_OK);
-	assert_int_equal(HEAD("2.0/SIP\n"), CR_OK);
-	assert_int_equal(cr_screen_head((cr_span_t){"", 0}, &states), CR_OK);
-}
-
-/* With every byte changed into each of the three. */
-static void every_byte_of_a_head(void **state)
-{
-	static const char *text = resume_invite;
-	const char bad[] = {'\r', '\n', '\0'};
-	size_t len = strlen(text);
-
-	(void)state;
-	for(size_t i = 0; i + 2 < len; i++) {
-		for(size_t k = 0; k < sizeof(bad); k++) {
-			if(text[i] == bad[k] || i < sizeof("INVITE sip:bob@gw SIP/2.0"))
-				continue;
-			memcpy(buf[0], text, len);
-			buf[0][i] = bad[k];
-			assert_int_equal(cr_screen_head((cr_span_t){buf[0], len}, &states),
-					CR_EMALFORMED);
-		}
-	}
-}
 
 /* ---- who is concerned ------------------------------------------------------------ */
 
@@ -400,13 +302,6 @@ static void what_does_not(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			T(a_head_ends_its_lines_in_crlf),
-			T(a_head_may_be_cut_off),
-			T(state_fields_are_found_on_the_way),
-			T(blanks_in_front_hide_nothing),
-			T(a_body_is_not_looked_at),
-			T(what_is_no_sip_is_not_judged),
-			T(every_byte_of_a_head),
 			T(who_is_concerned),
 			T(what_a_client_may_write),
 			T(what_nobody_may_write),

@@ -1,0 +1,129 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Which connection a client is reached over. The alias of nathelper in its Contact has
+ * an address and a port; behind a web server all clients have its address, and their
+ * ports come round. So beside it stands the number that Kamailio has given to the
+ * connection.
+ */
+#include "kam.h"
+
+#include "../../core/data_lump.h"
+#include "../../core/dprint.h"
+#include "../../core/dset.h"
+#include "../../core/mem/mem.h"
+#include "../../core/parser/contact/parse_contact.h"
+
+#include "wire.h"
+
+/* @return 0 when a message came over none */
+static int connection_of(const struct sip_msg *msg)
+{
+	switch(msg->rcv.proto) {
+		case PROTO_TCP:
+		case PROTO_TLS:
+		case PROTO_WS:
+		case PROTO_WSS:
+			return msg->rcv.proto_reserved1;
+		default:
+			return 0;
+	}
+}
+
+/* The URI of the first Contact, where a parameter can be put behind it. */
+static contact_t *marked_contact(struct sip_msg *msg)
+{
+	contact_t *c;
+
+	if(parse_headers(msg, HDR_CONTACT_F, 0) < 0 || msg->contact == NULL
+			|| parse_contact(msg->contact) < 0)
+		return NULL;
+	c = ((contact_body_t *)msg->contact->parsed)->contacts;
+	if(c == NULL || c->uri.s == msg->buf || c->uri.s[-1] != '<'
+			|| memchr(c->uri.s, '?', c->uri.len) != NULL)
+		return NULL;
+	return c;
+}
+
+int ki_resume_mark_contact(struct sip_msg *msg)
+{
+	char mem[32];
+	cr_writer_t w = cr_writer(mem, sizeof(mem));
+	int id = connection_of(msg);
+	struct lump *anchor;
+	contact_t *c;
+	str param;
+
+	if(id <= 0 || (c = marked_contact(msg)) == NULL)
+		return 1;
+	cr_put_str(&w, CR_CONNECTION_PARAM);
+	cr_put_uint(&w, (uint32_t)id);
+	anchor = anchor_lump(msg, c->uri.s + c->uri.len - msg->buf, 0, 0);
+	if(anchor == NULL || cr_writer_end(&w) != CR_OK)
+		return -1;
+	param.s = pkg_malloc(w.len);
+	if(param.s == NULL) {
+		PKG_MEM_ERROR;
+		return -1;
+	}
+	memcpy(param.s, mem, w.len);
+	param.len = (int)w.len;
+	if(insert_new_lump_after(anchor, param.s, param.len, 0) == NULL) {
+		pkg_free(param.s);
+		return -1;
+	}
+	return 1;
+}
+
+/* ---- and back ------------------------------------------------------------------ */
+
+static int *unmarked(struct sip_msg *msg)
+{
+	static kam_message_t last;
+	static int id;
+
+	if(kam_is_other_message(&last, msg))
+		id = 0;
+	return &id;
+}
+
+int kam_connection(struct sip_msg *msg)
+{
+	return *unmarked(msg);
+}
+
+/* @return 0 when it is no number of up to nine digits */
+static int id_in(cr_span_t value)
+{
+	int id = 0;
+
+	if(value.len > 9)
+		return 0;
+	for(size_t i = 0; i < value.len; i++) {
+		if(value.s[i] < '0' || value.s[i] > '9')
+			return 0;
+		id = id * 10 + (value.s[i] - '0');
+	}
+	return id;
+}
+
+int ki_resume_unmark_uri(struct sip_msg *msg)
+{
+	cr_span_t uri = kam_span(*GET_RURI(msg)), value, param;
+	char mem[MAX_URI_SIZE];
+	cr_writer_t w = cr_writer(mem, sizeof(mem));
+	str bare;
+	int id;
+
+	if(!cr_param_find(uri, CR_CONNECTION_NAME, &value, &param)
+			|| (id = id_in(value)) == 0)
+		return 1;
+	cr_put_span(&w, cr_span_sub(uri, 0, (size_t)(param.s - uri.s)));
+	cr_put_span(&w,
+			cr_span_sub(uri, (size_t)(param.s - uri.s) + param.len, uri.len));
+	bare = kam_str(cr_written(&w));
+	if(cr_writer_end(&w) != CR_OK || rewrite_uri(msg, &bare) < 0)
+		return -1;
+	*unmarked(msg) = id;
+	return 1;
+}
