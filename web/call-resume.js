@@ -62,6 +62,9 @@ const MESSAGES = {
 
 /** What a final answer to the resume INVITE means. @returns the reason, or
  * undefined when it is worth another attempt. */
+/** Seconds of a Retry-After (RFC 3261 section 20.33); 0 where there is none that is a number. Whoever refuses has written it. */
+const secondsOf = (field) => Number(/^\s*(\d{1,9})(?=[\s;(]|$)/.exec(field ?? '')?.[1] ?? 0);
+
 function reasonOf({ status, cause }) {
 	if (/^Not(Allowed|Found)Error$/.test(cause?.name)) return 'no-media';
 	if (status === 481 || status === 408) return 'ended';
@@ -447,7 +450,7 @@ export class CallResume extends EventTarget {
 				const stale = failure.status === 401 && !renewed;
 				if (stale && (renewed = await this.#renew())) continue;
 				const reason = failure.canceled || stale ? undefined : reasonOf(failure);
-				const pause = failure.canceled ? 0 : failure.retryAfter * 1000
+				const pause = failure.canceled ? 0 : secondsOf(failure.retryAfter) * 1000
 					|| Math.min(4000, 250 * 2 ** attempt) * (0.5 + Math.random() / 2);
 				if (reason || Date.now() + pause > end) {
 					throw new ResumeError(reason ?? (failure.status ? 'failed' : 'no-network'),

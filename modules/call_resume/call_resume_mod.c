@@ -180,6 +180,11 @@ static int w_resume_revoke2(struct sip_msg *msg, char *kind, char *value)
 	return w_resume_revoke(msg, kind, value, NULL);
 }
 
+static int w_resume_check_addresses(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_check_addresses(msg);
+}
+
 static int w_resume_mark_contact(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_mark_contact(msg);
@@ -253,6 +258,8 @@ static cmd_export_t cmds[] = {
 		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_open", (cmd_function)w_resume_open, 0, 0, 0, REQUEST_ROUTE},
 	{"resume_dialog", (cmd_function)w_resume_dialog, 0, 0, 0, REQUEST_ROUTE},
+	{"resume_check_addresses", (cmd_function)w_resume_check_addresses, 0, 0, 0,
+		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_mark_contact", (cmd_function)w_resume_mark_contact, 0, 0, 0,
 		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_unmark_uri", (cmd_function)w_resume_unmark_uri, 0, 0, 0,
@@ -287,6 +294,7 @@ static param_export_t params[] = {
 	{"unproved_max", PARAM_INT, &kam_config.unproved_max},
 	{"unproved_time", PARAM_INT, &kam_config.unproved_time},
 	{"trusted_proxy", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_proxy_param},
+	{"denied_media", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_media_param},
 	{0, 0, 0}
 };
 
@@ -349,6 +357,9 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_dialog"), SR_KEMIP_INT,
 		ki_resume_dialog, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_check_addresses"), SR_KEMIP_INT,
+		ki_resume_check_addresses, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_mark_contact"), SR_KEMIP_INT,
 		ki_resume_mark_contact, { KEMI_NONE, KEMI_NONE, KEMI_NONE,

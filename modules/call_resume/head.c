@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <strings.h>
 
+#include "bytes.h"
 #include "wire.h"
 
 #define STATE CR_HDR_STATE
@@ -198,7 +199,7 @@ void cr_head_unfold(char *text, size_t len)
 		if(end - p >= 4 && memcmp(p, "\r\n\r\n", 4) == 0)
 			return;
 		if(end - p >= 3 && p[1] == '\n' && is_blank(p[2]))
-			p[0] = p[1] = ' ';
+			p[0] = p[1] = p[2] = ' ';
 		p++;
 	}
 }
@@ -233,4 +234,19 @@ int cr_head_end(const cr_head_t *head, cr_span_t text, size_t *end)
 		return CR_EMALFORMED;
 	*end = head->len + (size_t)length;
 	return CR_OK;
+}
+
+int cr_head_frame(
+		char *out, size_t out_max, const cr_head_t *head, cr_span_t text)
+{
+	cr_writer_t w = cr_writer(out, out_max);
+
+	if(head->len == 0)
+		return CR_EMALFORMED;
+	cr_put_span(&w, cr_span_sub(text, 0, head->len - 2));
+	cr_put_str(&w, LENGTH ": ");
+	cr_put_uint(&w, (uint32_t)(text.len - head->len));
+	cr_put_str(&w, "\r\n\r\n");
+	cr_put_span(&w, cr_span_sub(text, head->len, text.len));
+	return cr_writer_end(&w) != CR_OK ? CR_ETOOBIG : (int)w.len;
 }

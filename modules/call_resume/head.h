@@ -40,7 +40,7 @@ int cr_head_is_http(cr_span_t text);
 int cr_head_states(cr_span_t text);
 
 /** A field that goes on in another line means the same in one (RFC 3261 section 7.3.1):
- * each CR LF in front of a blank becomes two blanks. The body stays as it is. */
+ * each CR LF and the blank behind it become three blanks. The body stays as it is. */
 void cr_head_unfold(char *text, size_t len);
 
 /**
@@ -52,6 +52,14 @@ void cr_head_unfold(char *text, size_t len);
  */
 int cr_head_end(
 		const cr_head_t *head, cr_span_t text, size_t *end) CR_MUST_CHECK;
+
+/**
+ * The message with a Content-Length, which it has not: all that is behind the head.
+ * @param out  receives the message, at most out_max bytes; not text itself
+ * @return its length; CR_EMALFORMED: the head is cut off; CR_ETOOBIG
+ */
+int cr_head_frame(char *out, size_t out_max, const cr_head_t *head,
+		cr_span_t text) CR_MUST_CHECK;
 
 /** The text without the line ends in front of it (RFC 3261 section 7.5). */
 cr_span_t cr_head_skip(cr_span_t text);

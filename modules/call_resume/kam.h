@@ -334,6 +334,13 @@ int kam_limit_start(void);
 
 int ki_resume_admit(struct sip_msg *msg);
 
+/* ---- where media go (kam_media.c) ------------------------------------------------ */
+
+/** The parameter denied_media. @return 0, or -1 and it is logged */
+int kam_media_param(modparam_t type, void *val);
+
+int ki_resume_check_addresses(struct sip_msg *msg);
+
 /* ---- which connection (kam_connection.c) ------------------------------------- */
 
 int ki_resume_mark_contact(struct sip_msg *msg);

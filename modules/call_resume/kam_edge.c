@@ -55,12 +55,24 @@ static void count_refused(int err)
 	}
 }
 
+/* Anybody can send maps that do not open, as many as he likes: they are counted, and
+ * told of once a second. */
+static void report_refused(const cr_edge_t *edge, const char *where)
+{
+	static time_t said;
+	time_t now;
+
+	count_refused(edge->refused);
+	if(edge->refused == CR_OK || (now = time(NULL)) == said)
+		return;
+	said = now;
+	LM_NOTICE("%s: map refused: %s%s\n", where, cr_strerror(edge->refused),
+			edge->verdict == CR_DROP ? ", message dropped" : "");
+}
+
 static void report(const cr_edge_t *edge, kam_stat_t stat, const char *where)
 {
-	count_refused(edge->refused);
-	if(edge->refused != CR_OK)
-		LM_NOTICE("%s: map refused: %s%s\n", where, cr_strerror(edge->refused),
-				edge->verdict == CR_DROP ? ", message dropped" : "");
+	report_refused(edge, where);
 	if(edge->unsealed != CR_OK) {
 		LM_ERR("a state could not be sealed: %s\n",
 				cr_strerror(edge->unsealed));
@@ -265,16 +277,46 @@ static void drop(str *buf)
 	buf->len = 0;
 }
 
-/* Over a stream the receiver finds the end by Content-Length. Kamailio writes it for
- * replies by the Via of the next hop as the sender of the reply has written it. */
-static int is_framed(cr_span_t text, const dest_info_t *dst)
+/* @return 0, or -1 and nothing is sent */
+static int send_instead(str *buf, const char *text, size_t len)
+{
+	char *fresh = pkg_malloc(len + 1);
+
+	if(fresh == NULL) {
+		PKG_MEM_ERROR;
+		drop(buf);
+		return -1;
+	}
+	memcpy(fresh, text, len);
+	fresh[len] = '\0';
+	pkg_free(buf->s);
+	buf->s = fresh;
+	buf->len = (int)len;
+	return 0;
+}
+
+/* Over a stream the receiver finds the end by Content-Length. Kamailio writes one into
+ * a reply by the transport that its second Via names, and that its sender has written.
+ * @return 0, or -1 and nothing is sent */
+static int frame(str *buf)
 {
 	cr_head_t head;
 	size_t end;
+	int len = 0, err = cr_head_read(&head, kam_span(*buf));
 
-	return dst == NULL || !is_stream(dst->proto)
-			|| cr_head_read(&head, text) != CR_OK || !head.is_sip
-			|| (cr_head_end(&head, text, &end) == CR_OK && end == text.len);
+	/* A script's own line ends are its business. */
+	if(err != CR_OK || !head.is_sip)
+		return 0;
+	err = cr_head_end(&head, kam_span(*buf), &end);
+	if(err == CR_OK && end == (size_t)buf->len)
+		return 0;
+	if(err == CR_EMISSING)
+		len = cr_head_frame(out, sizeof(out), &head, kam_span(*buf));
+	if(len > 0)
+		return send_instead(buf, out, (size_t)len);
+	kam_count(KAM_MESSAGES_DROPPED);
+	drop(buf);
+	return -1;
 }
 
 static int edge_out(sr_event_param_t *evp)
@@ -282,35 +324,20 @@ static int edge_out(sr_event_param_t *evp)
 	str *buf = (str *)evp->data;
 	const cr_env_t *env;
 	cr_edge_t edge;
-	char *fresh;
 
 	if(buf->s == NULL)
 		return 0;
 	after_http(kam_span(*buf));
-	if(!is_framed(kam_span(*buf), evp->dst)) {
-		kam_count(KAM_MESSAGES_DROPPED);
-		drop(buf);
+	if(evp->dst != NULL && is_stream(evp->dst->proto) && frame(buf) < 0)
 		return 0;
-	}
 	if(!cr_screen_concerned(kam_span(*buf)) || (env = kam_env()) == NULL)
 		return 0;
 	edge = cr_edge_out(out, sizeof(out), env, kam_span(*buf));
 	report(&edge, KAM_SPLICED_OUT, "out");
 	if(edge.verdict == CR_DROP)
 		drop(buf);
-	if(edge.verdict != CR_CHANGED)
-		return 0;
-	fresh = pkg_malloc(edge.len + 1);
-	if(fresh == NULL) {
-		PKG_MEM_ERROR;
-		drop(buf);
-		return 0;
-	}
-	memcpy(fresh, out, edge.len);
-	fresh[edge.len] = '\0';
-	pkg_free(buf->s);
-	buf->s = fresh;
-	buf->len = (int)edge.len;
+	if(edge.verdict == CR_CHANGED)
+		send_instead(buf, out, edge.len);
 	return 0;
 }
 

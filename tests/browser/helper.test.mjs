@@ -171,7 +171,10 @@ for (const [what, options, reason, { kept = 0, calls = 1, extra = [] } = {}] of 
 	['401, and no token to be had', { answers: [{ status: 401 }], tokenFails: true }, 'failed', { kept: 1, extra: ['tokenerror'] }],
 	['401, then 200', { answers: [{ status: 401 }, 200] }, undefined, { kept: 1, calls: 2 }],
 	['491, then 200', { answers: [{ status: 491 }, 200], patience: 5000 }, undefined, { kept: 1, calls: 2 }],
-	['503 with Retry-After, then 481', { answers: [{ status: 503, retryAfter: 0.1 }, { status: 481 }], patience: 5000 }, 'ended', { calls: 2 }],
+	['503 with Retry-After, then 481', { answers: [{ status: 503, retryAfter: '1 (soon);duration=9' }, { status: 481 }], patience: 5000 }, 'ended', { calls: 2 }],
+	...['-1', '-1e300', '0.001', '0', '1e-9', 'x'].map((retryAfter) => (
+		[`503 with a Retry-After that is none, ${retryAfter}`, { answers: Array(20).fill({ status: 503, retryAfter }), patience: 300 }, 'failed', { kept: 1, calls: [1, 2, 3] }])),
+	['503 with a Retry-After beyond its patience', { answers: [{ status: 503, retryAfter: '9' }, 200], patience: 5000 }, 'failed', { kept: 1, calls: 1 }],
 	['488', { answers: [{ status: 488 }] }, 'failed'],
 	['500 for too long', { answers: [{ status: 500 }] }, 'failed', { kept: 1 }],
 	['nobody answers', { answers: [{}] }, 'no-network', { kept: 1 }],
@@ -195,7 +198,7 @@ for (const [what, options, reason, { kept = 0, calls = 1, extra = [] } = {}] of 
 		assert.deepEqual(seen.types, ['resuming', ...extra, reason ? 'failed' : 'resumed']);
 		assert.equal(seen.reason, reason);
 		assert.equal(seen.kept, kept);
-		assert.equal(seen.calls, calls);
+		assert.ok([calls].flat().includes(seen.calls), `${seen.calls} calls`);
 		if (!reason) return;
 		assert.equal(seen.name, 'ResumeError');
 		assert.equal(seen.final, kept === 0);

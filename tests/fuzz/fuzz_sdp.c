@@ -31,9 +31,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const cr_span_t sdp = {(const char *)data, size};
 	cr_media_t here[CR_STATE_MEDIA_MAX], there[CR_STATE_MEDIA_MAX];
+	const cr_net_t all = {.bits = 0};
 	int n = cr_sdp_media(here, sdp, 0);
 
 	CHECK(n >= 0 && n <= CR_STATE_MEDIA_MAX);
+	(void)cr_sdp_names(sdp, &all, 1);
 	CHECK(cr_sdp_media(there, sdp, 1) == n);
 	for(int i = 0; i < n; i++) {
 		check(&here[i], sdp);

@@ -67,6 +67,7 @@ export class Stack {
 				TRUNK_IP: `"${TRUNK_IP}"`,
 				TRUNK_URI: `"sip:${TRUNK_IP}:${self.trunkPort}"`,
 				RTPENGINE: `"udp:${self.rtpengine.control}:${self.rtpengine.ng}"`,
+				MEDIA_DENIED: '""', // Everything is on loopback here.
 			};
 			if (resume) {
 				self.keyRing = writeKeyRing(path.join(self.dir, 'keyring'));

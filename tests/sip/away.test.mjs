@@ -6,7 +6,7 @@ import { after, afterEach, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 
 import { Lives } from '../lib/lives.mjs';
-import { sdp } from '../lib/sip.mjs';
+import { Endpoint, sdp } from '../lib/sip.mjs';
 import { nothingLeft } from '../lib/call.mjs';
 import { sleep, until } from '../lib/wait.mjs';
 
@@ -75,6 +75,30 @@ async function resumes(client, state, callId) {
 	await lives.talk(client, second.final.body, callId);
 	assert.equal(await stack.onlyCall(), callId);
 	return second;
+}
+
+// Behind a web server all pages have its address, and its ports come round.
+for (const role of ['caller', 'callee']) {
+	test(`somebody else has the client's port meanwhile, the client as ${role}: he gets nothing`, async () => {
+		const bob = await lives.far();
+		const one = await lives.alice('ws');
+		const { callId, state, theirs, body } = await lives.call(one, bob, role);
+		await lives.talk(one, body, callId);
+		const { port } = one;
+		one.audio.close();
+		one.socket.resetAndDestroy();
+		await until('the connection to be gone', async () => !(await stack.kamailio.kamcmd('core.tcp_list').catch(() => '')).includes(`:${port}`));
+		const stranger = lives.keep(await Endpoint.open({ transport: 'ws', port, to: lives.gateway('ws') }));
+		assert.equal(stranger.port, port);
+		assert.equal((await reinvite(theirs)).status, 491);
+		for (const method of METHODS) assert.equal((await theirs.request(method)).status, 500);
+		assert.deepEqual(stranger.inbox.map((m) => m.start), []);
+		const two = await lives.alice('ws');
+		await resumes(two, state, callId);
+		assert.equal((await theirs.request('BYE')).status, 200);
+		assert.deepEqual(stranger.inbox.map((m) => m.start), []);
+		await stack.noMedia();
+	});
 }
 
 async function comesTooLate(state) {

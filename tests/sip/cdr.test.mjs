@@ -4,17 +4,43 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 
-import { DOMAIN, Stack } from '../lib/stack.mjs';
+import { Dialog, FarEnd } from '../lib/sip.mjs';
+import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
 
 let stack;
 before(async () => { stack = await Stack.start('cdr', { defines: { WITH_ACC: true } }); });
 after(() => stack?.stop());
 
-test('one dialog and one CDR span the loss of the client', async () => {
-	const dialogs = async () => (await stack.kamailio.kamcmd('dlg.list')).match(/h_id:/g)?.length ?? 0;
-	const cdrs = () => stack.kamailio.log().split('\n').filter((l) => /duration=/.test(l));
+const dialogs = async () => (await stack.kamailio.kamcmd('dlg.list')).match(/h_id:/g)?.length ?? 0;
+const cdrs = () => stack.kamailio.log().split('\n').filter((l) => /duration=/.test(l));
 
+for (const [who, ip, status] of [['a stranger', '127.0.0.66', 403], ['who forges the trunk\'s address', TRUNK_IP, 481]]) {
+	test(`a BYE of ${who} ends neither the dialog nor the CDR`, async () => {
+		const to = { ip: stack.kamailio.ip, port: stack.kamailio.port };
+		const far = await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to });
+		const alice = await FarEnd.open({ user: 'alice', token: await stack.kamailio.token(`sip:alice@${DOMAIN}`), to });
+		const stranger = await FarEnd.open({ ip, user: 'x', to });
+		try {
+			const call = await alice.call({ service: '100' });
+			assert.equal(call.final.status, 200);
+			await far.take('the ACK', (m) => m.method === 'ACK');
+			const forged = new Dialog(stranger, { callId: call.callId, routes: [`<sip:${stack.gateway};lr>`], target: 'sip:x@127.0.0.66', local: call.local, remote: call.remote, cseq: 1 });
+			const before = cdrs().length;
+			assert.equal((await forged.request('BYE')).status, status);
+			assert.equal(await dialogs(), 1);
+			assert.equal((await call.request('BYE')).status, 200);
+			await until('the CDR', () => cdrs().length > before);
+			assert.ok(cdrs().at(-1).includes(`call_id=${call.callId}`), cdrs().at(-1));
+			await until('the dialog to end', async () => (await dialogs()) === 0, { timeout_ms: 15000 });
+		} finally {
+			for (const party of [far, alice, stranger]) party.close();
+		}
+	});
+}
+
+test('one dialog and one CDR span the loss of the client', async () => {
+	const before = cdrs().length;
 	const token = await stack.kamailio.token(`sip:alice@${DOMAIN}`);
 	const peer = await stack.peer('peer', 'resume/peer.xml', { args: ['-d', '2500'] });
 	const one = await stack.client('one', 'resume/client.xml', { keys: { token } });
@@ -28,8 +54,8 @@ test('one dialog and one CDR span the loss of the client', async () => {
 	assert.equal(await dialogs(), 1);
 	await two.done();
 	await peer.done();
-	await until('the CDR', () => cdrs().length > 0);
+	await until('the CDR', () => cdrs().length > before);
 	await until('the dialog to end', async () => (await dialogs()) === 0, { timeout_ms: 15000 });
-	assert.equal(cdrs().length, 1, cdrs().join('\n'));
-	assert.ok(cdrs()[0].includes(`call_id=${callId}`), cdrs()[0]);
+	assert.equal(cdrs().length, before + 1, cdrs().join('\n'));
+	assert.ok(cdrs()[before].includes(`call_id=${callId}`), cdrs()[before]);
 });

@@ -41,6 +41,11 @@ const FIELDS = {
 	'Call-State-Fingerprint': (x) => ({ more: [`Call-State-Fingerprint: sha-256 a${x}b`] }),
 	Subject: (x) => ({ more: [`Subject: hel${x}lo`] }),
 	Expires: (x) => ({ more: [`Expires: 3${x}600`] }),
+	'between the parameters of Contact': (x) => ({ contact: `<sip:alice@10.0.0.1>;z='a,${x} <sip:x@y>` }),
+	'in a Route': (x) => ({ method: 'BYE', to: `<sip:bob@${DOMAIN}>;tag=1`, more: [`Route: sip:a@b;x,${x} <sip:x@y>`] }),
+	"between the parameters of From": (x) => ({ from: `<sip:alice@${DOMAIN}>;x="\\";${x};tag=1` }),
+	'Content-Type': (x) => ({ more: [`Content-Type: x${x}`] }),
+	'Record-Route': (x) => ({ more: [`Record-Route: <sip:a;lr>;x='${x}`] }),
 };
 
 const request = (party, { callId = random(), method = 'INVITE', from = `<sip:alice@${DOMAIN}>;tag=1`, to = `<sip:bob@${DOMAIN}>`, uri = `sip:bob@${DOMAIN}`, contact = `<sip:alice@${party.host}>`, more = [], branch = random(), token } = {}) => message(`${method} ${uri} SIP/2.0`, [

@@ -99,16 +99,16 @@ describe('scanners', () => {
 	const log = () => stack.kamailio.log();
 
 	/** So many messages of a scanner, and what it was answered. */
-	async function scan(times, { ip = elsewhere(), transport = 'udp', method = 'REGISTER', tag = '', from = '100', domain = DOMAIN } = {}) {
+	async function scan(times, { ip = elsewhere(), transport = 'udp', method = 'REGISTER', tag = '', from = '100', domain = DOMAIN, hops = 70, uri = `sip:${DOMAIN}`, contact, more = [], answers = MAX } = {}) {
 		const scanner = keep(await Endpoint.open({ ip, transport, to: at(stack, transport) }));
 		for (let i = 0; i < times; i++) {
-			scanner.send(message(`${method} sip:${DOMAIN} SIP/2.0`, [`Via: SIP/2.0/${transport.toUpperCase()} ${scanner.host};branch=z9hG4bK${random()}`, 'Max-Forwards: 70',
-				`From: <sip:${from}@${domain}>;tag=1`, `To: <sip:${from}@${DOMAIN}>${tag}`, `Call-ID: ${random()}`, `CSeq: 1 ${method}`, 'User-Agent: friendly-scanner', `Contact: <sip:${from}@${scanner.host}>`]));
+			scanner.send(message(`${method} ${uri} SIP/2.0`, [`Via: SIP/2.0/${transport.toUpperCase()} ${scanner.host};branch=z9hG4bK${random()}`, `Max-Forwards: ${hops}`,
+				`From: <sip:${from}@${domain}>;tag=1`, `To: <sip:${from}@${DOMAIN}>${tag}`, `Call-ID: ${random()}`, `CSeq: 1 ${method}`, 'User-Agent: friendly-scanner', `Contact: ${contact ?? `<sip:${from}@${scanner.host}>`}`, ...more]));
 			await new Promise((resolve) => { setImmediate(resolve); });
 		}
 		// What the far end says is answered when all of it is.
 		assert.equal((await far.outside('OPTIONS', `sip:${DOMAIN}`)).status, 200);
-		await until('the answers', async () => scanner.inbox.length >= Math.min(times, MAX));
+		await until('the answers', async () => scanner.inbox.length >= Math.min(times, answers));
 		return { ip, answers: scanner.inbox };
 	}
 
@@ -131,6 +131,21 @@ describe('scanners', () => {
 		await forgotten();
 		assert.equal((await scan(5 * MAX, { method: 'BYE', tag: ';tag=2' })).answers.length, MAX);
 	});
+
+	for (const [what, options] of Object.entries({
+		'a tag that looks like ours': { method: 'BYE', tag: ';tag=a.crm1.b' }, 'the end of a session that there is not': { method: 'BYE', tag: ';tag=2', more: ['Call-State: replaced'] },
+		'no hops left': { hops: 0 }, 'a Request-URI that is too long': { method: 'OPTIONS', uri: `sip:${'x'.repeat(900)}@${DOMAIN}` }, 'a Contact that is no address': { method: 'OPTIONS', contact: '<tel:1>' },
+	})) {
+		test(`with ${what}`, async () => {
+			await forgotten();
+			const before = log().length;
+			const { answers } = await scan(5 * MAX, options);
+			assert.equal(answers.length, MAX);
+			for (const answer of answers) assert.ok(answer.status >= 400, answer.start);
+			const lines = log().slice(before).split('\n');
+			assert.ok(lines.length <= MAX + 2, `${lines.length} lines: ${lines[0]}`);
+		});
+	}
 
 	test('with messages that are none', async () => {
 		await forgotten();

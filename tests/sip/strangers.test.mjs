@@ -327,6 +327,27 @@ describe('requests that claim the address of the trunk, over UDP', () => {
 		await lab.stack.noMedia();
 	});
 
+	test('one that says that it replaces a call, to a Contact that is made up: it goes nowhere', async () => {
+		const { far, call } = await called();
+		const forger = await lab.party('bob', { ip: TRUNK_IP });
+		const reader = await lab.stranger();
+		const inside = await lab.trap();
+		const { length } = lab.stack.kamailio.log();
+		const names = ['none;to-tag=1;from-tag=2', `${call.callId};to-tag=${tagOf(call.remote)};from-tag=${tagOf(call.local)}`];
+		for (const replaces of names) {
+			for (const uri of [`sip:x@${STRANGER_IP}:${reader.port};crm1=x`, `sip:x@127.0.0.1:${inside.port};transport=tcp;crm1=x`,
+				`sip:x@y.invalid;crm1=x;alias=127.0.0.1~${inside.port}~2`, 'sip:x@n1.slow.example;crm1=x']) {
+				const asked = await forger.outside('INVITE', uri, { to: `sip:alice@${DOMAIN}`, body: sdp(TRUNK_IP, 9), headers: [`Replaces: ${replaces}`] });
+				assert.equal(asked.status, 480, asked.start);
+			}
+		}
+		assert.deepEqual(reader.inbox, []);
+		assert.equal(inside.connections, 0);
+		assert.doesNotMatch(lab.stack.kamailio.log().slice(length), /resolve/);
+		assert.equal(await lab.stack.onlyCall(), call.callId);
+		assert.equal((await far.dialog(call.callId).request('BYE')).status, 200);
+	});
+
 	test('a new call with the Call-ID of one that is up: 482, and the media of that call stay', async () => {
 		const { alice, far, audio, call } = await called();
 		const spy = lab.keep(await Rtp.open({ ip: TRUNK_IP }));

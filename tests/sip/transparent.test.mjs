@@ -198,6 +198,8 @@ async function record(transport, { dir, ports, module }) {
 	return heard;
 }
 
+const unfolded = ([what, t]) => [what, what.startsWith('folded') ? t.map((text) => text.replace(/(\r\n)?[ \t]+/g, ' ')) : t];
+
 for (const transport of ['udp', 'tcp']) {
 	describe(transport, () => {
 		let dir;
@@ -213,8 +215,8 @@ for (const transport of ['udp', 'tcp']) {
 			// split alike is dropped, and folds become blanks.
 			const without = (await record(transport, { dir, ports, module: false }))
 				.map(([what, t]) => [what, what.startsWith('bare line feeds') ? [] : t.map((text) => text.replace(/^Call-State: .*\r\n/mg, ''))])
-				.map(([what, t]) => [what, what.startsWith('folded') ? t.map((text) => text.replace(/\r\n([ \t])/g, '  $1')) : t]);
-			const withIt = await record(transport, { dir, ports, module: true });
+				.map(unfolded);
+			const withIt = (await record(transport, { dir, ports, module: true })).map(unfolded);
 			const texts = without.flatMap(([, t]) => t);
 			assert.ok(without.length > 200 && texts.length > 400, `${without.length} messages, ${texts.length} received`);
 			const differs = without.flatMap(([what, t], i) =>

@@ -114,7 +114,7 @@ static void a_field_of_several_lines_becomes_one(void **state)
 		const char *text, *unfolded;
 	} cases[] = {
 			{"\r\n\r\nA x SIP/2.0\r\nA: b\r\n c\r\n\td\r\n\r\n\r\n e",
-					"\r\n\r\nA x SIP/2.0\r\nA: b   c  \td\r\n\r\n\r\n e"},
+					"\r\n\r\nA x SIP/2.0\r\nA: b   c   d\r\n\r\n\r\n e"},
 			{"A x SIP/2.0\r\nA: b\r\n \r\n\r\nv",
 					"A x SIP/2.0\r\nA: b   \r\n\r\nv"},
 			{"A x SIP/2.0\r\n b", "A x SIP/2.0   b"},
@@ -170,6 +170,24 @@ static void a_message_ends_where_its_length_says(void **state)
 	assert_int_equal(end_of("A x SIP/2.0\r\nl: 2", &end), CR_EMALFORMED);
 }
 
+static void a_message_without_a_length_gets_one(void **state)
+{
+	cr_span_t text = CR_SPAN("A x SIP/2.0\r\nB: c\r\n\r\nbody");
+	const char *framed = "A x SIP/2.0\r\nB: c\r\nContent-Length: 4\r\n\r\nbody";
+	int n;
+
+	(void)state;
+	assert_int_equal(cr_head_read(&head, text), CR_OK);
+	n = cr_head_frame(buf[0], OUT_MAX, &head, text);
+	assert_int_equal(n, strlen(framed));
+	assert_memory_equal(buf[0], framed, n);
+	assert_int_equal(cr_head_frame(buf[0], n - 1, &head, text), CR_ETOOBIG);
+	assert_int_equal(
+			cr_head_read(&head, CR_SPAN("A x SIP/2.0\r\nB: c")), CR_OK);
+	assert_int_equal(
+			cr_head_frame(buf[0], OUT_MAX, &head, text), CR_EMALFORMED);
+}
+
 /* ---- HTTP -------------------------------------------------------------------------------- */
 
 static void what_kamailio_takes_for_http(void **state)
@@ -201,6 +219,7 @@ int main(void)
 			T(every_byte_of_a_head),
 			T(a_field_of_several_lines_becomes_one),
 			T(a_message_ends_where_its_length_says),
+			T(a_message_without_a_length_gets_one),
 			T(what_kamailio_takes_for_http),
 	};
 

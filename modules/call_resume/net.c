@@ -1,0 +1,80 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "net.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#define V4_BITS 96 /* in front of an IPv4 address */
+
+static int is_v4(cr_span_t text)
+{
+	return text.len > 0 && memchr(text.s, ':', text.len) == NULL;
+}
+
+int cr_address_parse(uint8_t *address, cr_span_t text)
+{
+	static const uint8_t mapped[V4_BITS / 8] = {[10] = 0xff, [11] = 0xff};
+	char mem[INET6_ADDRSTRLEN];
+
+	if(text.len >= sizeof(mem))
+		return CR_EMALFORMED;
+	memcpy(mem, text.s, text.len);
+	mem[text.len] = '\0';
+	if(!is_v4(text))
+		return inet_pton(AF_INET6, mem, address) == 1 ? CR_OK : CR_EMALFORMED;
+	memcpy(address, mapped, sizeof(mapped));
+	return inet_pton(AF_INET, mem, address + sizeof(mapped)) == 1
+			? CR_OK
+			: CR_EMALFORMED;
+}
+
+/* @return bits, or more than any network has */
+static unsigned bits_of(cr_span_t text)
+{
+	unsigned n = 0;
+
+	if(text.len == 0 || text.len > 3)
+		return ~0u;
+	for(size_t i = 0; i < text.len; i++) {
+		if(text.s[i] < '0' || text.s[i] > '9')
+			return ~0u;
+		n = n * 10 + (unsigned)(text.s[i] - '0');
+	}
+	return n;
+}
+
+int cr_net_parse(cr_net_t *net, cr_span_t text)
+{
+	const char *slash = text.len > 0 ? memchr(text.s, '/', text.len) : NULL;
+	cr_span_t address
+			= {text.s, slash != NULL ? (size_t)(slash - text.s) : text.len};
+	unsigned first = is_v4(address) ? V4_BITS : 0, bits = 128 - first;
+
+	if(slash != NULL)
+		bits = bits_of((cr_span_t){slash + 1, text.len - address.len - 1});
+	if(bits > 128 - first)
+		return CR_EMALFORMED;
+	net->bits = first + bits;
+	return cr_address_parse(net->address, address);
+}
+
+static int has(const cr_net_t *net, const uint8_t *address)
+{
+	unsigned bytes = net->bits / 8, rest = net->bits % 8;
+
+	if(memcmp(net->address, address, bytes) != 0)
+		return 0;
+	return rest == 0
+			|| ((net->address[bytes] ^ address[bytes]) >> (8 - rest)) == 0;
+}
+
+int cr_nets_have(const cr_net_t *nets, int n, const uint8_t *address)
+{
+	for(int i = 0; i < n; i++) {
+		if(has(&nets[i], address))
+			return 1;
+	}
+	return 0;
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Whoever calls says where his media go, and rtpengine sends there what he says, from within: not to the machine itself,
+// its control port above all (MEDIA_DENIED).
+
+import { after, afterEach, before, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+
+import { ROOT } from '../lib/kamailio.mjs';
+import { Rtp } from '../lib/rtp.mjs';
+import { FarEnd, sdp } from '../lib/sip.mjs';
+import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
+import { until } from '../lib/wait.mjs';
+
+const DENIED_IP = '127.0.0.99';
+const withCandidate = (body) => `${body}a=candidate:1 1 udp 1 ${DENIED_IP} 9 typ host\r\n`;
+
+let stack, far;
+let open = [];
+const keep = (s) => (open.push(s), s);
+const gateway = () => ({ ip: stack.kamailio.ip, port: stack.kamailio.port });
+const party = async (user, options) => keep(await FarEnd.open({
+	user, token: await stack.kamailio.token(`sip:${user}@${DOMAIN}`, `s-${user}`), to: gateway(), ...options,
+}));
+
+describe('a network that is denied', () => {
+	before(async () => { stack = await Stack.start('strangers-addresses', { defines: { MEDIA_DENIED: `"${DENIED_IP}/32 2001:db8::/32"` } }); });
+	afterEach(async () => {
+		open.splice(0).forEach((s) => s.close());
+		await stack.dropMedia();
+	});
+	after(() => stack?.stop());
+
+	for (const [what, body] of Object.entries({
+		'a connection line': sdp(DENIED_IP, 4000), 'one of IPv6': sdp('127.0.0.1', 4000).replace('IN IP4 127.0.0.1\r\nt=', 'IN IP6 2001:db8::1\r\nt='),
+		'a candidate': withCandidate(sdp('127.0.0.1', 4000)), 'a place for RTCP': `${sdp('127.0.0.1', 4000)}a=rtcp:9 IN IP4 ${DENIED_IP}\r\n`,
+	})) {
+		test(`${what} in a new call: 488, and rtpengine is not asked`, async () => {
+			far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
+			const alice = await party('alice');
+			assert.equal((await alice.call({ service: '100', body })).final.status, 488);
+			assert.deepEqual(far.requests, []);
+			await stack.noMedia();
+		});
+	}
+
+	test('in a call that is up: 488 for a re-INVITE, an UPDATE, a PRACK, and the call is as it was', async () => {
+		const audio = keep(await Rtp.open({ ip: TRUNK_IP, echo: true }));
+		far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, media: audio.port, to: gateway() }));
+		const mine = keep(await Rtp.open());
+		const alice = await party('alice', { media: mine.port });
+		const call = await alice.call({ service: '100' });
+		await far.take('the ACK', (m) => m.method === 'ACK');
+		const spy = keep(await Rtp.open({ ip: DENIED_IP }));
+		const body = sdp(DENIED_IP, spy.port, 5);
+		for (const method of ['INVITE', 'UPDATE', 'PRACK']) {
+			assert.equal((await call.request(method, { body })).status, 488);
+			if (method === 'INVITE') call.ack({ via: call.branch });
+		}
+		call.ack({ body });
+		await stack.talk({ audio: mine }, call.final.body, call.callId);
+		assert.equal(spy.received, 0);
+		assert.equal((await call.request('BYE')).status, 200);
+	});
+
+	test('in the answer of a client that is called: the caller gets no answer to his offer, and nobody media', async () => {
+		const spy = keep(await Rtp.open({ ip: DENIED_IP }));
+		const bob = await party('bob', { answer: (m) => {
+			if (m.method !== 'INVITE') return true;
+			bob.ip = DENIED_IP;
+			bob.media = spy.port;
+			bob.accept(m);
+			bob.ip = '127.0.0.1';
+			return false;
+		} });
+		assert.equal((await bob.register()).status, 200);
+		const audio = keep(await Rtp.open({ ip: TRUNK_IP }));
+		far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, media: audio.port, to: gateway() }));
+		const call = await far.call({ service: 'bob', to: `sip:bob@${DOMAIN}` });
+		assert.equal(call.final.status, 200);
+		assert.equal(call.final.body, '');
+		const offered = bob.requests.find((m) => m.method === 'INVITE').body;
+		assert.match(offered, /m=audio/);
+		assert.equal((await call.request('BYE')).status, 200);
+		assert.equal(spy.received, 0);
+	});
+
+	test('of the trunk it is its own business', async () => {
+		const bob = await party('bob');
+		assert.equal((await bob.register()).status, 200);
+		far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
+		const call = await far.call({ service: 'bob', to: `sip:bob@${DOMAIN}`, body: sdp(DENIED_IP, 4000) });
+		assert.equal(call.final.status, 200);
+		assert.equal((await call.request('BYE')).status, 200);
+	});
+});
+
+test('what cfg/resume.cfg denies: the machine itself, its control port for rtpengine among it', async () => {
+	const [, denied] = /^#!trydef MEDIA_DENIED ("[^"]*")$/m.exec(fs.readFileSync(path.join(ROOT, 'cfg/resume.cfg'), 'utf8'));
+	stack = await Stack.start('strangers-addresses-default', { defines: { MEDIA_DENIED: denied } });
+	try {
+		const alice = await party('alice');
+		for (const ip of ['127.0.0.1', '127.1.2.3', '169.254.169.254', '224.0.0.1', '0.0.0.1', '255.255.255.255']) {
+			assert.equal((await alice.call({ service: '100', body: sdp(ip, stack.rtpengine.ng) })).final.status, 488, ip);
+		}
+		for (const ip of ['::1', '::ffff:127.0.0.1', 'fe80::1', 'ff02::1']) {
+			const body = sdp('192.0.2.1', 4000).replace('IN IP4 192.0.2.1\r\nt=', `IN IP6 ${ip}\r\nt=`);
+			assert.equal((await alice.call({ service: '100', body })).final.status, 488, ip);
+		}
+		await stack.noMedia();
+		far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
+		const call = await alice.call({ service: '100', body: sdp('192.0.2.1', 4000) });
+		assert.equal(call.final.status, 200);
+		await until('the ACK', () => far.requests.some((m) => m.method === 'ACK'));
+	} finally {
+		open.splice(0).forEach((s) => s.close());
+		await stack.stop();
+	}
+});

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Where a message ends, and what is none: bytes behind a body, HTTP where SIP is spoken.
+
+import { after, afterEach, before, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+
+import { Client, Endpoint, FarEnd, message, random } from '../lib/sip.mjs';
+import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
+import { until } from '../lib/wait.mjs';
+
+const STRANGER_IP = '127.0.0.66';
+let stack;
+let open = [];
+const keep = (x) => (open.push(x), x);
+const at = (transport = 'udp') => ({ ip: stack.kamailio.ip, port: transport === 'ws' ? stack.kamailio.ws : stack.kamailio.port });
+const token = (user) => stack.kamailio.token(`sip:${user}@${DOMAIN}`, `s-${user}`);
+const stat = async (name) => Number(new RegExp(`\\b${name}: (\\d+)`).exec(await stack.kamailio.kamcmd('call_resume.stats'))[1]);
+
+before(async () => {
+	stack = await Stack.start('strangers-framing', { web: true, defines: { STRANGERS_MAX: 1000000, RESUME_ALLOW_INSECURE: 1 } });
+});
+afterEach(async () => {
+	open.splice(0).forEach((x) => x.close());
+	await stack.dropMedia();
+});
+after(() => stack?.stop());
+
+/** A message of somebody who does not exist. */
+const inner = (what) => message(`INVITE sip:${what}@${TRUNK_IP} SIP/2.0`, [
+	`Via: SIP/2.0/TCP ${stack.gateway};branch=z9hG4bK${random()}`, 'Max-Forwards: 70', 'From: <sip:ceo@company.example>;tag=1',
+	`To: <sip:${what}@${TRUNK_IP}>`, `Call-ID: inner-${random()}`, 'CSeq: 1 INVITE', 'Contact: <sip:ceo@127.0.0.1>',
+	'P-Asserted-Identity: <sip:ceo@company.example>', `Call-State-Id: ${'0'.repeat(32)}`]);
+
+/** A refusal with that behind it; its second Via names another transport, its length is as told. */
+const refusal = (m, { proto, length, behind }) => ['SIP/2.0 486 Busy',
+	...m.all('via').map((v, i) => `Via: ${i === 1 ? v.replace(/SIP\/2.0\/\w+/, `SIP/2.0/${proto}`) : v}`),
+	`From: ${m.get('from')}`, `To: ${m.get('to')};tag=9`, `Call-ID: ${m.callId}`, `CSeq: ${m.get('cseq')}`, ...(length === undefined ? [] : [`Content-Length: ${length}`]), '', behind].join('\r\n');
+
+describe('bytes behind a body are none of the message', () => {
+	for (const proto of ['TCP', 'UDP']) {
+		for (const length of [0, undefined]) {
+			const name = `Via 2 says ${proto}, ${length === undefined ? 'no length' : 'length 0'}`;
+			test(`in a refusal of a client, to the trunk over TCP; ${name}`, async () => {
+				const alice = keep(await FarEnd.open({ user: 'alice', transport: 'ws', to: at('ws'), token: await token('alice'), answer: (m) => {
+					if (m.method === 'INVITE') m.answer(refusal(m, { proto, length, behind: inner('+1900555') }));
+					return m.method !== 'INVITE';
+				} }));
+				assert.equal((await alice.register()).status, 200);
+				const trunk = keep(await Client.open({ ip: TRUNK_IP, transport: 'tcp', user: 'trunk', to: at() }));
+				assert.equal((await trunk.outside('INVITE', `sip:alice@${DOMAIN}`)).status, 486);
+				assert.deepEqual(trunk.inbox.filter((m) => !m.status).map((m) => m.start), []);
+				assert.ok((await trunk.outside('OPTIONS', `sip:${DOMAIN}`)).status, 'the connection is in step');
+			});
+			test(`in a refusal of the far end, to a phone over TCP; ${name}`, async () => {
+				const far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: at(), answer: (m) => {
+					if (m.method === 'INVITE') far.send(refusal(m, { proto, length, behind: inner('alice') }));
+					return false;
+				} }));
+				const phone = keep(await Client.open({ user: 'bob', transport: 'tcp', to: at(), token: await token('bob') }));
+				assert.equal((await phone.outside('INVITE', `sip:100@${DOMAIN}`)).status, 486);
+				assert.ok((await phone.outside('OPTIONS', `sip:${DOMAIN}`)).status, 'the connection is in step');
+				assert.deepEqual(phone.inbox.filter((m) => !m.status).map((m) => m.start), []);
+			});
+		}
+	}
+});
+
+describe('HTTP where SIP is spoken is nobody\'s message', () => {
+	const HTTP = {
+		'a request': 'GET /ws HTTP/1.1\r\nHost: an.example.org\r\n\r\n',
+		'a sign-in in somebody\'s name': 'POST /session HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n'
+			+ 'Content-Type: application/json\r\nContent-Length: 37\r\n\r\n{"user":"alice","password":"guessed"}',
+		'a request that names SIP too': 'POST /session HTTP/1.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.66;branch=z9hG4bK1\r\nContent-Length: 0\r\n\r\n',
+		'a reply': 'HTTP/1.1 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.66;branch=z9hG4bK1\r\nCSeq: x\n 9(1) ERROR: <core>: FORGED\r\n\r\n',
+		'one with fields of SIP': 'GET / HTTP/1.1\r\nCSeq: x\n 9(1) ERROR: <core>: FORGED \x1b[2J\r\n\r\n',
+	};
+	for (const [what, text] of Object.entries(HTTP)) {
+		for (const transport of ['udp', 'ws']) {
+			test(`${what}, over ${transport}: no answer, no line, counted`, async () => {
+				const before = await stat('heads_malformed');
+				const { length } = stack.kamailio.log();
+				const stranger = keep(await Endpoint.open({ ip: STRANGER_IP, transport, to: at(transport) }));
+				for (let i = 0; i < 20; i++) stranger.send(text);
+				await until('them to be counted', async () => await stat('heads_malformed') === before + 20);
+				assert.deepEqual(stranger.inbox, []);
+				assert.equal(stack.kamailio.log().slice(length), '');
+			});
+		}
+	}
+
+	test('in a WebSocket through nginx, too', async () => {
+		const before = await stat('heads_malformed');
+		const { url } = stack.web;
+		const stranger = keep(await Endpoint.open({ transport: 'wss', to: { ip: stack.web.ip, port: stack.web.port, host: new URL(url).host, path: '/ws', origin: url } }));
+		for (let i = 0; i < 20; i++) stranger.send(HTTP["a sign-in in somebody's name"].replace('192.0.2.1', `192.0.2.${i}`));
+		await until('them to be counted', async () => await stat('heads_malformed') === before + 20);
+		assert.deepEqual(stranger.inbox, []);
+		assert.doesNotMatch(await stack.kamailio.kamcmd('htable.dump', 'signins'), /192\.0\.2/);
+	});
+});
