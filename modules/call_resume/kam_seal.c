@@ -247,7 +247,7 @@ int kam_open_route_ref(cr_ref_t *ref, struct sip_msg *msg, cr_purpose_t purpose)
 	const cr_env_t *env = kam_env();
 	cr_span_t text;
 
-	if(env == NULL || parse_headers(msg, HDR_CALLID_F, 0) < 0
+	if(env == NULL || parse_headers(msg, HDR_CALLID_F | HDR_ROUTE_F, 0) < 0
 			|| msg->callid == NULL || !route_ref(msg, purpose, &text))
 		return CR_EMISSING;
 	return cr_ref_open(ref, env->work->box, env->crypto, env->ring,
