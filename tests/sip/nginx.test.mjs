@@ -191,6 +191,25 @@ describe('the WebSocket behind nginx', () => {
 		}
 	});
 
+	test('whom the web server speaks for is remembered of its own connections alone, and of handshakes alone', async () => {
+		await stack.kamailio.kamcmd('htable.flush', 'clients');
+		const none = async (port, from, fields = '') => {
+			const socket = keep(tls.connect({ host: '127.0.0.1', port, localAddress: from, rejectUnauthorized: false }));
+			socket.close = socket.destroy;
+			await once(socket, 'secureConnect');
+			socket.write(`GET /ws HTTP/1.1\r\nHost: ${new URL(url).host}\r\nUpgrade: websocket\r\nConnection: upgrade\r\n${fields}\r\n`);
+			return Number(/^HTTP\/1\.1 (\d+)/.exec((await once(socket, 'data'))[0])[1]);
+		};
+		const whole = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sip\r\n';
+		const remembered = async () => [...(await stack.kamailio.kamcmd('htable.dump', 'clients')).matchAll(/value: (.*)/g)].map(([, client]) => client.trim());
+		assert.equal(await none(stack.web.port, '127.0.3.5'), 400);
+		assert.equal(await none(stack.kamailio.wss, '127.0.3.6'), 426);
+		assert.equal(await none(stack.kamailio.wss, '127.0.3.6', 'Sec-WebSocket-Version: 13\r\n'), 400);
+		assert.equal(await none(stack.kamailio.wss, '127.0.3.6', whole), 101);
+		assert.equal(await none(stack.web.port, '127.0.3.7', whole), 101);
+		assert.deepEqual(await remembered(), ['127.0.3.7']);
+	});
+
 	test("Kamailio's own secure WebSocket does as well", async () => {
 		const { token } = await signedIn();
 		const client = keep(await Client.open({
@@ -220,6 +239,20 @@ describe('as it comes', () => {
 		assertRefused(slow[0], 429, /Too many requests/);
 		assert.equal(slow[0].headers['retry-after'], '2');
 		assert.match(slow[0].headers['content-security-policy'], /default-src/);
+	});
+
+	test('a thousand handshakes that are none on one connection: not a line, and an end', async () => {
+		const at = plain.kamailio.log().length;
+		const socket = keep(tls.connect({ host: '127.0.0.1', port: plain.web.port, rejectUnauthorized: false }));
+		socket.close = socket.destroy;
+		await once(socket, 'secureConnect');
+		const seen = {};
+		socket.on('data', (data) => { for (const [, status] of data.toString('latin1').matchAll(/HTTP\/1\.1 (\d+)/g)) seen[status] = (seen[status] ?? 0) + 1; });
+		const host = new URL(plain.web.url).host;
+		for (let i = 0; i < 1000; i++) socket.write(`GET /ws HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n`);
+		await until('the answers', () => Object.values(seen).reduce((a, b) => a + b, 0) >= 990, { timeout_ms: 20000 });
+		assert.ok(seen[429] > 50 && seen[400] >= 300, JSON.stringify(seen));
+		assert.equal(plain.kamailio.log().slice(at), '');
 	});
 
 	test('without Kamailio there is the page, and a clear answer from the rest', async () => {

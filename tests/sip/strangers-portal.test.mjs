@@ -292,6 +292,24 @@ const direct = (headers, { from = '127.0.0.1', user = 'nobody', password = 'gues
 	request.end(body);
 });
 
+/** The handshake of a WebSocket as a web server passes it on, with other fields; undefined: without that one. */
+const handshake = (headers) => new Promise((resolve, reject) => {
+	const request = http.request({
+		host: stack.kamailio.ip, port: stack.kamailio.ws, path: '/ws', agent: false, headers: Object.fromEntries(Object.entries({
+			Upgrade: 'websocket', Connection: 'Upgrade', Origin: url, 'Sec-WebSocket-Protocol': 'sip', 'Sec-WebSocket-Version': '13',
+			'Sec-WebSocket-Key': randomBytes(16).toString('base64'), ...headers,
+		}).filter(([, value]) => value !== undefined)),
+	});
+	request.on('upgrade', (response, socket) => {
+		socket.destroy();
+		resolve(response.statusCode);
+	}).on('response', (response) => {
+		response.resume();
+		resolve(response.statusCode);
+	}).on('error', reject);
+	request.end();
+});
+
 describe('who asks', () => {
 	test('of the fields that Kamailio reads itself, it gets what nginx writes', async () => {
 		const at = stack.kamailio.log().length;
@@ -318,6 +336,21 @@ describe('who asks', () => {
 		const alice = newUser();
 		assert.equal(await direct({ 'x-forwarded-for': '192.0.2.1' }, { from: '127.0.0.66', ...alice }), 403);
 		assert.equal(await direct({ 'x-forwarded-for': '192.0.2.1' }, alice), 200);
+	});
+
+	test('what is no handshake is refused before a line is written about it', async () => {
+		const at = stack.kamailio.log().length;
+		const key = randomBytes(16).toString('base64');
+		for (const [why, headers] of [
+			['no key', { 'Sec-WebSocket-Key': undefined }], ['a short one', { 'Sec-WebSocket-Key': 'AAAA' }], ['a long one', { 'Sec-WebSocket-Key': randomBytes(4000).toString('base64') }],
+			['two of them', { 'Sec-WebSocket-Key': [key, key] }], ['no protocol', { 'Sec-WebSocket-Protocol': undefined }], ['another', { 'Sec-WebSocket-Protocol': 'chat' }],
+			['two origins', { Origin: [url, url] }], ['two versions', { 'Sec-WebSocket-Version': ['13', '13'] }],
+		]) {
+			const status = await handshake(headers);
+			assert.ok([400, 403, 426].includes(status), `${why}: ${status}`);
+		}
+		for (const protocol of ['sip', 'SIP', 'msrp, sip']) assert.equal(await handshake({ 'Sec-WebSocket-Protocol': protocol }), 101, protocol);
+		assert.doesNotMatch(stack.kamailio.log().slice(at), /WARNING|ERROR/);
 	});
 
 	// Of each line the first six are one address.

@@ -185,6 +185,18 @@ test('200 pages behind one NAT come, and come again while the old connections ar
 	assert.ok(await connections() >= 400);
 });
 
+test('200 pages behind one NAT come through nginx, are lost, and come again at once', async () => {
+	await until('the connections of others to be gone', async () => await connections() === 0);
+	for (let round = 0; round < 2; round++) {
+		const pages = keep(new Crowd());
+		await pages.grow(200, { port: stack.web.port, from: '127.0.0.64', secure: true, first: handshake('/ws') });
+		await until('all to be answered', () => Object.values(pages.answers).reduce((a, b) => a + b, 0) === 200);
+		assert.deepEqual(pages.answers, { 101: 200 });
+		pages.close();
+		await until('them to be gone', () => pages.open === 0);
+	}
+});
+
 test('a /64 of IPv6 is one address, another one is another', { skip: process.env.CALL_RESUME_NETNS ? false : 'not in a network of its own' }, async (t) => {
 	const net64 = (n, host) => `fd00:66:0:${n}::${host}`;
 	const hosts = Array.from({ length: 10 }, (_, i) => i + 1);
