@@ -110,12 +110,15 @@ export class Portal {
 		const cookie = cookieOf(request);
 		const wait_s = this.byAddress.attempt(address) || this.failures.attempt(`${address} ${user}`);
 		if (wait_s) throw new Refusal(429, 'Too many sign-ins failed, try later', { 'Retry-After': wait_s });
-		if (!await this.users.check(user, password)) throw new Refusal(401, 'Wrong user or password', { 'WWW-Authenticate': 'Session' });
+		const version = await this.users.check(user, password);
+		if (version === undefined || version !== this.users.version(user)) {
+			throw new Refusal(401, 'Wrong user or password', { 'WWW-Authenticate': 'Session' });
+		}
 		this.failures.forgive(`${address} ${user}`);
 		this.byAddress.forgive(address, { all: false });
 		const begun_s = this.sessions.find(cookie)?.user === user ? 0 : this.begun.attempt(user);
 		if (begun_s) throw new Refusal(429, 'Too many new sessions, try later', { 'Retry-After': begun_s });
-		const { cookie: fresh, session } = this.sessions.open(user, this.users.version(user), cookie);
+		const { cookie: fresh, session } = this.sessions.open(user, version, cookie);
 		this.#setCookie(response, fresh, this.sessionLifetime_s);
 		return this.#answer(request, session);
 	}

@@ -32,11 +32,14 @@ export class Users {
 		writeJson(this.path, users);
 	}
 
-	/** Takes as long for a user that does not exist. */
+	/**
+	 * Takes as long for a user that does not exist.
+	 * @return the version that has this password: it may be another one by now; undefined: wrong
+	 */
 	async check(user, password) {
 		const users = readJson(this.path, {});
 		const known = Object.hasOwn(users, user) ? users[user] : NOBODY;
-		return timingSafeEqual(await hash(password, known.salt), Buffer.from(known.hash, 'hex'));
+		return timingSafeEqual(await hash(password, known.salt), Buffer.from(known.hash, 'hex')) ? known.salt : undefined;
 	}
 
 	/** Changes when the user gets another password; undefined when there is no such user. */

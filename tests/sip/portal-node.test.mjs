@@ -191,6 +191,33 @@ test('of two cookies of its name none is taken, nor one of the name before', asy
 	for (const name of ['call_resume', '__Host-call_resume2']) assert.equal((await asked(`${name}=${cookie}`)).status, 401, name);
 });
 
+test('a session of the old password does not outlive a new one that comes while the old one is looked at', async () => {
+	addUser('frieda', 'the old password');
+	const { Portal } = await import('../../examples/portal/portal.mjs');
+	const one = await Portal.create({
+		key: fs.readFileSync(file('portal.key'), 'utf8'), issuer: ISSUER, audience: 'calls', domain: DOMAIN, users: file('users.json'), sessions: file('sessions-2.json'),
+	});
+	const { users } = one;
+	const check = users.check.bind(users);
+	users.check = async (...credentials) => {
+		const answer = await check(...credentials);
+		addUser('frieda', 'the new password');
+		return answer;
+	};
+	const server = http.createServer((request, response) => one.listener(request, response)).listen(0, '127.0.0.1');
+	open.push(server);
+	await until('it to listen', () => server.listening);
+	const ask = (headers, body) => fetch(`http://127.0.0.1:${server.address().port}/session`, {
+		method: 'POST', body, headers: { 'content-type': 'application/json', 'x-forwarded-proto': 'https', 'x-forwarded-for': '192.0.2.77', ...headers },
+	});
+	const answer = await ask({}, JSON.stringify({ user: 'frieda', password: 'the old password' }));
+	assert.equal(answer.status, 401);
+	assert.equal(answer.headers.get('set-cookie'), null);
+	assert.ok(!fs.existsSync(file('sessions-2.json')));
+	users.check = check;
+	assert.equal((await ask({}, JSON.stringify({ user: 'frieda', password: 'the new password' }))).status, 200);
+});
+
 test('a /64 of IPv6 is one address, and a user begins no more than twenty sessions', async () => {
 	const direct = (address, credentials = { user: 'nobody', password: 'guessed' }) => new Promise((resolve, reject) => {
 		const request = http.request({

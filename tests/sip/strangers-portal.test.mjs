@@ -8,7 +8,8 @@ import fs from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
-import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 
@@ -16,8 +17,8 @@ import { Nginx } from '../lib/nginx.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { QUICK, Visitor, assertRefused, fetchJson } from '../lib/portal.mjs';
 import { Client, FarEnd, sdp } from '../lib/sip.mjs';
-import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
-import { until } from '../lib/wait.mjs';
+import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
+import { sleep, until } from '../lib/wait.mjs';
 
 const SESSIONS_MAX = 3;
 const NEW_SESSIONS_MAX = 12;
@@ -117,6 +118,21 @@ describe('what hangs on a session', () => {
 			await assertOver(b, alice.aor);
 		});
 	}
+
+	test('does not begin with the old password while the new one is being written', async () => {
+		const alice = newUser();
+		const b = browser();
+		// A writer that takes its time, as on a slow disk.
+		const writer = spawn('sqlite3', ['-batch', '-cmd', '.timeout 5000', stack.portal.file], { stdio: ['pipe', 'pipe', 'inherit'] });
+		writer.stdin.write(`begin immediate; update subscriber set ha1 = 'x' where username = '${alice.user}'; select 'written';\n`);
+		await once(writer.stdout, 'data');
+		const signing = b.signIn(alice.user, alice.password);
+		await sleep(500);
+		writer.stdin.end('commit;\n');
+		await once(writer, 'exit');
+		assertRefused(await signing, 401, /^Wrong user or password$/);
+		assert.equal(stack.portal.sql(`select count(*) from web_session where sub = 'sip:${alice.aor}'`), '0');
+	});
 
 	test('ends when another password is given to a user of a phone that has no session', async () => {
 		const alice = newUser();
