@@ -16,21 +16,35 @@ export function networkOf(address) {
 	return `${groups.slice(0, 4).join(':')}::/64`;
 }
 
+/** What is counted together, where there are too many names. */
+const OTHERS = '';
+
 export class Failures {
-	constructor({ max = 5, window_s = 300 } = {}) {
-		Object.assign(this, { max, window_s, counts: new Map() });
+	/** @param names  so many are counted apart, others together */
+	constructor({ max = 5, window_s = 300, names = 10000 } = {}) {
+		Object.assign(this, { max, window_s, names, counts: new Map() });
+	}
+
+	#known(name) {
+		return this.counts.has(name) || this.counts.size < this.names ? name : OTHERS;
 	}
 
 	/** Count an attempt before it is looked at. @return seconds to wait, 0: go on */
-	attempt(name) {
-		for (const [key, { end }] of this.counts) if (end <= now_s()) this.counts.delete(key);
+	attempt(of) {
+		// In the order in which they began, and so end.
+		for (const [key, { end }] of this.counts) {
+			if (end > now_s()) break;
+			this.counts.delete(key);
+		}
+		const name = this.#known(of);
 		const count = this.counts.get(name) ?? { n: 0, end: now_s() + this.window_s };
 		this.counts.set(name, count);
 		return ++count.n > this.max ? Math.ceil(count.end - now_s()) : 0;
 	}
 
 	/** It did not fail: all is forgotten, or this attempt only. */
-	forgive(name, { all = true } = {}) {
+	forgive(of, { all = true } = {}) {
+		const name = this.#known(of);
 		const count = this.counts.get(name);
 		if (all) this.counts.delete(name);
 		else if (count) count.n--;

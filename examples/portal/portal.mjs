@@ -6,6 +6,7 @@
 
 import fs from 'node:fs';
 import http from 'node:http';
+import { isIP } from 'node:net';
 import { createHmac, randomUUID, webcrypto } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 
@@ -47,6 +48,13 @@ function parseCredentials(request, body) {
 		if (Users.isName(name) && typeof password === 'string' && !Object.keys(more).length) return { user: name, password };
 	} catch { /* refused below */ }
 	throw new Refusal(400, 'A JSON object of user and password, please');
+}
+
+/** It becomes a name in tables in memory: nothing else may. */
+function addressOf(request) {
+	const address = request.headers['x-forwarded-for'] ?? request.socket.remoteAddress;
+	if (!/^[0-9a-f.:]+$/i.test(address) || !isIP(address)) throw new Refusal(400, 'No usable X-Forwarded-For');
+	return address;
 }
 
 /** A browser takes a cookie of such a name from this very host only, over TLS and for all of it (RFC 6265bis section 4.1.3.2). */
@@ -106,7 +114,7 @@ export class Portal {
 
 	async #signIn(request, response, body) {
 		const { user, password } = parseCredentials(request, body);
-		const address = networkOf(request.headers['x-forwarded-for'] ?? request.socket.remoteAddress);
+		const address = networkOf(addressOf(request));
 		const cookie = cookieOf(request);
 		const wait_s = this.byAddress.attempt(address) || this.failures.attempt(`${address} ${user}`);
 		if (wait_s) throw new Refusal(429, 'Too many sign-ins failed, try later', { 'Retry-After': wait_s });

@@ -218,6 +218,23 @@ test('a session of the old password does not outlive a new one that comes while 
 	assert.equal((await ask({}, JSON.stringify({ user: 'frieda', password: 'the new password' }))).status, 200);
 });
 
+test('X-Forwarded-For that is no address is refused; of many addresses so many are counted apart', async () => {
+	const from = (address) => fetch(`http://127.0.0.1:${port}/session`, {
+		method: 'POST', body: JSON.stringify({ user: 'nobody', password: 'guessed' }),
+		headers: { 'content-type': 'application/json', 'x-forwarded-proto': 'https', 'x-forwarded-for': address },
+	});
+	for (const address of ['f'.repeat(46), '9.'.padEnd(7000, 'f'), 'unknown', '192.0.2.1, 192.0.2.2', `fe80::1%${'x'.repeat(1000)}`, 'fe80::1%eth0']) {
+		assert.equal((await from(address)).status, 400, address);
+	}
+	assert.equal((await from('2001:0db8:0064:0000:0000:ffff:192.168.100.228')).status, 401);
+
+	const { Failures } = await import('../../examples/portal/failures.mjs');
+	const failures = new Failures({ max: 2, names: 3 });
+	const waits = (name) => failures.attempt(name) > 0;
+	assert.deepEqual(['a', 'b', 'c', 'd', 'e', 'f', 'a', 'a'].map(waits), [false, false, false, false, false, true, false, true]);
+	assert.equal(failures.counts.size, 4);
+});
+
 test('a /64 of IPv6 is one address, and a user begins no more than twenty sessions', async () => {
 	const direct = (address, credentials = { user: 'nobody', password: 'guessed' }) => new Promise((resolve, reject) => {
 		const request = http.request({

@@ -2,7 +2,7 @@
 // What strangers, and users who want more than their own, try at the portal and its users: names that are not theirs, sessions
 // that are over, headers that Kamailio takes for SIP's, stores that others pay for.
 
-import { after, afterEach, before, describe, test } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -14,6 +14,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 
 import { Nginx } from '../lib/nginx.mjs';
+import { Phone } from '../lib/phone.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { QUICK, Visitor, assertRefused, fetchJson } from '../lib/portal.mjs';
 import { Client, FarEnd, sdp } from '../lib/sip.mjs';
@@ -295,10 +296,10 @@ describe('cookies', () => {
 });
 
 /** As a web server asks Kamailio, or somebody who would be one. */
-const direct = (headers, { from = '127.0.0.1', user = 'nobody', password = 'guessed' } = {}) => new Promise((resolve, reject) => {
+const direct = (headers, { from = '127.0.0.1', user = 'nobody', password = 'guessed', to = stack.kamailio } = {}) => new Promise((resolve, reject) => {
 	const body = JSON.stringify({ user, password });
 	const request = http.request({
-		host: stack.kamailio.ip, port: stack.kamailio.ws, localAddress: from, path: '/session', method: 'POST', agent: false,
+		host: to.ip, port: to.ws, localAddress: from, path: '/session', method: 'POST', agent: false,
 		headers: { host: 'localhost', 'x-forwarded-proto': 'https', 'content-type': 'application/json', 'content-length': body.length, ...headers },
 	}, (response) => {
 		response.resume();
@@ -352,6 +353,18 @@ describe('who asks', () => {
 		const alice = newUser();
 		assert.equal(await direct({ 'x-forwarded-for': '192.0.2.1' }, { from: '127.0.0.66', ...alice }), 403);
 		assert.equal(await direct({ 'x-forwarded-for': '192.0.2.1' }, alice), 200);
+	});
+
+	test('X-Forwarded-For that is no address is refused, and becomes a name in no table', async () => {
+		const none = ['f'.repeat(46), '9.'.padEnd(7000, 'f'), 'unknown', '192.0.2.1, 192.0.2.2', '2001:db8::1%eth0', '[::1]', '"'];
+		const shakes = [];
+		for (const address of none) {
+			assert.equal(await direct({ 'x-forwarded-for': address }), 400, address);
+			shakes.push(await handshake({ 'X-Forwarded-For': address }));
+		}
+		assert.deepEqual(shakes, none.map(() => 400));
+		assert.equal(await direct({ 'x-forwarded-for': '2001:0db8:0000:0000:0000:ffff:192.168.100.228' }), 401, 'the longest that is one');
+		for (const table of ['signins', 'clients']) assert.doesNotMatch(await stack.kamailio.kamcmd('htable.dump', table), /f{20}|unknown|eth0|,|\[/, table);
 	});
 
 	test('what is no handshake is refused before a line is written about it', async () => {
@@ -411,6 +424,83 @@ describe('who asks', () => {
 		for (const address of ['198.51.100.1', '198.51.100.2', '::ffff:198.51.100.3', '::ffff:198.51.100.4', '198.51.100.5', '::1', '198.51.100.7']) {
 			assert.equal(await direct({ 'x-forwarded-for': address }), 401, address);
 		}
+	});
+});
+
+describe('guesses from many addresses', () => {
+	const ADDRESSES = 6;
+	const USERS = 15;
+	const FAILURES = 8;
+	let own, password;
+	before(async () => {
+		const dir = runFolder('strangers-portal-many');
+		own = await Stack.start('strangers-portal-many', {
+			dir, web: { values: QUICK },
+			defines: {
+				WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(dir, 'portal.sqlite')}"`, STRANGERS_MAX: 1000, PORTAL_NEW_SESSIONS_MAX: 1000,
+				SIGNINS_ADDRESSES: ADDRESSES, SIGNINS_USERS: USERS, PORTAL_ADDRESS_FAILURES_MAX: FAILURES,
+			},
+		});
+		password = own.portal.add(`alice@${DOMAIN}`);
+	});
+	after(() => own?.stop());
+	/* Addresses are few here: each test begins with none. */
+	beforeEach(() => own?.kamailio.kamcmd('htable.flush', 'signins'));
+
+	const guess = (address, user = 'alice', pw = 'guessed') => direct({ 'x-forwarded-for': address }, { user, password: pw, to: own.kamailio });
+	const names = async () => [...(await own.kamailio.kamcmd('htable.dump', 'signins')).matchAll(/name: (.*)/g)].map(([, name]) => name.trim());
+	const v6 = (i) => `2001:db8:6:${i.toString(16)}::1`;
+
+	test('fill no memory: so many are counted apart, others together, and of IPv4 and IPv6 each', async () => {
+		for (let i = 0; i < 40; i++) for (const user of ['x', 'y']) assert.ok([401, 429].includes(await guess(v6(i), `${user}${i}`.padEnd(64, 'z'))));
+		const all = await names();
+		assert.ok(all.length > ADDRESSES && all.length <= ADDRESSES + 1 + USERS + 3, `${all.length} names`);
+		assert.equal(await guess(v6(0), 'x'), 401, 'one that is counted apart has its own limits');
+		assert.equal(await guess(v6(99), 'alice', password), 429, 'the others have theirs');
+		assert.equal(await guess('192.0.2.1', 'alice', password), 200, 'IPv4 is not concerned');
+		assert.equal(await guess('192.0.2.2', 'bob'), 401);
+	});
+
+	test('shut out nobody where clients are', async () => {
+		for (let i = 0; i < 40; i++) await guess(`198.51.100.${i}`, `x${i}`);
+		const sign = (localAddress, pw = password) => new Visitor(own.web.url, { ca: own.certificate.cert }).signIn('alice', pw, { localAddress });
+		assert.equal((await sign('127.0.8.1')).status, 429);
+		const token = await own.kamailio.token(`sip:alice@${DOMAIN}`, 's-1');
+		const client = keep(await Client.open({ transport: 'wss', token, ip: '127.0.8.2', to: { ip: own.web.ip, port: own.web.port, host: new URL(own.web.url).host, path: '/ws' } }));
+		assert.equal((await client.register()).status, 200);
+		assert.equal((await sign('127.0.8.2')).status, 200);
+		// And they may guess as often as anybody.
+		for (let i = 0; i < 5; i++) assert.equal((await sign('127.0.8.2', 'wrong')).status, 401);
+		assert.equal((await sign('127.0.8.2')).status, 429);
+	});
+
+	test('a user whose names are not counted any more is guessed as often as his address may fail', async () => {
+		for (let i = 0; i < USERS; i++) await guess(v6(i % 3), `x${i}`);
+		const seen = [];
+		for (let i = 0; i <= FAILURES; i++) seen.push(await guess(v6(4)));
+		assert.deepEqual(seen, [...Array(FAILURES).fill(401), 429]);
+		assert.ok(!(await names()).some((name) => name.endsWith(' alice')));
+	});
+
+	test('who signs in leaves room for others', async () => {
+		for (let i = 0; i < 3 * USERS; i++) assert.equal(await guess(v6(0), 'alice', password), 200);
+		for (let i = 0; i < 5; i++) assert.equal(await guess(v6(0)), 401);
+		assert.equal(await guess(v6(0)), 429);
+	});
+
+	test('the same at the phones\' door, and with a name of any length', async () => {
+		const phone = async (ip, options) => {
+			const self = keep(await Phone.open({ ip, password, to: { ip: own.kamailio.ip, port: own.kamailio.port }, ...options }));
+			return (await self.register()).status;
+		};
+		assert.equal(await phone('127.0.9.1', { user: 'x'.repeat(300), password: 'guessed' }), 401);
+		assert.ok((await names()).every((name) => name.length < 90), 'no name is longer than a user can be');
+		for (let i = 2; i < 30; i++) assert.ok([401, 503].includes(await phone(`127.0.9.${i}`, { user: `x${i}`, password: 'guessed' })));
+		const all = await names();
+		assert.ok(all.length <= ADDRESSES + 1 + USERS + 3, `${all.length} names`);
+		assert.equal(await phone('127.0.9.99'), 503);
+		assert.equal(await phone('127.0.9.1'), 200);
+		assert.equal(await guess('127.0.9.98', 'alice', password), 429, 'one count for both doors');
 	});
 });
 
