@@ -136,11 +136,25 @@ static void look_at_line(cr_head_t *head, cr_span_t line)
 {
 	cr_span_t value;
 
-	head->folded |= line.len > 0 && is_blank(line.s[0]);
-	head->states |= begins_state(line);
-	if(is_length(line, &value)) {
-		head->length = value;
-		head->lengths++;
+	/* Most begin with something else. */
+	switch(line.len > 0 ? line.s[0] : 0) {
+		case ' ':
+		case '\t':
+			head->folded = 1;
+			return;
+		case 'C':
+		case 'c':
+			head->states |= begins_state(line);
+			/* fall through */
+		case 'L':
+		case 'l':
+			if(is_length(line, &value)) {
+				head->length = value;
+				head->lengths++;
+			}
+			return;
+		default:
+			return;
 	}
 }
 
@@ -156,19 +170,20 @@ int cr_head_read(cr_head_t *head, cr_span_t text)
 		return CR_OK;
 	head->is_sip = 1;
 	for(size_t start = 0, end; start < rest.len; start = end + 2) {
+		const char *p = rest.s + start;
+
 		end = line_end_at(rest, start);
-		if(end == rest.len) {
-			look_at_line(head, cr_span_sub(rest, start, rest.len));
-			return CR_OK; /* cut off */
+		if(end == start && rest.len - start >= 2 && p[0] == '\r'
+				&& p[1] == '\n') {
+			head->len = (size_t)(p - text.s) + 2;
+			return CR_OK; /* the body begins */
 		}
+		look_at_line(head, (cr_span_t){p, end - start});
+		if(end == rest.len)
+			return CR_OK; /* cut off */
 		if(rest.s[end] != '\r' || end + 1 == rest.len
 				|| rest.s[end + 1] != '\n')
 			return CR_EMALFORMED;
-		if(end == start) {
-			head->len = (size_t)(rest.s - text.s) + end + 2;
-			return CR_OK; /* the body begins */
-		}
-		look_at_line(head, cr_span_sub(rest, start, end - start));
 	}
 	return CR_OK;
 }
