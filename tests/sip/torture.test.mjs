@@ -165,6 +165,24 @@ async function play(dir, texts, { ports, module, batch }) {
 	}
 }
 
+/**
+ * What the module makes of a datagram before anybody reads it: one line of each field, nothing behind the body, and
+ * nothing of a reply whose length is none.
+ */
+function plainly(text) {
+	const skipped = /^[\r\n]*/.exec(text)[0].length;
+	if (!/^[^\n]*SIP\/2\.0/i.test(text.slice(skipped))) return text;
+	const end = text.indexOf('\r\n\r\n', skipped);
+	const head = (end < 0 ? text : text.slice(0, end + 2)).slice(skipped).replace(/\r\n[ \t]/g, '   ');
+	const body = end < 0 ? '' : text.slice(end + 2);
+	const whole = text.slice(0, skipped) + head + body;
+	const lengths = [...head.matchAll(/^(?:content-length|l)[ \t]*:(.*)\r?$/gim)].map((m) => m[1].trim());
+	if (lengths.length === 0) return whole;
+	const length = lengths.length === 1 && end >= 0 && /^\d{1,9}$/.test(lengths[0]) ? Number(lengths[0]) : NaN;
+	if (length <= body.length - 2) return whole.slice(0, whole.length - (body.length - 2) + length);
+	return /^SIP\//i.test(head) ? '' : whole;
+}
+
 describe('with and without the module', { skip }, () => {
 	let dir;
 	let real;
@@ -177,7 +195,7 @@ describe('with and without the module', { skip }, () => {
 
 	const same = async (texts, batch, names = []) => {
 		const ports = { kamailio: await freePort(), client: await freePort(), sink: await freePort(SINK_IP) };
-		const without = await play(dir, texts, { ports, module: false, batch });
+		const without = await play(dir, texts.map(plainly), { ports, module: false, batch });
 		const withIt = await play(dir, texts, { ports, module: true, batch });
 		for (const [i, t] of without.heard.entries()) {
 			assert.deepEqual(withIt.heard[i], t, `seed ${SEED}, ${names[i] ?? `batch ${i}: ${JSON.stringify(texts.slice(i * batch, (i + 1) * batch)).slice(0, 4000)}`}`);
