@@ -178,7 +178,8 @@ int cr_head_read(cr_head_t *head, cr_span_t text)
 			head->len = (size_t)(p - text.s) + 2;
 			return CR_OK; /* the body begins */
 		}
-		look_at_line(head, (cr_span_t){p, end - start});
+		if(start > 0)
+			look_at_line(head, (cr_span_t){p, end - start});
 		if(end == rest.len)
 			return CR_OK; /* cut off */
 		if(rest.s[end] != '\r' || end + 1 == rest.len

@@ -141,7 +141,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(read == CR_OK || read == CR_EMALFORMED);
 	if(read == CR_OK && head.is_sip) {
 		CHECK(head.len <= size);
-		inside(text, head.length);
+		if(head.lengths > 0)
+			inside(text, head.length);
 		(void)cr_head_end(&head, text, &end);
 		CHECK(end <= size);
 		check_unfolded(text, &head);
