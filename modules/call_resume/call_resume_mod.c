@@ -8,6 +8,9 @@
 #include "kam_event.h"
 #include "kam_revoke.h"
 #include "challenge.h"
+#include "crypto.h"
+
+#include <pthread.h>
 
 #include "../../core/dprint.h"
 #include "../../core/kemi.h"
@@ -462,6 +465,19 @@ static void keep_reply_matching(void)
 		*matching = 0;
 }
 
+/* OpenSSL keeps a list of errors for each thread, and the module tls has it take its
+ * memory from what processes share. What the main process has when it forks is then one
+ * list for all of them, which they empty at the same time: up to Kamailio 5.8 some
+ * hundred connections over TLS end it with a double free. Kamailio's own cure, from
+ * 6.2 on, is the same one. */
+static int keep_threads_apart(void)
+{
+	if(pthread_atfork(cr_crypto_before_fork, NULL, NULL) == 0)
+		return 0;
+	LM_ERR("no memory for what is to be done before a fork\n");
+	return -1;
+}
+
 static int mod_init(void)
 {
 	if(check_config() < 0 || check_challenge() < 0)
@@ -475,6 +491,8 @@ static int mod_init(void)
 			|| kam_event_init() < 0 || kam_limit_init() < 0)
 		return -1;
 	keep_reply_matching();
+	if(keep_threads_apart() < 0)
+		return -1;
 	return kam_edge_init();
 }
 

@@ -86,6 +86,11 @@ void cr_crypto_free(cr_crypto_t *c)
 	free(c);
 }
 
+void cr_crypto_before_fork(void)
+{
+	OPENSSL_thread_stop();
+}
+
 /* From the kernel, not from RAND_bytes(): Kamailio's module tls gives OpenSSL a
  * generator whose state is copied by fork(), so that all processes draw the same
  * numbers, and with them the same sid for different sessions. */

@@ -21,6 +21,10 @@ typedef struct cr_crypto cr_crypto_t;
 cr_crypto_t *cr_crypto_new(void);
 void cr_crypto_free(cr_crypto_t *c);
 
+/** Before a fork: OpenSSL forgets what it keeps for this thread, its errors above all,
+ * so that parent and child each begin anew. It goes on working in both. */
+void cr_crypto_before_fork(void);
+
 /** Fill out with len random bytes. @return CR_OK or CR_EINTERNAL, out then
  * zero */
 int cr_random(void *out, size_t len) CR_MUST_CHECK;

@@ -5,7 +5,9 @@
 import { after, afterEach, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
+import tls from 'node:tls';
 
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { ROOT } from '../lib/kamailio.mjs';
@@ -219,3 +221,66 @@ for (const role of ['caller', 'called']) {
 		});
 	}
 }
+
+/** What strangers do with a connection. */
+const VISITS = {
+	handshake: (where) => tls.connect(where, function() { this.destroy(); }),
+	'a version that we do not speak': (where) => tls.connect({ ...where, maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'ALL:@SECLEVEL=0' }),
+	'no TLS': (where) => net.connect(where, function() { this.write('OPTIONS sip:nobody SIP/2.0\r\n\r\n'); }),
+	'no WebSocket': (where) => tls.connect(where, function() { this.write('GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n'); }),
+};
+/** Resolves when it is over. */
+const visit = (how, port) => new Promise((resolve) => {
+	const s = VISITS[how]({ host: '127.0.0.1', port, localAddress: '127.0.0.66', rejectUnauthorized: false });
+	s.setTimeout(5000, () => s.destroy());
+	s.on('data', () => s.destroy());
+	s.on('error', () => {});
+	s.on('close', resolve);
+});
+
+test('2,000 connections of strangers, 20 at a time: no process ends, and calls go on', async (t) => {
+	// As many processes as the configuration has.
+	const stack = await start('tls-strangers', { defines: { CHILDREN: undefined, TCP_CHILDREN: undefined } });
+	t.after(async () => {
+		await stack.stunnel.stop();
+		await stack.stop();
+	});
+	const { ip, port, tls: sips, wss } = stack.kamailio;
+	const bob = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: { ip, port } }));
+	const user = async (transport) => {
+		const client = keep(await FarEnd.open({ user: 'alice', token: stack.token, transport, to: { ip, port: transport === 'tls' ? sips : wss } }));
+		assert.equal((await client.register()).status, 200);
+		return client;
+	};
+	const up = [await (await user('tls')).call(), await (await user('wss')).call()];
+	for (const { final } of up) assert.equal(final.status, 200);
+
+	let n = 0;
+	const strangers = Array.from({ length: 20 }, async () => {
+		const hows = Object.keys(VISITS);
+		while (n < 2000) {
+			const i = n++;
+			await visit(hows[(i >> 1) % hows.length], i & 1 ? sips : wss);
+		}
+	});
+	// What the far end says is written to the clients by the processes of UDP.
+	let over = false;
+	const talks = up.map(async ({ callId }) => {
+		while (!over) {
+			assert.equal((await bob.dialog(callId).request('INFO')).status, 200, 'a call that is up goes on');
+			await new Promise((resolve) => { setTimeout(resolve, 10); });
+		}
+	});
+	for (let i = 0; n < 2000 || i < 2; i++) {
+		const again = await (await user('tls')).call();
+		const other = await (await user('wss')).call({ state: again.state });
+		assert.deepEqual([again.final.status, other.final.status], [200, 200], 'a new call, and its resume');
+		assert.equal((await other.request('BYE')).status, 200);
+	}
+	await Promise.all(strangers);
+	over = true;
+	await Promise.all(talks);
+	for (const dialog of up) assert.equal((await dialog.request('BYE')).status, 200);
+	stack.kamailio.proc.assertAlive();
+	assert.deepEqual(stack.kamailio.log().split('\n').filter((l) => /ALERT|CRITICAL|already freed/.test(l)), []);
+});

@@ -5,6 +5,8 @@
  */
 #include "helper.h"
 
+#include <openssl/err.h>
+
 #include "base.h"
 
 static void hmac_is(const char *key, const char *data, const char *want)
@@ -265,6 +267,18 @@ static void random_and_wipe(void **state)
 	cr_crypto_free(NULL);
 }
 
+static void before_a_fork(void **state)
+{
+	(void)state;
+	ERR_raise(ERR_LIB_USER, 1);
+	assert_true(ERR_peek_error() != 0);
+	cr_crypto_before_fork();
+	assert_true(ERR_peek_error() == 0);
+	ERR_raise(ERR_LIB_USER, 1);
+	assert_true(ERR_get_error() != 0);
+	hmac_rfc4231(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +292,7 @@ int main(void)
 			cmocka_unit_test(gcm_flips),
 			cmocka_unit_test(equal),
 			cmocka_unit_test(random_and_wipe),
+			cmocka_unit_test(before_a_fork),
 	};
 
 	return RUN(tests);
