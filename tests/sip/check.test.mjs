@@ -3,12 +3,12 @@
 
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { randomBytes } from 'node:crypto';
 
-import { Stack } from '../lib/stack.mjs';
+import { Stack, runFolder } from '../lib/stack.mjs';
 import { ROOT } from '../lib/kamailio.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -93,5 +93,22 @@ test('tokens in the clear are allowed', async () => {
 	} finally {
 		stack = was;
 		await insecure.stop();
+	}
+});
+
+test('an RSA key and several processes for TCP', async () => {
+	const was = stack;
+	for (const [kind, children, noted] of [['rsa:2048', 2, true], ['rsa:2048', 1, false], ['ec', 2, false]]) {
+		const own = runFolder('check-rsa-certificate');
+		const [cert, key] = ['cert.pem', 'key.pem'].map((f) => path.join(own, f));
+		const curve = kind === 'ec' ? ['-pkeyopt', 'ec_paramgen_curve:P-256'] : [];
+		execFileSync('openssl', ['req', '-x509', '-newkey', kind, ...curve, '-nodes', '-days', '2', '-subj', '/CN=localhost', '-keyout', key, '-out', cert], { stdio: 'ignore' });
+		stack = await Stack.start('check-rsa', { tls: true, defines: { TCP_CHILDREN: children, TLS_CERTIFICATE: `"${cert}"`, TLS_PRIVATE_KEY: `"${key}"` } });
+		try {
+			assert.equal(/^note .*RSA key and there are 2 processes/m.test(check().text), noted, `${kind}, ${children}`);
+		} finally {
+			await stack.stop();
+			stack = was;
+		}
 	}
 });
