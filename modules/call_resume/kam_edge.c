@@ -12,6 +12,9 @@
 #include "../../core/nonsip_hooks.h"
 #include "../../core/script_cb.h"
 #include "../../core/mem/mem.h"
+#include "../../core/parser/parse_from.h"
+#include "../../core/parser/parse_to.h"
+#include "../../core/parser/parse_uri.h"
 #include "../../core/tcp_options.h"
 
 #include "head.h"
@@ -105,11 +108,21 @@ static void end_quiet(void)
 	quiet = 0;
 }
 
+/* What our grammar takes Kamailio's parsers need not: they have the last word, and say
+ * it in silence. */
+static int is_read(struct sip_msg *msg)
+{
+	return parse_headers(msg, HDR_EOH_F, 0) == 0
+			&& (msg->first_line.type != SIP_REQUEST
+					|| parse_sip_msg_uri(msg) >= 0)
+			&& parse_from_uri(msg) != NULL && parse_to_uri(msg) != NULL;
+}
+
 static int before_script(struct sip_msg *msg, unsigned int flags, void *param)
 {
 	(void)flags;
 	(void)param;
-	if(quiet && plain > 0 && parse_headers(msg, HDR_EOH_F, 0) == 0)
+	if(quiet && plain > 0 && is_read(msg))
 		end_quiet();
 	return 1;
 }
