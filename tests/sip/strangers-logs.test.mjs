@@ -174,7 +174,7 @@ describe('no token, state or map is in the log, at the level of a service', () =
 		'cut off': (text) => Array.from({ length: 40 }, (_, i) => text.slice(0, Math.ceil(text.length * i / 40))),
 		'two in one': eachLine((l) => `${l.slice(0, -4)}${l}`), twice: eachLine((l) => `${l}\r\n${l}`), 'no quote at the end': eachLine((l) => l.replace(': ', ': "')),
 		'no bracket at the end': eachLine((l) => l.replace('>', '')), 'odd parameters': eachLine((l) => l.replace(';', ';;=')), 'a port that is none': eachLine((l) => l.replace(/(127[\d.]+):/g, '$1:x')),
-		'a byte that is none in an address': eachLine((l) => l.replace(/127\./, '127\xff.')), 'an address that is too long': eachLine((l) => l.replace(/127\.0\./, `127.${token}.${token}`)),
+		'a byte that is none in an address': eachLine((l) => l.replace(/127\./, '127\xff.')),
 		'a first line that is none': (text) => [`x${text}`, ` ${text}`, `\0${text}`, text.replace(' SIP/2.0', ' SIP/3.0'), text.replace('SIP/2.0 200', 'SIP/2.0 2000')],
 	};
 	for (const [what, damage] of Object.entries(DAMAGE)) {
