@@ -183,9 +183,14 @@ static int w_resume_revoke2(struct sip_msg *msg, char *kind, char *value)
 	return w_resume_revoke(msg, kind, value, NULL);
 }
 
-static int w_resume_check_addresses(struct sip_msg *msg, char *p1, char *p2)
+static int w_resume_check_sdp(struct sip_msg *msg, char *p1, char *p2)
 {
-	return ki_resume_check_addresses(msg);
+	return ki_resume_check_sdp(msg);
+}
+
+static int w_resume_has_ice(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_has_ice(msg);
 }
 
 static int w_resume_mark_contact(struct sip_msg *msg, char *p1, char *p2)
@@ -261,8 +266,9 @@ static cmd_export_t cmds[] = {
 		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_open", (cmd_function)w_resume_open, 0, 0, 0, REQUEST_ROUTE},
 	{"resume_dialog", (cmd_function)w_resume_dialog, 0, 0, 0, REQUEST_ROUTE},
-	{"resume_check_addresses", (cmd_function)w_resume_check_addresses, 0, 0, 0,
+	{"resume_check_sdp", (cmd_function)w_resume_check_sdp, 0, 0, 0,
 		REQUEST_ROUTE | ONREPLY_ROUTE},
+	{"resume_has_ice", (cmd_function)w_resume_has_ice, 0, 0, 0, ANY_ROUTE},
 	{"resume_mark_contact", (cmd_function)w_resume_mark_contact, 0, 0, 0,
 		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_unmark_uri", (cmd_function)w_resume_unmark_uri, 0, 0, 0,
@@ -361,8 +367,11 @@ static sr_kemi_t kemi_exports[] = {
 	{ str_init("call_resume"), str_init("resume_dialog"), SR_KEMIP_INT,
 		ki_resume_dialog, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_check_addresses"), SR_KEMIP_INT,
-		ki_resume_check_addresses, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+	{ str_init("call_resume"), str_init("resume_check_sdp"), SR_KEMIP_INT,
+		ki_resume_check_sdp, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_has_ice"), SR_KEMIP_INT,
+		ki_resume_has_ice, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_mark_contact"), SR_KEMIP_INT,
 		ki_resume_mark_contact, { KEMI_NONE, KEMI_NONE, KEMI_NONE,

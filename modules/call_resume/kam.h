@@ -339,7 +339,8 @@ int ki_resume_admit(struct sip_msg *msg);
 /** The parameter denied_media. @return 0, or -1 and it is logged */
 int kam_media_param(modparam_t type, void *val);
 
-int ki_resume_check_addresses(struct sip_msg *msg);
+int ki_resume_check_sdp(struct sip_msg *msg);
+int ki_resume_has_ice(struct sip_msg *msg);
 
 /* ---- which connection (kam_connection.c) ------------------------------------- */
 

@@ -7,7 +7,9 @@
  */
 #include "kam.h"
 
+#include "../../core/data_lump.h"
 #include "../../core/dprint.h"
+#include "../../core/mem/mem.h"
 #include "../../core/parser/parse_content.h"
 
 #include "net.h"
@@ -51,17 +53,63 @@ int kam_media_param(modparam_t type, void *val)
 	}
 }
 
-int ki_resume_check_addresses(struct sip_msg *msg)
+/* Take lines out of the body, or put others for them. @return 0 or -1 */
+static int apply(struct sip_msg *msg, const cr_sdp_edits_t *edits)
 {
-	const char *body, *end = msg->buf + msg->len;
+	for(int i = 0; i < edits->n; i++) {
+		cr_span_t line = edits->line[i], instead = edits->instead[i];
+		struct lump *l
+				= del_lump(msg, (int)(line.s - msg->buf), (int)line.len, 0);
+		char *copy;
 
-	if(n_denied == 0)
-		return 1;
-	body = get_body(msg);
+		if(l == NULL)
+			return -1;
+		if(instead.len == 0)
+			continue;
+		copy = pkg_malloc(instead.len);
+		if(copy == NULL) {
+			PKG_MEM_ERROR;
+			return -1;
+		}
+		memcpy(copy, instead.s, instead.len);
+		if(insert_new_lump_after(l, copy, (int)instead.len, 0) == NULL) {
+			pkg_free(copy);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int ki_resume_check_sdp(struct sip_msg *msg)
+{
+	const char *body = get_body(msg), *end = msg->buf + msg->len;
+	cr_sdp_edits_t edits;
+
 	if(body == NULL || body >= end)
 		return 1;
-	return cr_sdp_names(
-				   (cr_span_t){body, (size_t)(end - body)}, denied, n_denied)
-			? -1
-			: 1;
+	switch(cr_sdp_check(&edits, (cr_span_t){body, (size_t)(end - body)}, denied,
+			n_denied)) {
+		case CR_OK:
+			if(edits.n == 0)
+				return 1;
+			return apply(msg, &edits) < 0 ? -1 : 2;
+		case CR_EUNSUPPORTED:
+			return -2;
+		default:
+			return -1;
+	}
+}
+
+int ki_resume_has_ice(struct sip_msg *msg)
+{
+	const char *body = get_body(msg), *end = msg->buf + msg->len;
+	cr_sdp_edits_t edits;
+
+	return body != NULL && body < end
+					&& cr_sdp_check(&edits,
+							   (cr_span_t){body, (size_t)(end - body)}, NULL, 0)
+							== CR_OK
+					&& edits.is_ice
+			? 1
+			: -1;
 }

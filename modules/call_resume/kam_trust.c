@@ -115,8 +115,7 @@ int kam_in_call(struct sip_msg *msg)
 	return is_here(msg)
 			&& (kam_edge_spliced() || kam_is_mapped_reply(msg)
 					|| opens(msg, CR_PURPOSE_CALLER)
-					|| opens(msg, CR_PURPOSE_CALLEE)
-					|| is_about_call(msg));
+					|| opens(msg, CR_PURPOSE_CALLEE) || is_about_call(msg));
 }
 
 /* What asks for nothing but the end of the call, or whether it is up. */
@@ -148,11 +147,45 @@ int ki_resume_check_head(struct sip_msg *msg)
 
 /* ---- replies ------------------------------------------------------------------------ */
 
+/* The value of a header field as tm keeps it, with its name. */
+static cr_span_t value_of(const str *field)
+{
+	const char *colon
+			= field->len > 0 ? memchr(field->s, ':', field->len) : NULL;
+
+	return colon == NULL ? CR_SPAN("")
+						 : cr_span_trim(cr_span_sub(kam_span(*field),
+								 (size_t)(colon + 1 - field->s), field->len));
+}
+
+static int has_tag(const str *field, const struct hdr_field *h)
+{
+	cr_span_t tag = cr_tag_of(value_of(field));
+
+	return tag.len == 0 || cr_span_eq(tag, cr_tag_of(kam_span(h->body)));
+}
+
+/* tm finds the transaction by the branch alone. What is done for a reply, at the media
+ * server above all, is done in the names that it has: they have to be those of the
+ * request (RFC 3261 section 8.2.6.2). */
+static int has_names_of(struct sip_msg *msg, const struct cell *t)
+{
+	return parse_headers(msg, HDR_CALLID_F | HDR_FROM_F | HDR_TO_F, 0) == 0
+			&& msg->callid != NULL && msg->from != NULL && msg->to != NULL
+			&& cr_span_eq(kam_span(msg->callid->body), value_of(&t->callid))
+			&& has_tag(&t->from, msg->from) && has_tag(&t->to, msg->to);
+}
+
+/* @return 1; 0 when there is none; -1 when it is of another call */
 static int has_transaction(struct sip_msg *msg)
 {
+	struct cell *t;
 	int branch = -1;
 
-	return kam_tm.t_check(msg, &branch) == 1;
+	if(kam_tm.t_check(msg, &branch) != 1 || (t = kam_tm.t_gett()) == NULL
+			|| t == T_UNDEFINED)
+		return 0;
+	return has_names_of(msg, t) ? 1 : -1;
 }
 
 static int is_numeric(str *host)
@@ -189,8 +222,13 @@ int ki_resume_check_reply(struct sip_msg *msg)
 		LM_ERR("resume_check_reply() is for replies\n");
 		return -1;
 	}
-	if(has_transaction(msg) || is_proved(msg))
-		return 1;
+	switch(has_transaction(msg)) {
+		case 1:
+			return 1;
+		case 0:
+			if(is_proved(msg))
+				return 1;
+	}
 	kam_count(KAM_REPLIES_REFUSED);
 	return -1;
 }

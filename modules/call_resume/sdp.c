@@ -1,6 +1,9 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memmem */
+#endif
 #include "sdp.h"
 
 #include "sip.h"
@@ -69,20 +72,19 @@ int cr_sdp_media(cr_media_t *media, cr_span_t sdp, int mirror)
 	return n;
 }
 
-/* ---- addresses -------------------------------------------------------------- */
+/* ---- what a media server may be given ----------------------------------------- */
 
-static int is_addressed(cr_span_t line)
+typedef struct check
 {
-	static const cr_span_t begins[] = {CR_SPAN_INIT("c="),
-			CR_SPAN_INIT("a=rtcp:"), CR_SPAN_INIT("a=candidate:"),
-			CR_SPAN_INIT("a=remote-candidates:")};
-
-	for(size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
-		if(cr_span_eq_case(cr_span_sub(line, 0, begins[i].len), begins[i]))
-			return 1;
-	}
-	return 0;
-}
+	const cr_net_t *denied;
+	int n_denied;
+	cr_sdp_edits_t *edits;
+	int media;  /* m= lines */
+	int plain;  /* some of these not of SRTP */
+	int ufrag;  /* there is ICE */
+	int denies; /* addresses of denied networks, in candidates or not */
+	int err;    /* the first error */
+} check_t;
 
 static cr_span_t next_word(cr_span_t *rest)
 {
@@ -97,10 +99,20 @@ static cr_span_t next_word(cr_span_t *rest)
 	return word;
 }
 
+/* Word number n, from 0; empty when there are fewer. */
+static cr_span_t word_at(cr_span_t line, int n)
+{
+	cr_span_t word = next_word(&line);
+
+	while(n-- > 0)
+		word = next_word(&line);
+	return word;
+}
+
 /* Behind one of a group there is how long it lives (RFC 8866 section 5.7). */
 static cr_span_t without_ttl(cr_span_t word)
 {
-	const char *slash = memchr(word.s, '/', word.len);
+	const char *slash = word.len > 0 ? memchr(word.s, '/', word.len) : NULL;
 
 	return cr_span_sub(
 			word, 0, slash != NULL ? (size_t)(slash - word.s) : word.len);
@@ -116,28 +128,136 @@ static int is_unspecified(const uint8_t *address)
 	return any == 0;
 }
 
-/* Whichever word it is: others are no addresses. */
-static int line_names(cr_span_t line, const cr_net_t *nets, int n)
+static int begins(cr_span_t line, cr_span_t with)
+{
+	return cr_span_eq_case(cr_span_sub(line, 0, with.len), with);
+}
+
+/* Letters, digits and these. */
+static int is_of(cr_span_t s, const char *others)
+{
+	for(size_t i = 0; i < s.len; i++) {
+		char c = s.s[i];
+
+		if(!((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
+				   || (c != '\0' && strchr(others, c) != NULL)))
+			return 0;
+	}
+	return s.len > 0;
+}
+
+/* A browser hides the addresses of its machine behind such names. */
+static int is_mdns(cr_span_t word)
+{
+	cr_span_t local = CR_SPAN(".local");
+
+	return word.len > local.len && is_of(word, "-.")
+			&& cr_span_eq_case(
+					cr_span_sub(word, word.len - local.len, local.len), local);
+}
+
+static void edit(check_t *c, cr_span_t line, cr_span_t instead)
+{
+	if(c->edits->n == CR_SDP_EDITS_MAX) {
+		c->err = CR_ETOOBIG;
+		return;
+	}
+	c->edits->line[c->edits->n] = line;
+	c->edits->instead[c->edits->n++] = instead;
+}
+
+static int is_denied(check_t *c, const uint8_t *address)
+{
+	int is = cr_nets_have(c->denied, c->n_denied, address);
+
+	c->denies |= is;
+	return is;
+}
+
+/* c= and a=rtcp: the unspecified address puts media on hold (RFC 3264 section 8.4), and
+ * with ICE says that it will be found out. */
+static void check_address(check_t *c, cr_span_t line, cr_span_t word)
 {
 	uint8_t address[CR_ADDRESS_LEN];
 
-	while(line.len > 0) {
-		cr_span_t word = without_ttl(next_word(&line));
-
-		if(cr_address_parse(address, word) == CR_OK && !is_unspecified(address)
-				&& cr_nets_have(nets, n, address))
-			return 1;
-	}
-	return 0;
+	if(cr_address_parse(address, without_ttl(word)) != CR_OK)
+		c->err = CR_EMALFORMED;
+	else if(!is_unspecified(address) && is_denied(c, address))
+		edit(c, line,
+				begins(line, CR_SPAN("c=")) ? CR_SPAN("c=IN IP4 0.0.0.0\r\n")
+											: CR_SPAN(""));
 }
 
-int cr_sdp_names(cr_span_t sdp, const cr_net_t *nets, int n)
+static void check_candidate(check_t *c, cr_span_t line)
 {
-	while(sdp.len > 0) {
-		cr_span_t line = next_line(&sdp);
+	cr_span_t word = word_at(line, 4);
+	uint8_t address[CR_ADDRESS_LEN];
 
-		if(is_addressed(line) && line_names(line, nets, n))
-			return 1;
+	if(cr_address_parse(address, word) != CR_OK) {
+		if(!is_mdns(word))
+			c->err = CR_EMALFORMED;
+	} else if(is_unspecified(address) || is_denied(c, address)) {
+		edit(c, line, CR_SPAN(""));
+		c->denies = 1;
 	}
-	return 0;
+}
+
+/* Ports: one each (RFC 8866 section 5.14 has more for "m=audio 9/2"). */
+static void check_media(check_t *c, cr_span_t line)
+{
+	cr_span_t port = word_at(line, 1), proto = word_at(line, 2);
+
+	if(++c->media > CR_STATE_MEDIA_MAX)
+		c->err = CR_ETOOBIG;
+	if(!is_of(port, ""))
+		c->err = CR_EMALFORMED;
+	if(!cr_span_eq(port, CR_SPAN("0"))
+			&& memmem(proto.s, proto.len, "RTP/SAVP", 8) == NULL
+			&& memmem(proto.s, proto.len, "DTLS/", 5) == NULL)
+		c->plain = 1;
+}
+
+static void check_line(check_t *c, cr_span_t line)
+{
+	cr_span_t text = cr_span_trim(line);
+	size_t at;
+
+	if(begins(text, CR_SPAN("m="))) {
+		check_media(c, text);
+	} else if(begins(text, CR_SPAN("c="))) {
+		check_address(c, line, word_at(text, 2));
+	} else if(begins(text, CR_SPAN("a=rtcp:"))) {
+		if(word_at(text, 1).len > 0)
+			check_address(c, line, word_at(text, 3));
+	} else if(begins(text, CR_SPAN("a=candidate:"))) {
+		check_candidate(c, line);
+	} else if(begins(text, CR_SPAN("a=ice-ufrag:"))
+			|| begins(text, CR_SPAN("a=ice-pwd:"))) {
+		/* ice-char (RFC 8839 section 5.4): they go out in checks. */
+		at = begins(text, CR_SPAN("a=ice-pwd:")) ? 10 : 12;
+		c->ufrag = 1;
+		if(!is_of(cr_span_sub(text, at, text.len), "+/"))
+			c->err = CR_EMALFORMED;
+	}
+}
+
+int cr_sdp_check(cr_sdp_edits_t *edits, cr_span_t sdp, const cr_net_t *denied,
+		int n_denied)
+{
+	check_t c = {.denied = denied, .n_denied = n_denied, .edits = edits};
+
+	edits->n = 0;
+	if(sdp.len == 0 || memchr(sdp.s, '\0', sdp.len) != NULL)
+		return sdp.len == 0 ? CR_OK : CR_EMALFORMED;
+	while(sdp.len > 0 && c.err == CR_OK) {
+		const char *nl = memchr(sdp.s, '\n', sdp.len);
+		size_t len = nl != NULL ? (size_t)(nl - sdp.s) + 1 : sdp.len;
+
+		check_line(&c, cr_span_sub(sdp, 0, len));
+		sdp = cr_span_sub(sdp, len, sdp.len);
+	}
+	if(c.err != CR_OK)
+		return c.err;
+	edits->is_ice = c.ufrag && !c.plain && c.media > 0;
+	return c.denies && !edits->is_ice ? CR_EUNSUPPORTED : CR_OK;
 }

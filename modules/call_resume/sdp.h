@@ -20,12 +20,33 @@
  */
 int cr_sdp_media(cr_media_t *media, cr_span_t sdp, int mirror);
 
+#define CR_SDP_EDITS_MAX 32
+
+/** What to take out of a description. */
+typedef struct cr_sdp_edits
+{
+	int n;
+	cr_span_t
+			line[CR_SDP_EDITS_MAX]; /* of the description, with its line end */
+	cr_span_t instead[CR_SDP_EDITS_MAX]; /* a line of ours, or nothing */
+	int is_ice; /* media are of SRTP, and find their way by ICE */
+} cr_sdp_edits_t;
+
 /**
- * Whether a description names an address of these networks for media: in c=, a=rtcp (RFC
- * 3605) or a=candidate (RFC 8839 section 5.1), in whichever part of a body it is. The
- * unspecified address is none: it puts media on hold (RFC 3264 section 8.4).
- * @return 1 or 0
+ * Whether a description is one that a media server may be given, which sends to
+ * whatever addresses it names, and takes ports for all of its m= lines.
+ *
+ * - The address in c= and a=rtcp (RFC 3605) is a literal one; that of a candidate (RFC
+ *   8839 section 5.1) too, or a name of mDNS.
+ * - There are no more m= lines than a state has, each with one port.
+ * - ice-ufrag and ice-pwd are of ice-char, and there is no NUL.
+ * - No address is of the denied networks: where media find their way by ICE such
+ *   candidates are taken out, and c= becomes the unspecified address.
+ * @param edits  receives what to take out, with CR_OK
+ * @param sdp    in whichever part of a body it is; nothing at all is none
+ * @return CR_OK; CR_EMALFORMED, CR_ETOOBIG: not one; CR_EUNSUPPORTED: a denied address
  */
-int cr_sdp_names(cr_span_t sdp, const cr_net_t *nets, int n);
+int cr_sdp_check(cr_sdp_edits_t *edits, cr_span_t sdp, const cr_net_t *denied,
+		int n_denied) CR_MUST_CHECK;
 
 #endif

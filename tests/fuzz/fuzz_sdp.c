@@ -32,10 +32,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const cr_span_t sdp = {(const char *)data, size};
 	cr_media_t here[CR_STATE_MEDIA_MAX], there[CR_STATE_MEDIA_MAX];
 	const cr_net_t all = {.bits = 0};
+	static cr_sdp_edits_t edits;
 	int n = cr_sdp_media(here, sdp, 0);
 
 	CHECK(n >= 0 && n <= CR_STATE_MEDIA_MAX);
-	(void)cr_sdp_names(sdp, &all, 1);
+	if(cr_sdp_check(&edits, sdp, &all, 1) == CR_OK)
+		for(int i = 0; i < edits.n; i++)
+			CHECK(edits.line[i].s >= sdp.s
+					&& edits.line[i].s + edits.line[i].len <= sdp.s + sdp.len);
 	CHECK(cr_sdp_media(there, sdp, 1) == n);
 	for(int i = 0; i < n; i++) {
 		check(&here[i], sdp);

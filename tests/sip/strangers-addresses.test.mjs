@@ -86,6 +86,51 @@ describe('a network that is denied', () => {
 		assert.equal(spy.received, 0);
 	});
 
+	test('in candidates of a browser they are taken out, and the rest goes on', async () => {
+		far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
+		const alice = await party('alice');
+		const body = ['v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', `c=IN IP4 ${DENIED_IP}`, 't=0 0', 'm=audio 9 UDP/TLS/RTP/SAVPF 8', 'a=rtpmap:8 PCMA/8000',
+			'a=ice-ufrag:abcd', 'a=ice-pwd:0123456789abcdefghijkl', `a=fingerprint:sha-256 ${Array(32).fill('AB').join(':')}`, 'a=setup:actpass', 'a=rtcp-mux',
+			`a=candidate:1 1 udp 2113937151 ${DENIED_IP} 4000 typ host`, 'a=candidate:2 1 udp 2113937150 127.0.0.1 4000 typ host', ''].join('\r\n');
+		const call = await alice.call({ service: '100', body });
+		assert.equal(call.final.status, 200);
+		const asked = JSON.stringify(await stack.rtpengine.ask({ command: 'query', 'call-id': call.callId }));
+		assert.doesNotMatch(asked, /127\.0\.0\.99/);
+		assert.equal((await call.request('BYE')).status, 200);
+	});
+
+	test('more streams than a call has, and what is no description: 488', async () => {
+		far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
+		const alice = await party('alice');
+		const line = 'm=audio 4000 RTP/AVP 8\r\n';
+		for (const body of [sdp('127.0.0.1', 4000) + line.repeat(8), sdp('127.0.0.1', 4000).replace('4000 RTP', '4000/100 RTP'),
+			sdp('127.0.0.1', 4000).replace('IN IP4 127.0.0.1\r\nt=', 'IN IP4 127.0.0.1\0:\r\nt='), `${sdp('127.0.0.1', 4000)}a=ice-ufrag:a d7:command4:liste\r\n`]) {
+			assert.equal((await alice.call({ service: '100', body })).final.status, 488, body);
+		}
+		assert.deepEqual(far.requests, []);
+		await stack.noMedia();
+	});
+
+	test('what rtpengine does not take goes to nobody', async () => {
+		far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
+		const alice = await party('alice');
+		const strange = `${sdp('127.0.0.1', 4000)}y=1\r\n`;
+		const refused = await alice.call({ service: '100', body: strange });
+		assert.equal(refused.final.status, 503, refused.final.start);
+		assert.match(refused.final.get('retry-after'), /^[1-9]$/);
+		assert.deepEqual(far.requests, []);
+		const good = await alice.call({ service: '100' });
+		assert.equal(good.final.status, 200);
+		assert.equal((await good.request('INVITE', { body: strange })).status, 503);
+		good.ack({ via: good.branch });
+		assert.equal((await good.request('INFO')).status, 200);
+		// And in an answer.
+		far.answer = (m) => m.method !== 'INVITE' || (far.reply(m, 200, 'OK', { body: strange, contact: true, copy: true }), false);
+		const call = await alice.call({ service: '100' });
+		assert.equal(call.final.status, 200);
+		assert.equal(call.final.body, '');
+	});
+
 	test('of the trunk it is its own business', async () => {
 		const bob = await party('bob');
 		assert.equal((await bob.register()).status, 200);

@@ -202,6 +202,65 @@ describe('replies that nobody has asked for', () => {
 	});
 });
 
+describe('replies with other names than their request', () => {
+	let lab;
+	before(async () => { lab = await Lab.start('names'); });
+	beforeEach(() => lab.clear());
+	after(async () => {
+		await lab?.clear();
+		await lab?.stack.stop();
+	});
+
+	/** A 200 of mallory's phone to a request of his own. */
+	const answer = (m, { callId = m.callId, from = m.get('from'), to, body = '' }) => m.answer(['SIP/2.0 200 OK', ...m.all('via').map((v) => `Via: ${v}`),
+		...m.recordRoutes.map((r) => `Record-Route: ${r}`), `From: ${from}`, `To: ${to}`, `Call-ID: ${callId}`, `CSeq: ${m.get('cseq')}`, 'Contact: <sip:mallory@127.0.0.1:9>',
+		...(body ? ['Content-Type: application/sdp'] : []), `Content-Length: ${body.length}`, '', body].join('\r\n'));
+
+	for (const [what, method, names] of [
+		['a MESSAGE under the names of a call, its answer has SDP', 'MESSAGE', (v) => ({ asked: { callId: v.callId, tag: v.far }, said: { to: `<sip:x@y>;tag=${v.near}` } })],
+		['an INVITE of his own, its answer is in the names of a call', 'INVITE', (v) => ({ asked: {}, said: { callId: v.callId, from: `<sip:x@y>;tag=${v.far}`, to: `<sip:x@y>;tag=${v.near}` } })],
+		['an OPTIONS, the same', 'OPTIONS', (v) => ({ asked: {}, said: { callId: v.callId, from: `<sip:x@y>;tag=${v.far}`, to: `<sip:x@y>;tag=${v.near}` } })],
+	]) {
+		test(`${what}: the media of that call stay`, async () => {
+			const { far, audio, alice, call } = await lab.call();
+			const spy = lab.keep(await Rtp.open({ ip: STRANGER_IP }));
+			const victim = { callId: call.callId, near: tagOf(call.local), far: tagOf(call.remote) };
+			const { asked, said } = names(victim);
+			const phone = await lab.party('mallory', { answer: (m) => {
+				if (m.method !== method) return true;
+				answer(m, { to: `${m.get('to')};tag=1`, ...said, body: sdp(STRANGER_IP, spy.port) });
+				return false;
+			} });
+			assert.equal((await phone.register()).status, 200);
+			const caller = await lab.party('mallory', { Kind: Client });
+			await lab.unharmed({ far, audio, alice, call }, async () => {
+				caller.outside(method, `sip:mallory@${DOMAIN}`, { ...asked, body: method === 'INVITE' ? sdp('127.0.0.1', 4000) : '' }).catch(() => {});
+				await until('his answer', () => phone.requests.some((m) => m.method === method));
+				await new Promise((resolve) => { setTimeout(resolve, 300); });
+			});
+			assert.equal(spy.received, 0);
+		});
+	}
+
+	test('the 200 to a BYE, in the names of another call: that one has its media still', async () => {
+		const { far, audio, alice, call } = await lab.call();
+		const phone = await lab.party('mallory', { answer: (m) => {
+			if (m.method !== 'BYE') return true;
+			answer(m, { callId: call.callId, from: `<sip:x@y>;tag=${tagOf(call.local)}`, to: `<sip:x@y>;tag=${tagOf(call.remote)}` });
+			return false;
+		} });
+		assert.equal((await phone.register()).status, 200);
+		const caller = await lab.party('mallory', { Kind: Client });
+		const own = await caller.call({ service: 'mallory' });
+		assert.equal(own.final.status, 200);
+		await lab.unharmed({ far, audio, alice, call }, async () => {
+			const before = await lab.stat('replies_refused');
+			own.request('BYE').catch(() => {});
+			await until('his answer', async () => await lab.stat('replies_refused') > before);
+		});
+	});
+});
+
 describe('requests on a connection that is closed before their answer', () => {
 	let lab;
 	before(async () => { lab = await Lab.start('closed', { defines: { STRANGERS_MAX: 1000000 } }); });

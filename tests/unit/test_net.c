@@ -57,42 +57,104 @@ static void what_is_no_network(void **state)
 		assert_int_equal(net_of(bad[i]), CR_EMALFORMED);
 }
 
-static int names(const char *line)
+/* ---- descriptions ----------------------------------------------------------------- */
+
+static cr_sdp_edits_t edits;
+
+static int checked(const char *lines)
 {
 	int n = snprintf(buf[0], OUT_MAX,
-			"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=127.0.0.1\r\n%s\r\nt=0 0\r\n",
-			line);
+			"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=127.0.0.1\r\n%s\r\n", lines);
 
-	return cr_sdp_names((cr_span_t){buf[0], (size_t)n}, nets, 2);
-}
-
-static void a_description_names_them(void **state)
-{
-	static const char *const bad[] = {"c=IN IP4 127.0.0.1",
-			"c=IN IP4 127.0.0.1/127", "C=in ip4  127.9.9.9 ", "c=IN IP6 ::1",
-			"c=IN IP6 ::ffff:127.0.0.1", "a=rtcp:9 IN IP4 127.0.0.1",
-			"a=rtcp: 9 IN IP4 127.0.0.1",
-			"a=candidate:a/b 1 udp 1 127.0.0.1 9 typ host",
-			"a=candidate:1 1 udp 1 192.0.2.1 9 typ srflx raddr 127.0.0.1 rport "
-			"9",
-			"a=remote-candidates:1 127.0.0.1 9", "x=\nc=IN IP4 127.0.0.1",
-			"--b\r\nContent-Type: application/sdp\r\n\r\nc=IN IP4 127.0.0.1"};
-	static const char *const good[] = {"c=IN IP4 192.0.2.1", "c=IN IP4 0.0.0.0",
-			"c=IN IP6 ::", "a=rtcp:9", "a=rtpmap:0 127.0.0.1", "",
-			"a=candidate:1 1 udp 1 0f3b.local 9 typ host",
-			"a=candidate:127.0.0.1 1 udp 1 192.0.2.1 9 typ host"};
-
-	(void)state;
 	assert_int_equal(cr_net_parse(&nets[0], CR_SPAN("127.0.0.0/8")), CR_OK);
 	assert_int_equal(cr_net_parse(&nets[1], CR_SPAN("::1")), CR_OK);
+	return cr_sdp_check(&edits, (cr_span_t){buf[0], (size_t)n}, nets, 2);
+}
+
+#define M "m=audio 9 RTP/AVP 0\r\n"
+#define ICE                                                                    \
+	"m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=ice-ufrag:aB+/\r\n"                  \
+	"a=ice-pwd:0123456789abcdefABCDEF\r\n"
+
+static void what_a_media_server_may_be_given(void **state)
+{
+	static const char *const good[] = {M "c=IN IP4 192.0.2.1",
+			"c=IN IP4 0.0.0.0\r\n" M, M "c=IN IP6 ::", M "a=rtcp:9",
+			M "a=rtcp:9 IN IP4 192.0.2.1", M "a=rtpmap:0 127.0.0.1", "",
+			M "c=IN IP4 192.0.2.1/127/2",
+			ICE "a=candidate:1 1 udp 1 0f3b-1.local 9 typ host",
+			ICE "a=candidate:127.0.0.1 1 udp 1 192.0.2.1 9 typ srflx raddr "
+				"127.0.0.1 rport 9",
+			"m=audio 0 RTP/AVP 0\r\n" ICE, M M M M M M M M};
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(checked(good[i]), CR_OK);
+		assert_int_equal(edits.n, 0);
+	}
+	assert_int_equal(cr_sdp_check(&edits, CR_SPAN(""), nets, 2), CR_OK);
+}
+
+static void what_names_a_denied_address(void **state)
+{
+	static const char *const bad[] = {M "c=IN IP4 127.0.0.1",
+			"c=IN IP4 127.0.0.1/127", M "C=in ip4  127.9.9.9 ",
+			"c=IN IP6 ::1\r\n" M, M "c=IN IP6 ::ffff:127.0.0.1",
+			M "a=rtcp:9 IN IP4 127.0.0.1",
+			M "a=candidate:a/b 1 udp 1 127.0.0.1 9 typ host",
+			M "x=\nc=IN IP4 127.0.0.1",
+			M "--b\r\nContent-Type: application/sdp\r\n\r\nc=IN IP4 127.0.0.1",
+			/* The words of ICE and SRTP alone do not make it. */
+			M "a=ice-ufrag:abcd\r\na=x:RTP/SAVP\r\nc=IN IP4 127.0.0.1",
+			ICE M "c=IN IP4 127.0.0.1",
+			"m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 127.0.0.1"};
+
+	(void)state;
 	for(size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_true(names(bad[i]));
-	for(size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-		assert_false(names(good[i]));
-	/* And not where everything is denied. */
-	assert_int_equal(cr_net_parse(&nets[0], CR_SPAN("::/0")), CR_OK);
-	assert_false(names("c=IN IP4 0.0.0.0"));
-	assert_true(names("c=IN IP4 192.0.2.1"));
+		assert_int_equal(checked(bad[i]), CR_EUNSUPPORTED);
+}
+
+static void what_is_none(void **state)
+{
+	static const char *const bad[] = {M "c=IN IP4 localhost", M "c=IN IP4",
+			M "c=IN IP4 127.1", M "c=IN IP4 127.0.0.1:", M "a=rtcp:9 IN IP4 x",
+			ICE "a=candidate:1 1 udp 1 x.org 9 typ host",
+			ICE "a=candidate:1 1 udp 1", ICE "a=candidate:1 1 udp 1 .local 9",
+			ICE "a=ice-ufrag:ab d7:command4:liste", ICE "a=ice-pwd:a\tb",
+			M "a=ice-ufrag:", "m=audio 9/10 RTP/AVP 0", "m=audio",
+			M M M M M M M M M};
+	char text[64];
+	int n;
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_true(checked(bad[i]) == CR_EMALFORMED
+				|| checked(bad[i]) == CR_ETOOBIG);
+	n = sprintf(text, "v=0\r\nc=IN IP4 192.0.2.1%cx\r\n", 0);
+	assert_int_equal(
+			cr_sdp_check(&edits, (cr_span_t){text, (size_t)n}, nets, 2),
+			CR_EMALFORMED);
+}
+
+static void with_ice_they_are_taken_out(void **state)
+{
+	(void)state;
+	assert_int_equal(
+			checked(ICE "c=IN IP4 127.0.0.1\r\n"
+						"a=candidate:1 1 udp 1 127.0.0.1 9 typ host\r\n"
+						"a=candidate:2 1 udp 1 192.0.2.1 9 typ host\r\n"
+						"a=candidate:3 1 udp 1 0.0.0.0 9 typ host\r\n"
+						"a=rtcp:9 IN IP6 ::1"),
+			CR_OK);
+	assert_true(edits.is_ice);
+	assert_int_equal(edits.n, 4);
+	assert_span(edits.line[0], "c=IN IP4 127.0.0.1\r\n");
+	assert_span(edits.instead[0], "c=IN IP4 0.0.0.0\r\n");
+	assert_span(
+			edits.line[1], "a=candidate:1 1 udp 1 127.0.0.1 9 typ host\r\n");
+	assert_int_equal(edits.instead[1].len, 0);
+	assert_span(edits.line[2], "a=candidate:3 1 udp 1 0.0.0.0 9 typ host\r\n");
+	assert_span(edits.line[3], "a=rtcp:9 IN IP6 ::1\r\n");
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, edge_setup, teardown)
@@ -102,7 +164,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			T(a_network_has_its_addresses),
 			T(what_is_no_network),
-			T(a_description_names_them),
+			T(what_a_media_server_may_be_given),
+			T(what_names_a_denied_address),
+			T(what_is_none),
+			T(with_ice_they_are_taken_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, edge_teardown);
