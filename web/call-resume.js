@@ -16,7 +16,7 @@
 import { JsSIPPhone } from './call-resume/jssip.js';
 import { Keys } from './call-resume/keys.js';
 import { addressOf, mediaOf, readMessage } from './call-resume/message.js';
-import { sleep } from './call-resume/shared.js';
+import { sending, sleep } from './call-resume/shared.js';
 import { SIPjsPhone } from './call-resume/sipjs.js';
 import { browserStore } from './call-resume/store.js';
 
@@ -100,7 +100,7 @@ function holdLock(name) {
 /**
  * The calls of one user agent. See call-resume.d.ts for its events.
  *
- * A record is what is stored of a call: {state, update, tag, media, held, muted, data,
+ * A record is what is stored of a call: {state, update, tag, media, sends (kinds), held, muted, data,
  * seen}; and in memory only {id, callId, far (its tag), session, release}, and how far it is: up, lost,
  * resuming, canceled, over (see end()), again, joins (which call it goes on with, and with whom), joined (by another one).
  */
@@ -269,14 +269,14 @@ export class CallResume extends EventTarget {
 			if (old === record || !old.state) continue;
 			const state = await this.#keys.open(old.state);
 			if (state?.id !== joins.id || state.remote_uri !== joins.from) continue;
-			const { id: kept, release, held, muted, data, lost, seen } = old;
+			const { id: kept, release, media, sends, held, muted, data, lost, seen } = old;
 			this.#records.delete(record.id);
-			Object.assign(record, { id: kept, release, held, muted, data });
+			Object.assign(record, { id: kept, release, sends, held, muted, data });
 			this.#records.set(kept, record);
 			old.joined = true;
 			if (old.session) this.#phone.drop(old.session);
 			try {
-				await this.#phone.answer(record.session, { media: old.media, held, muted });
+				await this.#phone.answer(record.session, { media, sends, held, muted });
 				this.#emit('resumed', {
 					id: kept, session: record.session, data, held: !!held, muted: !!muted, away: Date.now() - (lost ?? seen),
 				});
@@ -351,9 +351,10 @@ export class CallResume extends EventTarget {
 
 	#save(record, pause = 1_000) {
 		if (!record.up || record.over) return;
-		const { state, update, tag, media, held, muted, data } = record;
+		this.#sends(record);
+		const { state, update, tag, media, sends, held, muted, data } = record;
 		this.#keep(this.#store.save(record.id,
-			JSON.stringify({ state, update, tag, media, held, muted, data, seen: Date.now() })), async () => {
+			JSON.stringify({ state, update, tag, media, sends, held, muted, data, seen: Date.now() })), async () => {
 			if (this.#store.local) return; // the next heartbeat saves it
 			await sleep(pause);
 			if (this.#records.has(record.id)) this.#save(record, 2 * pause);
@@ -367,9 +368,17 @@ export class CallResume extends EventTarget {
 		});
 	}
 
+	/** What the page sends now. While a call comes back its new connection sends nothing yet.
+	 * @returns whether that is something else than before */
+	#sends(record) {
+		const now = record.up && !record.resuming && sending(this.#phone.connection(record.session));
+		if (!now || String(now) === String(record.sends)) return false;
+		record.sends = now;
+		return true;
+	}
+
 	#seen = () => {
-		if (!this.#store.local) return;
-		for (const record of this.#records.values()) this.#save(record);
+		for (const record of this.#records.values()) if (this.#store.local || this.#sends(record)) this.#save(record);
 	};
 
 	// -- resuming

@@ -73,6 +73,57 @@ for (const [i, library] of ['jssip', 'sipjs'].entries()) {
 		});
 	}
 
+	// The page wants video, and its far end did not until it had nothing of it any more.
+	test(`${library}: reloaded after the far end has offered video, which the page does not send, and on hold`, async (t) => {
+		stack.echo.video = false;
+		t.after(() => { stack.echo.video = true; });
+		const call = await WebCall.up(stack, browser, { library, query: '?video' });
+		stack.echo.video = true;
+		assert.equal((await call.far.reinvite()).status, 200);
+		assert.ok(call.far.rtp.video, 'the page has taken video');
+		await call.talks();
+		const { page } = call.tab;
+		await page.addInitScript(() => {
+			const { mediaDevices } = navigator;
+			const capture = mediaDevices.getUserMedia.bind(mediaDevices);
+			mediaDevices.getUserMedia = (constraints) => {
+				if (constraints.video) window.camera = true;
+				return capture(constraints);
+			};
+		});
+		await page.reload();
+		await call.back();
+		assert.equal(await page.evaluate(() => window.camera), undefined, 'the camera');
+		const media = () => call.far.media.map(({ kind, direction }) => `${kind} ${direction}`).join();
+		assert.equal(media(), 'audio sendrecv,video recvonly');
+		await call.tab.click('hold');
+		await call.far.hearsSilence();
+		await page.reload();
+		await call.tab.up(1, 'held');
+		assert.equal(media(), 'audio sendonly,video inactive');
+		await call.tab.click('hold');
+		await call.tab.up();
+		await call.talks();
+		assert.equal(media(), 'audio sendrecv,video recvonly');
+		assert.equal(await page.evaluate(() => window.camera), undefined, 'the camera');
+		assert.equal(call.far.rtp.video.received, 0, 'packets with video at the far end');
+		await call.endsBy('page');
+	});
+
+	test(`${library}: audio and video, reloaded on hold`, async () => {
+		const kinds = ['audio', 'video'];
+		const call = await WebCall.up(stack, browser, { library, query: '?video', kinds });
+		await call.tab.click('hold');
+		await call.far.hearsSilence();
+		await call.tab.page.reload();
+		await call.tab.up(1, 'held');
+		await call.far.hearsSilence();
+		await call.tab.click('hold');
+		await call.tab.up();
+		await call.talks({ kinds });
+		await call.endsBy('far');
+	});
+
 	test(`${library}: reloaded when the portal is asked too often`, async () => {
 		const call = await WebCall.up(stack, browser, { library });
 		const { page } = call.tab;

@@ -479,6 +479,54 @@ test('a video call comes back with its picture', async () => {
 	await phone.gone();
 });
 
+/** Says what the page in front has captured, from its beginning. */
+async function watchCapture(phone) {
+	await phone.page.addInitScript(() => {
+		const { mediaDevices } = navigator;
+		const capture = mediaDevices.getUserMedia.bind(mediaDevices);
+		window.captured = [];
+		mediaDevices.getUserMedia = (constraints) => {
+			window.captured.push(...['audio', 'video'].filter((kind) => constraints[kind]));
+			return capture(constraints);
+		};
+	});
+	await phone.reload();
+	await phone.registered();
+	return () => phone.page.evaluate(() => [...new Set(window.captured)].join());
+}
+
+for (const [what, begin] of [
+	['a video call that was answered without the camera', async (phone) => {
+		const calling = stack.echo.call('alice', { kinds: ['audio', 'video'] });
+		await phone.click('echo', 'answer');
+		return calling;
+	}],
+	['an audio call that the far end has offered video in', async (phone) => {
+		await phone.dialled('echo');
+		const call = stack.echo.last;
+		call.media = [...call.media, { kind: 'video', port: 9, type: 96, name: 'VP8/90000' }];
+		assert.equal((await call.reinvite()).status, 200);
+		return call;
+	}],
+]) {
+	test(`${what} comes back without it`, async () => {
+		const phone = await Phone.signedIn();
+		const captured = await watchCapture(phone);
+		const call = await begin(phone);
+		await phone.up('echo');
+		await call.hears();
+		assert.equal(await captured(), 'audio');
+		await phone.reload();
+		await phone.up('echo');
+		await call.hears();
+		assert.equal(await captured(), 'audio', 'what is captured after the reload');
+		assert.equal(call.rtp.video.received, 0, 'packets with video at the far end');
+		assert.deepEqual(call.media.map(({ kind, direction }) => `${kind} ${direction}`), ['audio sendrecv', 'video recvonly']);
+		await phone.click('echo', 'hangup');
+		await phone.gone();
+	});
+}
+
 test('the token is renewed before it expires', async () => {
 	const phone = await Phone.open();
 	let asked = 0;

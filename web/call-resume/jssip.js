@@ -90,8 +90,20 @@ export class JsSIPPhone {
 		this.#transport?.connect();
 	}
 
-	prepare({ media }) {
-		return this.#call.mediaStream ?? capture(capturing(media, this.#call.mediaConstraints));
+	/** A stream that the page gives has what it wants. */
+	#wanted(how) {
+		return capturing(how, this.#call.mediaStream ? {} : this.#call.mediaConstraints);
+	}
+
+	/** Of a stream that the page gives, what is wanted this time. */
+	#given(wanted) {
+		const { mediaStream } = this.#call;
+		return mediaStream && new MediaStream(mediaStream.getTracks().filter(({ kind }) => wanted[kind]));
+	}
+
+	prepare(how) {
+		const wanted = this.#wanted(how);
+		return this.#given(wanted) ?? capture(wanted);
 	}
 
 	/** The library leaves a stream open that it was given, and the microphone with it. */
@@ -104,8 +116,8 @@ export class JsSIPPhone {
 	call(how, started) {
 		const call = this.#call;
 		const { eventHandlers: page = {} } = call;
-		const mediaConstraints = capturing(how.media, call.mediaConstraints);
-		let transceivers;
+		const mediaConstraints = this.#wanted(how);
+		let unhold;
 		let session;
 		return new Promise((resolve, reject) => {
 			const eventHandlers = {
@@ -118,7 +130,7 @@ export class JsSIPPhone {
 						// The library shall know of the hold, and be able to end it; and the page
 						// hears of it when it has heard that the call is up.
 						await null;
-						for (const t of how.held ? transceivers : []) t.direction = 'sendrecv';
+						if (how.held) unhold();
 						if (how.held) session.hold();
 						resolve(session);
 					}
@@ -139,7 +151,7 @@ export class JsSIPPhone {
 			} finally {
 				this.#started = undefined; // also when a listener of the page throws
 			}
-			transceivers = layOut(session.connection, how, mediaConstraints);
+			unhold = layOut(session.connection, how, mediaConstraints);
 			session.on('sending', () => {
 				if (how.muted) session.mute({ audio: true });
 				// Not a sound before hold() does it.
@@ -168,15 +180,16 @@ export class JsSIPPhone {
 		offer();
 	}
 
-	answer(session, { media, held, muted }) {
+	answer(session, how) {
 		return new Promise((resolve, reject) => {
 			session.on('confirmed', () => {
-				if (muted) session.mute({ audio: true });
-				if (held) session.hold();
+				if (how.muted) session.mute({ audio: true });
+				if (how.held) session.hold();
 				resolve();
 			});
 			session.on('failed', ({ cause }) => reject(new Error(cause)));
-			session.answer({ ...this.#call, mediaConstraints: capturing(media, this.#call.mediaConstraints) });
+			const mediaConstraints = this.#wanted(how);
+			session.answer({ ...this.#call, mediaConstraints, mediaStream: this.#given(mediaConstraints) });
 		});
 	}
 

@@ -11,12 +11,21 @@ export const AWAY = 'Far End Away';
  * for the key that opens the state. */
 export const TARGET = 'call-resume';
 
-const wants = (media, kind, constraint) => media.some((m) => m.kind === kind && !m.rejected) && (constraint ?? true);
+/** Kinds of what the page sends; undefined when nobody can tell now. It is for the page to say, and not for the
+ * far end, which asks for what it likes. A camera is switched off by ending its track; a microphone whose track
+ * has ended was unplugged, and is wanted again. */
+export function sending(connection) {
+	if (!connection || connection.signalingState === 'closed') return undefined;
+	const tracks = connection.getSenders().map(({ track }) => track);
+	return ['audio', 'video'].filter((kind) => tracks.some((t) => t?.kind === kind && (kind === 'audio' || t.readyState === 'live')));
+}
 
-/** What to capture for the m-lines of a dialog, as far as the page wants it. */
-export const capturing = (media = [{ kind: 'audio' }], { audio, video } = {}) => ({
-	audio: wants(media, 'audio', audio), video: wants(media, 'video', video),
-});
+/** What to capture for the m-lines of a dialog: what the page has sent, as far as it wants it. Where that
+ * is not known, no camera. */
+export function capturing({ media = [{ kind: 'audio' }], sends = ['audio'] }, { audio, video } = {}) {
+	const wants = (kind, constraint) => sends.includes(kind) && media.some((m) => m.kind === kind && !m.rejected) && (constraint ?? true);
+	return { audio: wants('audio', audio), video: wants('video', video) };
+}
 
 /** Ask for microphone and camera at once, while the page still connects. */
 export async function capture(constraints) {
@@ -27,11 +36,15 @@ export async function capture(constraints) {
 /** Let go of what was captured. */
 export const release = async (media) => (await media)?.getTracks().forEach((track) => track.stop());
 
-/** One transceiver for each m-line that the dialog has, in its order (RFC 3264 section 8). */
+/** One transceiver for each m-line that the dialog has, in its order (RFC 3264 section 8).
+ * @returns {() => void} what takes them off hold */
 export function layOut(connection, { media, held }, constraints) {
-	return media.filter(({ kind }) => kind === 'audio' || kind === 'video').map(({ kind, rejected }) => {
-		const direction = rejected ? 'inactive' : held ? 'sendonly' : constraints[kind] ? 'sendrecv' : 'recvonly';
-		return connection.addTransceiver(kind, { direction });
+	const lines = media.filter(({ kind }) => kind === 'audio' || kind === 'video');
+	const direction = ({ kind, rejected }, hold) => (
+		rejected || hold && !constraints[kind] ? 'inactive' : hold ? 'sendonly' : constraints[kind] ? 'sendrecv' : 'recvonly');
+	const transceivers = lines.map((line) => connection.addTransceiver(line.kind, { direction: direction(line, held) }));
+	return () => transceivers.forEach((t, i) => {
+		if (t.direction !== 'stopped') t.direction = direction(lines[i]);
 	});
 }
 

@@ -95,8 +95,8 @@ export class SIPjsPhone {
 	}
 
 	/** The library captures by itself; a device that is open already opens faster. */
-	prepare({ media }) {
-		return capture(capturing(media, this.#call.sessionDescriptionHandlerOptions?.constraints));
+	prepare(how) {
+		return capture(capturing(how, this.#call.sessionDescriptionHandlerOptions?.constraints));
 	}
 
 	prepared(media) {
@@ -106,7 +106,7 @@ export class SIPjsPhone {
 	async call(how, started) {
 		const { Inviter, token } = this.#options;
 		const given = this.#call.sessionDescriptionHandlerOptions ?? {};
-		const constraints = capturing(how.media, given.constraints);
+		const constraints = capturing(how, given.constraints);
 		const target = this.#agent.configuration.uri.clone();
 		[, target.user, target.host] = /:(.*)@([^:;]*)/.exec(how.target) ?? [, TARGET, target.host];
 		this.#token ??= typeof token === 'function' ? await token() : token;
@@ -157,7 +157,8 @@ export class SIPjsPhone {
 	refresh(session, record) {
 		session.invite({
 			sessionDescriptionHandlerOptions: {
-				...this.#call.sessionDescriptionHandlerOptions, hold: !!record.held,
+				// Without constraints it goes on with what it has captured.
+				...this.#call.sessionDescriptionHandlerOptions, constraints: undefined, hold: !!record.held,
 			},
 			// The library leaves it to us to end a dialog that is gone (RFC 3261 section 14.1).
 			requestDelegate: {
@@ -172,12 +173,12 @@ export class SIPjsPhone {
 		}).catch(() => {});
 	}
 
-	async answer(session, { media, held, muted }) {
+	async answer(session, how) {
 		const given = this.#call.sessionDescriptionHandlerOptions ?? {};
 		await session.accept({
-			sessionDescriptionHandlerOptions: { ...given, constraints: capturing(media, given.constraints), hold: !!held },
+			sessionDescriptionHandlerOptions: { ...given, constraints: capturing(how, given.constraints), hold: !!how.held },
 		});
-		this.#mute(session, { muted, held });
+		this.#mute(session, how);
 	}
 
 	drop(session) {
