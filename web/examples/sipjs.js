@@ -42,7 +42,8 @@ function show(session, title, { held = false, muted = false } = {}) {
 		...session.accept ? { answer: () => session.accept(options) } : {},
 		hangup: () => (session.state === 'Initial' && !session.accept ? session.dispose() : session[hangup[session.state]]()),
 		async hold() {
-			await session.invite({ sessionDescriptionHandlerOptions: { ...options.sessionDescriptionHandlerOptions, hold: !held } });
+			// Without constraints the library captures nothing anew.
+			await session.invite({ sessionDescriptionHandlerOptions: { ...options.sessionDescriptionHandlerOptions, constraints: undefined, hold: !held } });
 			held = !held;
 			speak();
 			calls.remember(session, { held });
