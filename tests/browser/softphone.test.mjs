@@ -300,6 +300,7 @@ for (const library of ['jssip', 'plain-jssip', 'sipjs']) {
 		assert.equal(await tab.page.inputValue('#number'), '666');
 		await tab.dial('echo');
 		await tab.up();
+		await until('the ACK', () => stack.echo.last.requests.length);
 		assert.deepEqual(stack.echo.calls.slice(before).map((call) => call.requests[0].uri.split(/[:@]/)[1]), ['echo']);
 		await tab.click('hangup');
 		await stack.noMedia();
