@@ -107,6 +107,21 @@ static int id_in(cr_span_t value)
 	return id;
 }
 
+/* The last one is ours: any other a client has written into its Contact itself. */
+static int find_mark(cr_span_t uri, cr_span_t *value, cr_span_t *param)
+{
+	cr_span_t rest = uri;
+	int found = 0;
+
+	while(cr_param_find(rest, CR_CONNECTION_NAME, value, param)) {
+		size_t at = (size_t)(param->s - uri.s) + param->len;
+
+		rest = cr_span_sub(uri, at, uri.len);
+		found = 1;
+	}
+	return found;
+}
+
 int ki_resume_unmark_uri(struct sip_msg *msg)
 {
 	cr_span_t uri = kam_span(*GET_RURI(msg)), value, param;
@@ -115,8 +130,7 @@ int ki_resume_unmark_uri(struct sip_msg *msg)
 	str bare;
 	int id;
 
-	if(!cr_param_find(uri, CR_CONNECTION_NAME, &value, &param)
-			|| (id = id_in(value)) == 0)
+	if(!find_mark(uri, &value, &param) || (id = id_in(value)) == 0)
 		return 1;
 	cr_put_span(&w, cr_span_sub(uri, 0, (size_t)(param.s - uri.s)));
 	cr_put_span(&w,
