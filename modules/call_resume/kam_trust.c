@@ -147,6 +147,13 @@ int ki_resume_check_head(struct sip_msg *msg)
 
 /* ---- replies ------------------------------------------------------------------------ */
 
+/* As tm calls the header fields that it keeps of a request. */
+#if VERSIONVAL < 5007000
+#define HDR_OF(t, name) (&(t)->name)
+#else
+#define HDR_OF(t, name) (&(t)->name##_hdr)
+#endif
+
 /* The value of a header field as tm keeps it, with its name. */
 static cr_span_t value_of(const str *field)
 {
@@ -172,8 +179,10 @@ static int has_names_of(struct sip_msg *msg, const struct cell *t)
 {
 	return parse_headers(msg, HDR_CALLID_F | HDR_FROM_F | HDR_TO_F, 0) == 0
 			&& msg->callid != NULL && msg->from != NULL && msg->to != NULL
-			&& cr_span_eq(kam_span(msg->callid->body), value_of(&t->callid))
-			&& has_tag(&t->from, msg->from) && has_tag(&t->to, msg->to);
+			&& cr_span_eq(
+					kam_span(msg->callid->body), value_of(HDR_OF(t, callid)))
+			&& has_tag(HDR_OF(t, from), msg->from)
+			&& has_tag(HDR_OF(t, to), msg->to);
 }
 
 /* @return 1; 0 when there is none; -1 when it is of another call */
