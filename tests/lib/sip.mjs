@@ -194,7 +194,7 @@ export class Endpoint {
 }
 
 export const sdp = (ip, port, version = 1) => [
-	'v=0', `o=- 1 ${version} IN IP4 ${ip}`, 's=-', `c=IN IP4 ${ip}`, 't=0 0',
+	'v=0', `o=- 1 ${version} IN IP${ip.includes(':') ? 6 : 4} ${ip}`, 's=-', `c=IN IP${ip.includes(':') ? 6 : 4} ${ip}`, 't=0 0',
 	`m=audio ${port} RTP/AVP 8`, 'a=rtpmap:8 PCMA/8000', '',
 ].join('\r\n');
 
