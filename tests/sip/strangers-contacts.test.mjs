@@ -182,7 +182,7 @@ function lies(name, start) {
 			test(`REGISTER: ${what}: refused`, async () => {
 				const party = await mallory();
 				// What is left of other tests is nobody's.
-				assert.equal((await party.register({ headers: ['Expires: 0'] })).status, 200);
+				await stack.kamailio.kamcmd('ul.rm', 'location', `mallory@${DOMAIN}`).catch(() => {});
 				party.lie = (m) => (m === 'REGISTER' ? { contact: [`<sip:mallory@${party.host}>;${parameter}="sip:${INSIDE_IP}:${inside.port};transport=tcp"`] } : undefined);
 				const log = stack.kamailio.log().length;
 				const { status } = await party.register();
