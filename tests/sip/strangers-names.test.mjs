@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a user like others does with the names of a call that is not his.
+
+import { after, before, beforeEach, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import { once } from 'node:events';
+
+import { Lab, STRANGER_IP, tagOf } from '../lib/lab.mjs';
+import { Rtp } from '../lib/rtp.mjs';
+import { Client, Dialog, random, sdp } from '../lib/sip.mjs';
+import { DOMAIN } from '../lib/stack.mjs';
+import { until } from '../lib/wait.mjs';
+
+describe('a user like others, who knows the names of a call', () => {
+	let lab;
+	before(async () => { lab = await Lab.start('user', { defines: { WITH_REVOCATION: true } }); });
+	beforeEach(() => lab.clear());
+	after(async () => {
+		await lab?.clear();
+		await lab?.stack.stop();
+	});
+
+	test('cannot begin one under its Call-ID: its media stay, and rtpengine keeps it', async () => {
+		const { far, audio, call } = await lab.call();
+		const spy = lab.keep(await Rtp.open());
+		const mallory = await lab.party('mallory', { media: spy.port });
+		const asked = far.requests.length;
+		await lab.unharmed({ far, audio, call }, async () => {
+			for (const tag of [tagOf(call.local), random()]) {
+				const own = await mallory.call({ callId: call.callId, tag });
+				assert.equal(own.final.start, 'SIP/2.0 482 Call-ID In Use');
+			}
+			assert.equal(far.requests.length, asked, 'nobody is called');
+		});
+		assert.equal(spy.received, 0);
+		assert.match(lab.stack.kamailio.log(), /NOTICE: .*begins a call under a Call-ID that is in use/);
+		assert.doesNotMatch(lab.stack.kamailio.log(), /ERROR.*rtpengine/, 'that a call is new is no error');
+	});
+
+	test('does not touch its media by requests in a dialog of these names, with a token of her own', async () => {
+		const { far, audio, call } = await lab.call();
+		const spy = lab.keep(await Rtp.open());
+		const mallory = await lab.party('mallory', { media: spy.port });
+		const mine = new Dialog(mallory, { callId: call.callId, routes: [`<sip:${lab.stack.gateway};lr>`], target: `sip:x@127.0.0.1:${mallory.port}`,
+			local: `<sip:mallory@${DOMAIN}>;tag=${tagOf(call.local)}`, remote: `<sip:x@x>;tag=${tagOf(call.remote)}`, cseq: 70 });
+		const headers = [`Authorization: Bearer ${mallory.token}`];
+		await lab.unharmed({ far, audio, call }, async () => {
+			for (const method of ['INVITE', 'UPDATE', 'PRACK']) assert.equal((await mine.request(method, { headers, body: sdp('127.0.0.1', spy.port, 5) })).status, 403, method);
+			mine.ack({ headers, body: sdp('127.0.0.1', spy.port, 6) });
+			// She answers it herself.
+			assert.equal((await mine.request('BYE', { headers })).status, 200);
+			assert.equal((await mine.request('BYE', { headers, target: 'sip:x@127.0.0.1:9;transport=tcp' })).status >= 400, true);
+			assert.deepEqual(await lab.stack.rtpengine.calls(), [call.callId]);
+		});
+		assert.equal(spy.received, 0);
+	});
+
+	test('a call that failed leaves its Call-ID free', async () => {
+		const far = await lab.far({ answer: (m) => (m.method === 'INVITE' ? (far.reply(m, 486, 'Busy Here'), false) : true) });
+		const alice = await lab.party('alice');
+		const callId = random();
+		for (const cseq of [1, 2]) assert.equal((await alice.call({ callId, cseq })).final.status, 486);
+		far.close();
+		await lab.stack.noMedia();
+	});
+
+	test('is not put through to the client of another call as the one it had (;again), and nothing of that call is deleted', async () => {
+		const victim = await lab.party('bob', { transport: 'ws' });
+		const reg = await victim.register();
+		assert.equal(reg.status, 200);
+		const alice = await lab.party('alice', { transport: 'ws' });
+		const call = await alice.call({ service: 'bob' });
+		assert.equal(call.final.status, 200);
+		// rtpengine is restarted, and knows no call: the Call-ID looks free.
+		await lab.stack.rtpengine.kill();
+		await lab.stack.rtpengine.boot();
+		const far = await lab.far();
+		const mallory = await lab.party('mallory', { transport: 'ws' });
+		const own = await mallory.call({ service: '123', to: `sip:bob@${DOMAIN}`, callId: call.callId, tag: tagOf(call.local) });
+		assert.equal(own.final.status, 200, 'she has a state with the victim in it');
+		const seen = victim.requests.length;
+		const back = await mallory.call({ state: `${own.state};again`, service: 'x' });
+		assert.ok(victim.requests.slice(seen).every((m) => !m.get('call-state-id')));
+		assert.equal(victim.requests.slice(seen).filter((m) => m.method === 'INVITE').length, 0);
+		assert.ok(back.final.status === 200, 'hers is an ordinary resume');
+		assert.ok(far.requests.some((m) => m.method === 'INVITE' && m.tag('to')));
+	});
+
+	test('a Route that was had once proves nothing after a revocation: nothing is relayed but the end of the call', async () => {
+		const { far, call } = await lab.call();
+		await lab.stack.kamailio.kamcmd('call_resume.revoke', 'sid', 's-alice');
+		const stranger = await lab.party('ceo', { ip: STRANGER_IP, token: undefined });
+		const asked = far.requests.length;
+		for (const method of ['MESSAGE', 'INVITE', 'INFO', 'REFER', 'UPDATE', 'NOTIFY', 'SUBSCRIBE']) {
+			const d = new Dialog(stranger, { callId: call.callId, routes: call.routes, target: call.target, local: `<sip:ceo@${DOMAIN}>;tag=1`, remote: '<sip:y@y>;tag=2' });
+			assert.equal((await d.request(method, { body: method === 'INVITE' ? sdp(STRANGER_IP, 9) : '' })).status, 403, method);
+		}
+		assert.equal((await call.request('OPTIONS', { headers: ['Content-Type: text/plain'], body: 'x' })).status, 403);
+		assert.equal(far.requests.length, asked);
+		assert.equal((await call.request('BYE')).status, 200);
+		await lab.stack.noMedia();
+	});
+
+	test('nor do the names that a client has from a resume', async () => {
+		const far = await lab.far();
+		const token = await lab.stack.kamailio.token(`sip:alice@${DOMAIN}`, 's-resumed');
+		const lost = await (await lab.party('alice', { token, Kind: Client })).call({ service: '100' });
+		const call = await (await lab.party('alice', { token })).call({ service: '100', state: lost.state });
+		assert.equal(call.final.status, 200);
+		assert.equal((await call.request('INFO')).status, 200);
+		await lab.stack.kamailio.kamcmd('call_resume.revoke', 'sid', 's-resumed');
+		const asked = far.requests.length;
+		for (const method of ['INFO', 'MESSAGE', 'REFER']) assert.equal((await call.request(method)).status, 403, method);
+		assert.equal(far.requests.length, asked);
+		assert.equal((await call.request('BYE')).status, 200);
+		await lab.stack.noMedia();
+	});
+
+	test('REGISTER and PUBLISH are not relayed in a dialog', async () => {
+		const far = await lab.far();
+		const mallory = await lab.party('mallory');
+		const call = await mallory.call({ service: '100' });
+		await far.take('the ACK', (m) => m.method === 'ACK');
+		const asked = far.requests.length;
+		for (const method of ['REGISTER', 'PUBLISH', 'KDMQ']) assert.equal((await call.request(method)).status, 481);
+		assert.equal(far.requests.length, asked);
+		assert.equal((await call.request('BYE')).status, 200);
+	});
+
+	test('a request in a dialog opens no connection to where its sender says', async () => {
+		const inside = net.createServer().listen(0, '127.0.0.1');
+		let connections = 0;
+		inside.on('connection', (socket) => {
+			connections++;
+			socket.destroy();
+		});
+		await once(inside, 'listening');
+		try {
+			await lab.far();
+			const mallory = await lab.party('mallory');
+			const call = await mallory.call({ service: '100' });
+			const reply = await call.request('MESSAGE', { target: `sip:x@127.0.0.1:${inside.address().port};transport=tcp`, headers: ['Content-Type: text/plain'], body: '\r\nterminate all\r\n' });
+			assert.ok(reply.status >= 400);
+			assert.equal(connections, 0);
+			assert.equal((await call.request('BYE')).status, 200);
+		} finally {
+			inside.close();
+		}
+	});
+});
+
+test('a session reference is good for reference_lifetime seconds', async () => {
+	const lab = await Lab.start('age', { defines: { RESUME_REFERENCE_LIFETIME: 3 } });
+	try {
+		const far = await lab.far();
+		const alice = await lab.party('alice', { token: lab.tokens.alice });
+		const call = await alice.call({ service: '100' });
+		assert.equal((await call.request('INFO')).status, 200);
+		alice.token = undefined;
+		await until('the reference to be too old', async () => (await call.request('INFO')).status === 403, { every_ms: 200 });
+		// The far end's is of the same age: over UDP it is not believed either.
+		assert.equal((await far.dialog(call.callId).request('INFO')).status, 481);
+	} finally {
+		await lab.clear();
+		await lab.stack.stop();
+	}
+});

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Replies that nobody has asked for, and those in other names than their request.
+
+import { after, before, beforeEach, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+
+import { Lab, STRANGER_IP, stray, tagOf } from '../lib/lab.mjs';
+import { Rtp } from '../lib/rtp.mjs';
+import { Client, random, sdp } from '../lib/sip.mjs';
+import { DOMAIN, TRUNK_IP } from '../lib/stack.mjs';
+import { until } from '../lib/wait.mjs';
+
+/** That many strays have been refused, and no line was written about them. */
+async function refusedReplies(lab, n, send) {
+	const before = await lab.stat('replies_refused');
+	const { length } = lab.stack.kamailio.log();
+	await send();
+	await until('the replies to be refused', async () => await lab.stat('replies_refused') === before + n);
+	assert.equal(lab.stack.kamailio.log().slice(length), '');
+}
+
+describe('replies that nobody has asked for', () => {
+	let lab;
+	before(async () => { lab = await Lab.start('replies'); });
+	beforeEach(() => lab.clear());
+	after(async () => {
+		await lab?.clear();
+		await lab?.stack.stop();
+	});
+
+	for (const ip of [STRANGER_IP, TRUNK_IP]) {
+		test(`with the names of a call, from ${ip}: its media stay where they are`, async () => {
+			const { far, audio, call } = await lab.call();
+			const spy = lab.keep(await Rtp.open({ ip }));
+			const stranger = await lab.stranger({ ip });
+			await lab.unharmed({ far, audio, call }, async () => {
+				const [mine, other] = [tagOf(call.local), tagOf(call.remote)];
+				await refusedReplies(lab, 4, () => {
+					for (const [from, to] of [[mine, other], [other, mine]]) {
+						const names = { callId: call.callId, from, to };
+						stranger.send(stray(lab, { ...names, body: sdp(ip, spy.port, 9) }));
+						// A Record-Route without our reference proves nothing.
+						stranger.send(stray(lab, { ...names, body: sdp(ip, spy.port, 9), fields: [`Record-Route: <sip:${lab.stack.gateway};lr;crs-a=aaaaaaaa>`] }));
+					}
+				});
+			});
+			assert.equal(spy.received, 0);
+		});
+	}
+
+	test('no connection is made to where their Via leads', async () => {
+		const inside = await lab.trap();
+		const stranger = await lab.stranger();
+		await refusedReplies(lab, 20, () => {
+			for (let i = 0; i < 20; i++) {
+				stranger.send(stray(lab, { callId: random(), from: 'x', to: 'y', method: i % 2 ? 'INVITE' : 'OPTIONS', via: `SIP/2.0/TCP 127.0.0.1:${inside.port}` }));
+			}
+		});
+		assert.equal(inside.connections, 0);
+	});
+
+	test('no name in their Via is looked up', async () => {
+		const stranger = await lab.stranger();
+		await refusedReplies(lab, 8, () => {
+			for (let i = 0; i < 8; i++) stranger.send(stray(lab, { callId: random(), from: 'x', to: 'y', via: `SIP/2.0/UDP n${i}.slow.example:5060` }));
+		});
+		assert.doesNotMatch(lab.stack.kamailio.log(), /resolve_host/);
+	});
+
+	test('no memory is kept for them', async () => {
+		const used = async () => Number(/used: (\d+)/.exec(await lab.stack.kamailio.kamcmd('core.shmmem'))[1]);
+		const { call } = await lab.call();
+		const stranger = await lab.stranger();
+		const before = await used();
+		await refusedReplies(lab, 500, async () => {
+			const refused = await lab.stat('replies_refused');
+			for (let i = 0; i < 500; i++) {
+				stranger.send(stray(lab, { callId: call.callId, from: 'x', to: random(), via: `SIP/2.0/TCP 127.0.0.1:${9 + i}`, body: sdp(STRANGER_IP, 9) }));
+				if (i % 50 === 49) await until('some of them', async () => await lab.stat('replies_refused') > refused + i);
+			}
+		});
+		assert.ok(await used() - before < 4096, `${await used() - before} bytes`);
+	});
+
+	test('a reply that proves itself, by the reference of its call, leads to no name and no new connection either', async () => {
+		const { far, call } = await lab.call();
+		const routes = far.requests.find((m) => m.method === 'INVITE').recordRoutes.map((r) => `Record-Route: ${r}`);
+		const inside = await lab.trap();
+		const names = { callId: call.callId, from: tagOf(call.local), to: tagOf(call.remote), fields: routes, method: 'INFO' };
+		const refused = await lab.stat('replies_refused');
+		far.send(stray(lab, { ...names, via: 'SIP/2.0/UDP slow.example:5060' }));
+		far.send(stray(lab, { ...names, via: `SIP/2.0/TCP 127.0.0.1:${inside.port}` }));
+		// To an address over UDP it goes.
+		const port = await lab.stranger();
+		far.send(stray(lab, { ...names, via: `SIP/2.0/UDP ${STRANGER_IP}:${port.port}` }));
+		await port.take('the reply', (m) => m.status === 200);
+		await until('the name to be refused', async () => await lab.stat('replies_refused') === refused + 1);
+		assert.doesNotMatch(lab.stack.kamailio.log(), /resolve_host/);
+		assert.equal(inside.connections, 0);
+	});
+});
+
+describe('replies with other names than their request', () => {
+	let lab;
+	before(async () => { lab = await Lab.start('names'); });
+	beforeEach(() => lab.clear());
+	after(async () => {
+		await lab?.clear();
+		await lab?.stack.stop();
+	});
+
+	/** A 200 of mallory's phone to a request of his own. */
+	const answer = (m, { callId = m.callId, from = m.get('from'), to, body = '' }) => m.answer(['SIP/2.0 200 OK', ...m.all('via').map((v) => `Via: ${v}`),
+		...m.recordRoutes.map((r) => `Record-Route: ${r}`), `From: ${from}`, `To: ${to}`, `Call-ID: ${callId}`, `CSeq: ${m.get('cseq')}`, 'Contact: <sip:mallory@127.0.0.1:9>',
+		...(body ? ['Content-Type: application/sdp'] : []), `Content-Length: ${body.length}`, '', body].join('\r\n'));
+
+	for (const [what, method, names] of [
+		['a MESSAGE under the names of a call, its answer has SDP', 'MESSAGE', (v) => ({ asked: { callId: v.callId, tag: v.far }, said: { to: `<sip:x@y>;tag=${v.near}` } })],
+		['an INVITE of his own, its answer is in the names of a call', 'INVITE', (v) => ({ asked: {}, said: { callId: v.callId, from: `<sip:x@y>;tag=${v.far}`, to: `<sip:x@y>;tag=${v.near}` } })],
+		['an OPTIONS, the same', 'OPTIONS', (v) => ({ asked: {}, said: { callId: v.callId, from: `<sip:x@y>;tag=${v.far}`, to: `<sip:x@y>;tag=${v.near}` } })],
+	]) {
+		test(`${what}: the media of that call stay`, async () => {
+			const { far, audio, alice, call } = await lab.call();
+			const spy = lab.keep(await Rtp.open({ ip: STRANGER_IP }));
+			const victim = { callId: call.callId, near: tagOf(call.local), far: tagOf(call.remote) };
+			const { asked, said } = names(victim);
+			const phone = await lab.party('mallory', { answer: (m) => {
+				if (m.method !== method) return true;
+				answer(m, { to: `${m.get('to')};tag=1`, ...said, body: sdp(STRANGER_IP, spy.port) });
+				return false;
+			} });
+			assert.equal((await phone.register()).status, 200);
+			const caller = await lab.party('mallory', { Kind: Client });
+			await lab.unharmed({ far, audio, alice, call }, async () => {
+				caller.outside(method, `sip:mallory@${DOMAIN}`, { ...asked, body: method === 'INVITE' ? sdp('127.0.0.1', 4000) : '' }).catch(() => {});
+				await until('his answer', () => phone.requests.some((m) => m.method === method));
+				await new Promise((resolve) => { setTimeout(resolve, 300); });
+			});
+			assert.equal(spy.received, 0);
+		});
+	}
+
+	test('the 200 to a BYE, in the names of another call: that one has its media still', async () => {
+		const { far, audio, alice, call } = await lab.call();
+		const phone = await lab.party('mallory', { answer: (m) => {
+			if (m.method !== 'BYE') return true;
+			answer(m, { callId: call.callId, from: `<sip:x@y>;tag=${tagOf(call.local)}`, to: `<sip:x@y>;tag=${tagOf(call.remote)}` });
+			return false;
+		} });
+		assert.equal((await phone.register()).status, 200);
+		const caller = await lab.party('mallory', { Kind: Client });
+		const own = await caller.call({ service: 'mallory' });
+		assert.equal(own.final.status, 200);
+		await lab.unharmed({ far, audio, alice, call }, async () => {
+			const before = await lab.stat('replies_refused');
+			own.request('BYE').catch(() => {});
+			await until('his answer', async () => await lab.stat('replies_refused') > before);
+		});
+	});
+});
