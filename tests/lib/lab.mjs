@@ -15,10 +15,10 @@ export const tagOf = (value) => /;tag=([^;>]+)/.exec(value)[1];
 
 /** A gateway, and calls through it with audio. */
 export class Lab {
-	static async start(name, { defines = {} } = {}) {
+	static async start(name, options) {
 		const self = new Lab();
 		self.open = [];
-		self.stack = await Stack.start(`strangers-${name}`, { defines });
+		self.stack = await Stack.start(`strangers-${name}`, options);
 		self.tokens = {};
 		for (const user of ['alice', 'bob', 'mallory']) self.tokens[user] = await self.stack.kamailio.token(`sip:${user}@${DOMAIN}`, `s-${user}`);
 		return self;

@@ -8,6 +8,7 @@ import { Lab, STRANGER_IP, tagOf } from '../lib/lab.mjs';
 import { Rtp, audioPort } from '../lib/rtp.mjs';
 import { Client, Dialog, random, sdp } from '../lib/sip.mjs';
 import { DOMAIN, TRUNK_IP } from '../lib/stack.mjs';
+import { until } from '../lib/wait.mjs';
 
 describe('requests that claim the address of the trunk, over UDP', () => {
 	let lab;
@@ -116,5 +117,170 @@ describe('requests that claim the address of the trunk, over UDP', () => {
 			assert.equal(alice.requests.length, seen);
 		});
 		assert.equal(spy.received, 0);
+	});
+});
+
+describe('a call that begins with the address of the trunk', () => {
+	let lab;
+	before(async () => { lab = await Lab.start('ringing', { rtpengine: { args: ['--log-level=6'] } }); });
+	beforeEach(() => lab.clear());
+	after(async () => {
+		await lab?.clear();
+		await lab?.stack.stop();
+	});
+
+	/** alice, who takes every call and talks. */
+	async function phone(options) {
+		const audio = lab.keep(await Rtp.open());
+		const alice = await lab.party('alice', { media: audio.port, ...options });
+		assert.equal((await alice.register()).status, 200);
+		return Object.assign(alice, { audio });
+	}
+
+	const inviteOf = (party) => party.take('the INVITE', (m) => m.method === 'INVITE');
+	const talks = (alice, invite) => alice.audio.send(audioPort(invite.body), lab.stack.rtpengine.ip);
+
+	/** alice has said that much, and rtpengine has got it. */
+	async function said(callId, tag, packets = 50) {
+		const got = async () => (await lab.stack.rtpengine.packets(callId))[tag] ?? 0;
+		const before = await got();
+		await until('alice to have said something', async () => await got() - before >= packets);
+	}
+
+	/** What rtpengine was asked since then, of what holds media and lets them go. */
+	const holds = (from) => [...lab.stack.rtpengine.proc.output().slice(from).matchAll(/Received command '((?:un)?block media)'/g)].map((m) => m[1]);
+
+	for (const kind of ['an offer', 'no offer']) {
+		test(`forged, with ${kind}, and answered: its sender hears nobody, and nobody hears him`, async () => {
+			const alice = await phone();
+			const spy = lab.keep(await Rtp.open({ ip: STRANGER_IP }));
+			const forger = await lab.party('bob', { ip: TRUNK_IP });
+			const body = kind === 'an offer' ? sdp(STRANGER_IP, spy.port) : '';
+			const call = await forger.call({ service: 'alice', body, acknowledge: false });
+			assert.equal(call.final.status, 200);
+			const invite = await inviteOf(alice);
+			const tag = tagOf(alice.dialog(invite.callId).local);
+			if (body) talks(alice, invite);
+			// He sees neither this 200 nor where his media would have to go; let him know the latter.
+			spy.send(audioPort(call.final.body), lab.stack.rtpengine.ip);
+			if (body) await said(call.callId, tag);
+			// What he can make up proves nothing.
+			const mine = new Dialog(forger, { callId: call.callId, local: call.local, remote: call.remote, target: call.target, routes: [`<sip:${lab.stack.gateway};lr>`], cseq: call.cseq });
+			mine.ack({ body: body ? '' : sdp(STRANGER_IP, spy.port) });
+			new Dialog(forger, { ...mine, routes: [] }).ack({ body: body ? '' : sdp(STRANGER_IP, spy.port) });
+			assert.equal((await mine.request('PRACK')).status, 481);
+			alice.accept(invite);
+			await forger.take('the 200 again', (m) => m.status === 200);
+			const { sent } = spy;
+			if (body) await said(call.callId, tag);
+			await until('him to have spoken', () => spy.sent >= sent + 25);
+			assert.equal(spy.received, 0);
+			assert.equal(alice.audio.received, 0);
+		});
+	}
+
+	test('the trunk\'s own is heard both ways from its ACK on, for two commands more', async () => {
+		const alice = await phone();
+		const far = await lab.far();
+		const { length } = lab.stack.rtpengine.proc.output();
+		const call = await far.call({ service: 'alice', acknowledge: false });
+		talks(alice, await inviteOf(alice));
+		await said(call.callId, tagOf(alice.dialog(call.callId).local));
+		assert.equal(far.audio.received, 0);
+		call.ack();
+		await lab.stack.talk(alice, '', call.callId);
+		// A second one, and a 200 that comes again, change nothing.
+		call.ack();
+		alice.accept(alice.requests.find((m) => m.method === 'INVITE'));
+		await far.take('the 200 again', (m) => m.status === 200);
+		await lab.stack.talk(alice, '', call.callId);
+		assert.equal((await call.request('INVITE', { body: sdp(TRUNK_IP, far.media, 2) })).status, 200);
+		call.ack();
+		await lab.stack.talk(alice, '', call.callId);
+		assert.deepEqual(holds(length), ['block media', ...Array(3).fill('unblock media')], 'one for each ACK');
+		assert.equal((await call.request('BYE')).status, 200);
+		await lab.stack.noMedia();
+	});
+
+	test('its ACK is lost, and the 200 comes again: the next one does', async () => {
+		const alice = await phone();
+		const far = await lab.far();
+		const call = await far.call({ service: 'alice', acknowledge: false });
+		const invite = await inviteOf(alice);
+		talks(alice, invite);
+		alice.accept(invite);
+		await far.take('the 200 again', (m) => m.status === 200);
+		call.ack();
+		await lab.stack.talk(alice, '', call.callId);
+		assert.equal((await alice.dialog(call.callId).request('BYE')).status, 200);
+		await lab.stack.noMedia();
+	});
+
+	test('its ACK comes from another address', async () => {
+		const alice = await phone();
+		const far = await lab.far();
+		const other = await lab.stranger({ ip: '127.0.0.4' });
+		const call = await far.call({ service: 'alice', acknowledge: false });
+		talks(alice, await inviteOf(alice));
+		other.send(call.text('ACK'));
+		await lab.stack.talk(alice, '', call.callId);
+	});
+
+	test('its offer is in the ACK', async () => {
+		const alice = await phone();
+		const far = await lab.far();
+		const call = await far.call({ service: 'alice', body: '', acknowledge: false });
+		assert.equal(call.final.status, 200);
+		call.ack({ body: sdp(TRUNK_IP, far.media) });
+		const ack = await alice.take('the ACK', (m) => m.method === 'ACK');
+		talks(alice, ack);
+		await lab.stack.talk(alice, '', call.callId);
+	});
+
+	test('early media of a client that is called: from the PRACK on', async () => {
+		const alice = await phone({ answer: (m) => m.method !== 'INVITE' });
+		const far = await lab.far();
+		const calling = far.call({ service: 'alice', headers: ['Supported: 100rel'] });
+		const invite = await inviteOf(alice);
+		alice.dialogs.set(invite.callId, new Dialog(alice, { callId: invite.callId, local: `${invite.get('to')};tag=early`, remote: invite.get('from'), routes: invite.recordRoutes, target: invite.contact }));
+		alice.reply(invite, 183, 'Session Progress', { body: sdp(alice.ip, alice.media), contact: true, copy: true, headers: ['Require: 100rel', 'RSeq: 1'] });
+		const progress = await far.take('the 183', (m) => m.status === 183);
+		talks(alice, invite);
+		await said(invite.callId, 'early');
+		assert.equal(far.audio.received, 0);
+		const early = new Dialog(far, { callId: invite.callId, local: progress.get('from'), remote: progress.get('to'), target: progress.contact, routes: progress.recordRoutes.reverse(), cseq: far.last.cseq });
+		assert.equal((await early.request('PRACK', { headers: [`RAck: 1 ${far.last.cseq} INVITE`] })).status, 200);
+		await lab.stack.talk(alice, '', invite.callId);
+		alice.accept(invite);
+		assert.equal((await calling).final.status, 200);
+		await lab.stack.talk(alice, '', invite.callId);
+	});
+
+	test('over TCP the connection proves the address: nothing is held', async () => {
+		const alice = await phone();
+		const { length } = lab.stack.rtpengine.proc.output();
+		const audio = lab.keep(await Rtp.open({ ip: TRUNK_IP, echo: true }));
+		const far = await lab.party('bob', { ip: TRUNK_IP, transport: 'tcp', media: audio.port });
+		const call = await far.call({ service: 'alice', acknowledge: false });
+		talks(alice, await inviteOf(alice));
+		await lab.stack.talk(alice, '', call.callId);
+		call.ack();
+		assert.equal((await call.request('BYE')).status, 200);
+		assert.deepEqual(holds(length), []);
+	});
+
+	test('a call of a client to the trunk, and its resume: nothing is held', async () => {
+		const { length } = lab.stack.rtpengine.proc.output();
+		const { far, alice, call } = await lab.call();
+		alice.close();
+		const audio = lab.keep(await Rtp.open());
+		const back = await lab.party('alice', { media: audio.port });
+		const resumed = await back.call({ state: call.state });
+		assert.equal(resumed.final.status, 200);
+		await lab.stack.talk({ audio }, resumed.final.body, call.callId);
+		assert.equal((await far.dialog(call.callId).request('INVITE', { body: sdp(TRUNK_IP, far.media, 2) })).status, 200);
+		far.dialog(call.callId).ack();
+		await lab.stack.talk({ audio }, resumed.final.body, call.callId);
+		assert.deepEqual(holds(length), []);
 	});
 });
