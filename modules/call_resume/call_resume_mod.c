@@ -6,6 +6,7 @@
  */
 #include "kam.h"
 #include "kam_event.h"
+#include "kam_modules.h"
 #include "kam_revoke.h"
 #include "challenge.h"
 #include "crypto.h"
@@ -162,6 +163,26 @@ static int w_resume_dialog(struct sip_msg *msg, char *p1, char *p2)
 	return ki_resume_dialog(msg);
 }
 
+static int w_resume_call(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_call(msg);
+}
+
+static int w_resume_register(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_register(msg);
+}
+
+static int w_resume_within_dialog(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_within_dialog(msg);
+}
+
+static int w_resume_away(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_away(msg);
+}
+
 static int w_resume_revoke(
 		struct sip_msg *msg, char *kind, char *value, char *ttl)
 {
@@ -276,6 +297,14 @@ static cmd_export_t cmds[] = {
 	{"resume_admit", (cmd_function)w_resume_admit, 0, 0, 0, ANY_ROUTE},
 	{"resume_ended", (cmd_function)w_resume_ended, 0, 0, 0,
 		REQUEST_ROUTE | FAILURE_ROUTE},
+	{"resume_call", (cmd_function)w_resume_call, 0, 0, 0,
+		REQUEST_ROUTE},
+	{"resume_register", (cmd_function)w_resume_register, 0, 0, 0,
+		REQUEST_ROUTE},
+	{"resume_within_dialog", (cmd_function)w_resume_within_dialog, 0, 0, 0,
+		REQUEST_ROUTE},
+	{"resume_away", (cmd_function)w_resume_away, 0, 0, 0,
+		REQUEST_ROUTE | FAILURE_ROUTE},
 	{"resume_revoke", (cmd_function)w_resume_revoke2, 2,
 		fixup_revoke, 0, ANY_ROUTE},
 	{"resume_revoke", (cmd_function)w_resume_revoke, 3,
@@ -302,6 +331,8 @@ static param_export_t params[] = {
 	{"log_damaged", PARAM_INT, &kam_config.log_damaged},
 	{"unproved_max", PARAM_INT, &kam_config.unproved_max},
 	{"unproved_time", PARAM_INT, &kam_config.unproved_time},
+	{"manage", PARAM_INT, &kam_config.manage},
+	{"push", PARAM_INT, &kam_config.push},
 	{"trusted_proxy", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_proxy_param},
 	{"denied_media", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_media_param},
 	{0, 0, 0}
@@ -385,6 +416,18 @@ static sr_kemi_t kemi_exports[] = {
 	{ str_init("call_resume"), str_init("resume_ended"), SR_KEMIP_INT,
 		ki_resume_ended, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_call"), SR_KEMIP_INT,
+		ki_resume_call, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_register"), SR_KEMIP_INT,
+		ki_resume_register, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_within_dialog"), SR_KEMIP_INT,
+		ki_resume_within_dialog, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_away"), SR_KEMIP_INT,
+		ki_resume_away, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_revoke"), SR_KEMIP_INT,
 		ki_resume_revoke, { KEMI_STR, KEMI_STR, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
@@ -459,21 +502,6 @@ static int check_config(void)
 	return 0;
 }
 
-/* From 6.1.4 on tm sends a 2xx that the far end repeats (RFC 3261 section
- * 13.3.1.4) on without its transaction: past the reply routes and unsealed.
- * Then a first one that was lost would take the state of its call with it. */
-static void keep_reply_matching(void)
-{
-	modparam_t type;
-	sr_module_t *tm = find_module_by_name("tm");
-	int *matching = tm == NULL
-			? NULL
-			: find_param_export(tm, "reply_matching", PARAM_INT, &type);
-
-	if(matching != NULL)
-		*matching = 0;
-}
-
 /* OpenSSL keeps a list of errors for each thread, and the module tls has it take its
  * memory from what processes share. What the main process has when it forks is then one
  * list for all of them, which they empty at the same time: up to Kamailio 5.8 some
@@ -499,8 +527,8 @@ static int mod_init(void)
 	if(kam_stat_init() < 0 || kam_env_init() < 0 || kam_revoke_init() < 0
 			|| kam_event_init() < 0 || kam_limit_init() < 0)
 		return -1;
-	keep_reply_matching();
-	if(keep_threads_apart() < 0)
+	if(kam_modules_init() < 0 || kam_away_init() < 0 || kam_reply_init() < 0
+			|| keep_threads_apart() < 0)
 		return -1;
 	return kam_edge_init();
 }
@@ -536,6 +564,8 @@ struct module_exports exports = {
 
 int mod_register(char *path, int *dlflags, void *p1, void *p2)
 {
+	if(kam_modules_check_order() < 0)
+		return -1;
 	sr_kemi_modules_add(kemi_exports);
 	return kam_edge_register();
 }

@@ -43,6 +43,8 @@ typedef struct kam_config
 	int bind_fingerprint;   /* a kam_bind_t */
 	int ref_lifetime;       /* s, of what proves a call in a request */
 	int log_damaged;        /* 0: nothing is logged about a damaged message */
+	int manage;             /* 1: does by itself what a script would have to */
+	int push;               /* 1: a client that answers gets its full state */
 } kam_config_t;
 
 /* Whether states are bound to the certificate of their client. */
@@ -253,6 +255,10 @@ int ki_resume_seal_bound(
 int kam_open_route_ref(
 		cr_ref_t *ref, struct sip_msg *msg, cr_purpose_t purpose) CR_MUST_CHECK;
 
+/** 1 when the receiver of a request in a dialog is a client that can resume; after
+ * loose_route(). */
+int kam_is_to_client(struct sip_msg *msg);
+
 /** Have the client's route set written into the replies of a resume INVITE.
  * @return 0, or -1 and it is logged */
 int kam_watch_resumed(struct sip_msg *msg);
@@ -267,6 +273,35 @@ int ki_resume_again(struct sip_msg *msg);
  * where that was a client of a gateway of this key ring; empty where it was not. Good
  * until the next call of the core. */
 cr_span_t kam_opened_callee(struct sip_msg *msg);
+
+/** What a request asks for: "resume", an INVITE that brings a state; "again", the same of
+ * a caller whose other end has lost the call too; "moved", a BYE by which a session of the
+ * client leaves its call to another one; "stale", in a dialog by a name of ours that does
+ * not open any more; or "none". */
+const char *kam_asks(struct sip_msg *msg);
+
+/** 1 when tm has a transaction for the message at hand. */
+int kam_has_transaction(void);
+
+/* ---- clients that are called (kam_binding.c) ---------------------------------- */
+
+int ki_resume_register(struct sip_msg *msg);
+int ki_resume_call(struct sip_msg *msg);
+
+/* ---- clients that are away (kam_away.c) ---------------------------------------- */
+
+int kam_away_init(void);
+
+/** See to it that a call in the place of one that both ends have lost is tried once more
+ * when the other end is not back yet. @return 0, or -1 and it is logged */
+int kam_away_watch_again(struct sip_msg *msg);
+
+int ki_resume_within_dialog(struct sip_msg *msg);
+int ki_resume_away(struct sip_msg *msg);
+
+/* ---- replies, in front of the script (kam_reply.c) ------------------------------ */
+
+int kam_reply_init(void);
 
 /* ---- who is believed (kam_trust.c) ------------------------------------------- */
 

@@ -200,14 +200,38 @@ static int after_drop_in(sr_event_param_t *evp)
 	return ours ? NONSIP_MSG_DROP : NONSIP_MSG_PASS;
 }
 
-static void translate_in(str *buf)
+/* Where a message came to, as a URI without brackets. @return its length, 0 for none */
+static size_t own_uri(char *mem, size_t max, const receive_info_t *rcv)
 {
+	cr_writer_t w = cr_writer(mem, max);
+	struct ip_addr ip;
+	str proto = STR_NULL;
+
+	if(rcv == NULL || rcv->bind_address == NULL)
+		return 0;
+	ip = rcv->dst_ip;
+	cr_put_str(&w, "sip:");
+	cr_put_str(&w, ip_addr2strz(&ip));
+	cr_put_str(&w, ":");
+	cr_put_uint(&w, rcv->dst_port);
+	if(rcv->proto != PROTO_UDP
+			&& get_valid_proto_string(rcv->proto, 1, 0, &proto) == 0) {
+		cr_put_str(&w, ";transport=");
+		cr_put_span(&w, kam_span(proto));
+	}
+	return cr_writer_end(&w) == CR_OK ? w.len : 0;
+}
+
+static void translate_in(str *buf, const receive_info_t *rcv)
+{
+	char own[128];
 	const cr_env_t *env = kam_env();
 	cr_edge_t edge;
 
 	if(env == NULL)
 		return;
-	edge = cr_edge_in(out, sizeof(out), env, kam_span(*buf));
+	edge = cr_edge_in(out, sizeof(out), env, kam_span(*buf),
+			(cr_span_t){own, own_uri(own, sizeof(own), rcv)});
 	report(&edge, KAM_SPLICED_IN, "in");
 	spliced = edge.spliced;
 	if(edge.verdict == CR_CHANGED) {
@@ -276,7 +300,7 @@ static int edge_in(sr_event_param_t *evp)
 	if(!kam_config.log_damaged)
 		plain = is_plain(kam_span(*buf));
 	if(head.states || cr_screen_mark_in(kam_span(*buf)))
-		translate_in(buf);
+		translate_in(buf, evp->rcv);
 	if(!kam_config.log_damaged)
 		set_quiet();
 	return 0;

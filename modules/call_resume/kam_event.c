@@ -19,6 +19,9 @@ typedef enum kind
 	EV_RESUMED,
 	EV_REFUSED,
 	EV_ENDED,
+	EV_OVER,
+	EV_REPLACED,
+	EV_ANSWER,
 	EV_N,
 } kind_t;
 
@@ -27,6 +30,9 @@ static const char *const names[EV_N] = {
 		[EV_RESUMED] = "call-resume:resumed",
 		[EV_REFUSED] = "call-resume:refused",
 		[EV_ENDED] = "call-resume:ended-while-away",
+		[EV_OVER] = "call-resume:over",
+		[EV_REPLACED] = "call-resume:replaced",
+		[EV_ANSWER] = "call-resume:answer",
 };
 
 static int routes[EV_N];
@@ -126,6 +132,7 @@ static void fill_state(kam_event_t *e, const cr_state_t *st)
 	COPY(id, cr_span_str(st->id));
 	COPY(call_id, st->call_id);
 	COPY(local_uri, st->local_uri);
+	COPY(local_tag, st->local_tag);
 	COPY(remote_uri, st->remote_uri);
 	e->role = st->role == CR_CALLER ? "caller" : "callee";
 	e->start = st->start;
@@ -207,7 +214,7 @@ static void release(void *e)
 	shm_free(e);
 }
 
-int kam_event_watch(struct sip_msg *msg)
+static int watch(struct sip_msg *msg, transaction_cb on_reply)
 {
 	kam_event_t *e = shm_malloc(sizeof(*e));
 
@@ -217,13 +224,58 @@ int kam_event_watch(struct sip_msg *msg)
 	}
 	fill_session(e, kam_session(msg));
 	fill_state(e, &kam_opened(msg)->state);
-	if(kam_tm.register_tmcb(msg, 0, TMCB_RESPONSE_OUT, on_final, e, release)
+	if(kam_tm.register_tmcb(msg, 0, TMCB_RESPONSE_OUT, on_reply, e, release)
 			<= 0) {
 		LM_ERR("cannot watch the replies of a transaction\n");
 		shm_free(e);
 		return -1;
 	}
 	return 0;
+}
+
+int kam_event_watch(struct sip_msg *msg)
+{
+	return watch(msg, on_final);
+}
+
+/* ---- a new call in the place of one that both ends have lost -------------------------- */
+
+static void on_replaced(struct cell *t, int type, struct tmcb_params *ps)
+{
+	kam_event_t e = *(const kam_event_t *)*ps->param;
+
+	(void)t;
+	(void)type;
+	if(ps->code < 200 || ps->code >= 300)
+		return;
+	e.code = ps->code;
+	run(EV_REPLACED, NULL, &e);
+}
+
+int kam_event_watch_again(struct sip_msg *msg)
+{
+	return watch(msg, on_replaced);
+}
+
+/* ---- what only the script can do -------------------------------------------------------- */
+
+static void tell(kind_t kind, struct sip_msg *msg)
+{
+	kam_event_t e;
+
+	memset(&e, 0, sizeof(e));
+	e.away = -1;
+	run(kind, msg, &e);
+}
+
+void kam_event_over(struct sip_msg *msg)
+{
+	tell(EV_OVER, msg);
+}
+
+void kam_event_answer(struct sip_msg *msg)
+{
+	tell(EV_ANSWER, msg);
 }
 
 /* ---- ended without the client -------------------------------------------------------- */

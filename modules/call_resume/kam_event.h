@@ -21,6 +21,7 @@ typedef struct kam_event
 	char id[CR_SESSION_ID_LEN + 1];
 	char call_id[KAM_EVENT_TEXT_MAX + 1];
 	char local_uri[KAM_EVENT_TEXT_MAX + 1];
+	char local_tag[KAM_EVENT_TEXT_MAX + 1];
 	char remote_uri[KAM_EVENT_TEXT_MAX + 1];
 	const char *role;
 	int64_t start; /* 0: not known */
@@ -43,6 +44,17 @@ void kam_event_unauthorized(struct sip_msg *msg, int err);
 /** resume_dialog() was true: see what the far end says to it.
  * @return 0, or -1 and it is logged */
 int kam_event_watch(struct sip_msg *msg);
+
+/** resume_again() was true: tell when the new call is answered, and what is left of the
+ * old one can go. @return 0, or -1 and it is logged */
+int kam_event_watch_again(struct sip_msg *msg);
+
+/** The call that a request is of is over here: its media can go. */
+void kam_event_over(struct sip_msg *msg);
+
+/** A 2xx of an INVITE whose transaction is not here goes on, for it has proved itself: the
+ * script may have to see to its SDP. */
+void kam_event_answer(struct sip_msg *msg);
 
 int ki_resume_ended(struct sip_msg *msg);
 

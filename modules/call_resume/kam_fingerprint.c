@@ -95,19 +95,26 @@ static int is_media_allowed(const cr_fp_t *fp, int err, struct sip_msg *msg)
 
 /* What is expected of a branch is kept with its transaction, as an AVP. */
 #define AVP_FP "call_resume_fp_"
+#define AVP_FP_CLASS (AVP_TRACK_FROM | AVP_CLASS_URI)
 
-static int_str avp_name(char mem[sizeof(AVP_FP) + 8])
+/* @param mem  of the name */
+static int_str avp_name(char mem[sizeof(AVP_FP) + 8], int branch)
 {
-	const tm_ctx_t *ctx = kam_tm.tm_ctx_get();
-	/* In request_route it is still that of another message. */
-	int branch = !kam_is_request_route() && ctx != NULL && ctx->branch_index > 0
-			? ctx->branch_index
-			: 0;
 	int_str name = {.s = {mem, 0}};
 
 	name.s.len
 			= snprintf(mem, sizeof(AVP_FP) + 8, AVP_FP "%d", branch & 0xffff);
 	return name;
+}
+
+/* In request_route what tm says is still of another message. */
+static int branch_at_hand(void)
+{
+	const tm_ctx_t *ctx = kam_tm.tm_ctx_get();
+
+	return !kam_is_request_route() && ctx != NULL && ctx->branch_index > 0
+			? ctx->branch_index
+			: 0;
 }
 
 int kam_fp_expect(const cr_fp_t *fp)
@@ -116,25 +123,32 @@ int kam_fp_expect(const cr_fp_t *fp)
 	int_str value = {.s = {(char *)fp->hash, CR_FP_LEN}};
 
 	if(!fp->known
-			|| add_avp(AVP_NAME_STR | AVP_VAL_STR, avp_name(mem), value) == 0)
+			|| add_avp(AVP_FP_CLASS | AVP_NAME_STR | AVP_VAL_STR,
+					   avp_name(mem, branch_at_hand()), value)
+					== 0)
 		return 0;
 	LM_ERR("cannot keep what the answer has to be of\n");
 	return -1;
 }
 
-/* @return 1 when something is expected */
-static int expected(cr_fp_t *fp)
+/* In front of the script of a reply the AVPs at hand are not its transaction's.
+ * @return 1 when something is expected */
+static int expected(cr_fp_t *fp, struct cell *t, int branch)
 {
+	avp_list_t *at_hand = set_avp_list(AVP_FP_CLASS, &t->uri_avps_from);
 	char mem[sizeof(AVP_FP) + 8];
 	int_str value;
-	struct usr_avp *avp
-			= search_first_avp(AVP_NAME_STR, avp_name(mem), &value, NULL);
+	const struct usr_avp *avp = search_first_avp(AVP_FP_CLASS | AVP_NAME_STR,
+			avp_name(mem, branch > 0 ? branch : 0), &value, NULL);
+	int found = avp != NULL && (avp->flags & AVP_VAL_STR)
+			&& value.s.len == CR_FP_LEN;
 
-	if(avp == NULL || !(avp->flags & AVP_VAL_STR) || value.s.len != CR_FP_LEN)
-		return 0;
-	fp->known = 1;
-	memcpy(fp->hash, value.s.s, CR_FP_LEN);
-	return 1;
+	if(found) {
+		fp->known = 1;
+		memcpy(fp->hash, value.s.s, CR_FP_LEN);
+	}
+	set_avp_list(AVP_FP_CLASS, at_hand);
+	return found;
 }
 
 int kam_fp_is_offered(const cr_fp_t *fp, struct sip_msg *msg)
@@ -156,7 +170,8 @@ static int is_answer_allowed(struct sip_msg *msg)
 	int branch = -1, err;
 
 	if(kam_tm.t_check(msg, &branch) == 1)
-		return !expected(&fp) || kam_fp_is_offered(&fp, msg);
+		return !expected(&fp, kam_tm.t_gett(), branch)
+				|| kam_fp_is_offered(&fp, msg);
 	if(!has_body(msg) || kam_is_mapped_reply(msg))
 		return 1;
 	err = kam_fp_offered(&fp, msg);

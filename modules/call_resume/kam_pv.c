@@ -25,6 +25,8 @@ typedef enum kam_pv
 	PV_IN_CALL,
 	PV_CONNECTION,
 	PV_KNOWN,
+	PV_ASKS,
+	PV_TO_CLIENT,
 	PV_CODE,
 	PV_REASON,
 	PV_ID,
@@ -60,6 +62,8 @@ static const char *const names[PV_N] = {
 		[PV_IN_CALL] = "in_call",
 		[PV_CONNECTION] = "connection",
 		[PV_KNOWN] = "known",
+		[PV_ASKS] = "asks",
+		[PV_TO_CLIENT] = "to_client",
 		[PV_CODE] = "code",
 		[PV_REASON] = "reason",
 		[PV_ID] = "id",
@@ -199,6 +203,8 @@ static const char *event_text(const kam_event_t *e, int which)
 			return e->role != NULL ? e->role : "";
 		case PV_LOCAL_URI:
 			return e->local_uri;
+		case PV_LOCAL_TAG:
+			return e->local_tag;
 		case PV_REMOTE_URI:
 			return e->remote_uri;
 		default:
@@ -240,6 +246,10 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 				: pv_get_null(msg, param, res);
 	if(which == PV_KNOWN)
 		return pv_get_sintval(msg, param, res, kam_is_known(msg));
+	if(which == PV_ASKS)
+		return get_text(msg, param, res, cr_span_str(kam_asks(msg)));
+	if(which == PV_TO_CLIENT)
+		return pv_get_sintval(msg, param, res, kam_is_to_client(msg));
 	if(which <= PV_ERROR)
 		return get_session(msg, param, res, kam_session(msg), which);
 	o = kam_opened(msg);

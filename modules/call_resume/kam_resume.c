@@ -3,6 +3,9 @@
  *
  * resume_open() and resume_dialog(): what a client brings back.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memmem */
+#endif
 #include "kam.h"
 #include "kam_event.h"
 #include "kam_revoke.h"
@@ -13,6 +16,7 @@
 #include "../../core/hash_func.h"
 #include "../../core/msg_translator.h"
 #include "../../core/parser/parse_cseq.h"
+#include "../../core/parser/parse_to.h"
 
 #include "screen.h"
 #include "sealed.h"
@@ -186,6 +190,48 @@ int ki_resume_open(struct sip_msg *msg)
 	return open_state(o, env, msg) < 0 ? -1 : 1;
 }
 
+/* ---- what a request asks for -------------------------------------------------------- */
+
+static int has_method(const struct sip_msg *msg, int method)
+{
+	return msg->first_line.u.request.method_value == method;
+}
+
+static const char *asks_in_dialog(struct sip_msg *msg, cr_span_t to_tag)
+{
+	cr_span_t value;
+
+	/* A name that we gave to a client, but its map is expired, or forged: nobody behind
+	 * us knows it by that name. */
+	if(!kam_edge_spliced()
+			&& memmem(to_tag.s, to_tag.len, CR_MAP_TAG, sizeof(CR_MAP_TAG) - 1))
+		return "stale";
+	if(has_method(msg, METHOD_BYE)
+			&& kam_find_headers(msg, CR_SPAN(CR_HDR_STATE), &value) == 1
+			&& cr_span_eq(value, CR_SPAN(CR_STATE_REPLACED)))
+		return "moved";
+	return "none";
+}
+
+const char *kam_asks(struct sip_msg *msg)
+{
+	cr_span_t value;
+	cr_addr_t a;
+
+	if(msg->first_line.type != SIP_REQUEST || !kam_is_request_route()
+			|| parse_headers(msg, HDR_TO_F, 0) < 0 || msg->to == NULL)
+		return "none";
+	if(get_to(msg)->tag_value.len > 0)
+		return asks_in_dialog(msg, kam_span(get_to(msg)->tag_value));
+	if(!has_method(msg, METHOD_INVITE)
+			|| kam_find_headers(msg, CR_SPAN(CR_HDR_STATE), &value) < 1)
+		return "none";
+	return cr_addr_parse(&a, value) == CR_OK
+					&& cr_param_find(a.params, CR_STATE_PARAM_AGAIN, NULL, NULL)
+			? "again"
+			: "resume";
+}
+
 /* ---- resume_again() ---------------------------------------------------------------- */
 
 /* The address of record in the session reference of the called side. */
@@ -236,6 +282,10 @@ int ki_resume_again(struct sip_msg *msg)
 		LM_ERR("cannot say which call goes on\n");
 		return -1;
 	}
+	if(kam_config.manage
+			&& (kam_away_watch_again(msg) < 0
+					|| kam_event_watch_again(msg) < 0))
+		return -1;
 	return 1;
 }
 
@@ -318,7 +368,7 @@ static int splice(kam_opened_t *o, struct sip_msg *msg)
 	return 1;
 }
 
-static int has_transaction(void)
+int kam_has_transaction(void)
 {
 	struct cell *t = kam_tm.t_gett();
 
@@ -330,7 +380,7 @@ static int resume(struct sip_msg *msg)
 	kam_opened_t *o = kam_opened(msg);
 	int ret;
 
-	if(msg->first_line.type != SIP_REQUEST || has_transaction()) {
+	if(msg->first_line.type != SIP_REQUEST || kam_has_transaction()) {
 		LM_ERR("resume_dialog() has to come before t_newtran()\n");
 		return refuse_resume(o, CR_EINTERNAL);
 	}

@@ -442,6 +442,15 @@ static int seal_in_dialog(struct sip_msg *msg)
 	return done ? 1 : -1;
 }
 
+/* The session reference in our Route is that of the other side than the sender. */
+int kam_is_to_client(struct sip_msg *msg)
+{
+	int down = kam_rr.is_direction(msg, RR_FLOW_DOWNSTREAM) == 0;
+	cr_span_t ref;
+
+	return route_ref(msg, down ? CR_PURPOSE_CALLEE : CR_PURPOSE_CALLER, &ref);
+}
+
 static int has_to_tag(struct sip_msg *msg)
 {
 	return parse_headers(msg, HDR_TO_F, 0) == 0 && msg->to != NULL

@@ -325,8 +325,21 @@ static void translate_in(job_t *j, cr_hdr_t client, cr_span_t bare)
 		add_map_to_contacts(j, seal_map(j, CR_PURPOSE_CONTACT, 0, o, n));
 }
 
-cr_edge_t cr_edge_in(
-		char *out, size_t out_max, const cr_env_t *env, cr_span_t text)
+/* Behind Call-ID, in front of its line end: the line that follows may be one that is
+ * taken off. */
+static void put_route(job_t *j, cr_span_t own)
+{
+	cr_span_t line = cr_sip_field(j->m, CR_CALL_ID)->line;
+
+	if(own.len == 0 || j->m->status != 0 || cr_sip_field(j->m, CR_ROUTE) != NULL
+			|| line.len < 2 || line.s[line.len - 2] != '\r')
+		return;
+	CR_EDIT(j->e, cr_span_sub(line, line.len - 2, 0), CR_SPAN("\r\nRoute: <"),
+			own, CR_SPAN(";lr>"));
+}
+
+cr_edge_t cr_edge_in(char *out, size_t out_max, const cr_env_t *env,
+		cr_span_t text, cr_span_t own)
 {
 	cr_span_t bare, map;
 	cr_hdr_t client;
@@ -341,8 +354,10 @@ cr_edge_t cr_edge_in(
 		cr_dialog_id_t n = {j.m->call_id, tag_of(j.m, client)};
 		int err = open_map(&j, CR_PURPOSE_TAG, n, map);
 
-		if(err == CR_OK)
+		if(err == CR_OK) {
+			put_route(&j, own);
 			translate_in(&j, client, bare);
+		}
 		fail(&j, err);
 	}
 	if(j.err == CR_OK) {

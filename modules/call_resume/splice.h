@@ -46,9 +46,13 @@ typedef struct cr_edge
 /**
  * A message has come in from the network.
  * @param out  out_max bytes, written with CR_CHANGED only; not text itself
+ * @param own  the URI of the socket that it came to, or empty. A translated request
+ *             in a dialog that has no Route gets one of it: its sender knows no route
+ *             set, for the reply that had it was lost, and we are all there is between
+ *             it and its target (RFC 3261 section 16.12)
  */
-cr_edge_t cr_edge_in(
-		char *out, size_t out_max, const cr_env_t *env, cr_span_t text);
+cr_edge_t cr_edge_in(char *out, size_t out_max, const cr_env_t *env,
+		cr_span_t text, cr_span_t own);
 
 /** A message is about to go out to the network. As cr_edge_in(). */
 cr_edge_t cr_edge_out(

@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	prepare();
 	text = expand((cr_span_t){(const char *)data, size});
-	check_edge(cr_edge_in(out, sizeof(out), &env, text));
+	check_edge(cr_edge_in(out, sizeof(out), &env, text, CR_SPAN("sip:192.0.2.1:5060")));
 	edge = cr_edge_out(out, sizeof(out), &env, text);
 	check_edge(edge);
 	check_orders(edge, text);

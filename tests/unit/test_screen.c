@@ -57,34 +57,35 @@ static cr_span_t reply(const char *method, const char *more)
 	return text_of(0, "SIP/2.0 200 OK\r\n" REST, ";tag=2", method, more);
 }
 
+/* Of a socket that nobody asks for. */
+static cr_edge_t edge_in(
+		char *out, size_t out_max, const cr_env_t *e, cr_span_t text)
+{
+	return cr_edge_in(out, out_max, e, text, CR_SPAN(""));
+}
+
 static void what_a_client_may_write(void **state)
 {
 	const char *s = "Call-State: abc\r\n";
 	const char *fp = "Call-State-Fingerprint: sha-256 AA\r\n";
 
 	(void)state;
+	assert_span(after(edge_in, request("INVITE", "", s), CR_CALL_STATE), "abc");
 	assert_span(
-			after(cr_edge_in, request("INVITE", "", s), CR_CALL_STATE), "abc");
+			after(edge_in, request("INVITE", ";tag=2", s), CR_CALL_STATE), "");
+	assert_span(after(edge_in, request("MESSAGE", "", s), CR_CALL_STATE), "");
+	assert_span(after(edge_in, request("BYE", ";tag=2", s), CR_CALL_STATE), "");
 	assert_span(
-			after(cr_edge_in, request("INVITE", ";tag=2", s), CR_CALL_STATE),
-			"");
-	assert_span(
-			after(cr_edge_in, request("MESSAGE", "", s), CR_CALL_STATE), "");
-	assert_span(
-			after(cr_edge_in, request("BYE", ";tag=2", s), CR_CALL_STATE), "");
-	assert_span(after(cr_edge_in,
-						request("BYE", ";tag=2", "call-state: replaced\r\n"),
-						CR_CALL_STATE),
+			after(edge_in, request("BYE", ";tag=2", "call-state: replaced\r\n"),
+					CR_CALL_STATE),
 			"replaced");
-	assert_span(after(cr_edge_in, reply("INVITE", s), CR_CALL_STATE), "");
-	assert_span(after(cr_edge_in, request("REGISTER", "", fp), CR_FINGERPRINT),
+	assert_span(after(edge_in, reply("INVITE", s), CR_CALL_STATE), "");
+	assert_span(after(edge_in, request("REGISTER", "", fp), CR_FINGERPRINT),
 			"sha-256 AA");
-	assert_span(
-			after(cr_edge_in, request("INVITE", ";tag=2", fp), CR_FINGERPRINT),
+	assert_span(after(edge_in, request("INVITE", ";tag=2", fp), CR_FINGERPRINT),
 			"sha-256 AA");
-	assert_span(
-			after(cr_edge_in, request("MESSAGE", "", fp), CR_FINGERPRINT), "");
-	assert_span(after(cr_edge_in, reply("INVITE", fp), CR_FINGERPRINT), "");
+	assert_span(after(edge_in, request("MESSAGE", "", fp), CR_FINGERPRINT), "");
+	assert_span(after(edge_in, reply("INVITE", fp), CR_FINGERPRINT), "");
 }
 
 static void what_nobody_may_write(void **state)
@@ -96,18 +97,16 @@ static void what_nobody_may_write(void **state)
 	(void)state;
 	for(size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(line, sizeof(line), "%s: x\r\n y\r\n", names[i]);
-		assert_span(
-				after(cr_edge_in, request("INVITE", "", line), CR_STATE_OTHER),
-				"");
-		assert_span(after(cr_edge_in, request("REGISTER", "", line),
-							CR_STATE_OTHER),
+		assert_span(after(edge_in, request("INVITE", "", line), CR_STATE_OTHER),
 				"");
 		assert_span(
-				after(cr_edge_in, reply("REGISTER", line), CR_STATE_OTHER), "");
+				after(edge_in, request("REGISTER", "", line), CR_STATE_OTHER),
+				"");
+		assert_span(
+				after(edge_in, reply("REGISTER", line), CR_STATE_OTHER), "");
 	}
-	assert_span(
-			after(cr_edge_in, request("INVITE", "", "Call-Statement: x\r\n"),
-					CR_STATE_OTHER),
+	assert_span(after(edge_in, request("INVITE", "", "Call-Statement: x\r\n"),
+						CR_STATE_OTHER),
 			"");
 	assert_true(has(parsed(buf[0], strlen(buf[0])), "Call-Statement: x"));
 }
@@ -285,8 +284,8 @@ static void what_does_not(void **state)
 	static const char *const more[] = {"Contact <sip:x>: y\r\n",
 			"Contact: <sip:x\r\n", "Contact: sip:x y\r\n",
 			"Route: \"<sip:h>\r\n", "Content-Length: 4x\r\n", "l:\r\n",
-			"Max-Forwards: 7\r\n 0\r\n", "retry-after: 5x\r\n", ": y\r\n", "X\xff: y\r\n",
-			"X y: z\r\n"};
+			"Max-Forwards: 7\r\n 0\r\n", "retry-after: 5x\r\n", ": y\r\n",
+			"X\xff: y\r\n", "X y: z\r\n"};
 
 	(void)state;
 	for(size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++)

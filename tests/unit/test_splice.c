@@ -80,6 +80,13 @@ static void without_a_usable_key(void **state)
 	assert_int_equal(resume_with(resume_invite, ""), CR_EKEY);
 }
 
+/* Of a socket that nobody asks for. */
+static cr_edge_t edge_in(
+		char *out, size_t out_max, const cr_env_t *e, cr_span_t text)
+{
+	return cr_edge_in(out, out_max, e, text, CR_SPAN(""));
+}
+
 static void other_uris_are_translated(void **state)
 {
 	cr_span_t text;
@@ -101,7 +108,7 @@ static void other_uris_are_translated(void **state)
 			"To: <sip:bob@example.com>;tag=%s\r\nCall-ID: n-1\r\n"
 			"CSeq: 6 BYE\r\n\r\n",
 			tag);
-	pass(cr_edge_in, 1, text);
+	pass(edge_in, 1, text);
 	assert_span(field(CR_FROM), "<sip:+4930@trunk;user=phone>;tag=o-tag");
 	assert_span(field(CR_TO), "<tel:+4940>;tag=p-tag");
 	free(tag);
@@ -242,7 +249,7 @@ static void client_requests_go_out_in_o(void **state)
 	learn();
 	tag = n_remote_tag();
 	for(size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-		cr_span_t out = pass(cr_edge_in, 1,
+		cr_span_t out = pass(edge_in, 1,
 				request_of_client(
 						0, methods[i], tag, "Contact: sip:alice@x;y=z\r\n"));
 		assert_span(m.call_id, "o-1@peer");
@@ -257,6 +264,37 @@ static void client_requests_go_out_in_o(void **state)
 	free(tag);
 }
 
+static void a_request_without_route_gets_ours(void **state)
+{
+	static const char bare[]
+			= "BYE sip:bob@10.0.0.9:5071 SIP/2.0\r\n"
+			  "Via: SIP/2.0/WS x.invalid;branch=z9hG4bKr2\r\nCall-ID: n-1\r\n"
+			  "Call-State: gone\r\n"
+			  "From: <sip:alice@example.com>;tag=n-tag\r\n"
+			  "To: <sip:bob@example.com>;tag=%s\r\n%sCSeq: 6 BYE\r\n\r\n";
+	const cr_span_t own = CR_SPAN("sip:192.0.2.1:8080;transport=ws");
+	cr_edge_t r;
+	char *tag;
+
+	(void)state;
+	learn();
+	tag = n_remote_tag();
+	r = cr_edge_in(buf[1], OUT_MAX, &env, text_of(0, bare, tag, ""), own);
+	assert_int_equal(r.verdict, CR_CHANGED);
+	assert_true(has((cr_span_t){buf[1], r.len},
+			"Call-ID: o-1@peer\r\n"
+			"Route: <sip:192.0.2.1:8080;transport=ws;lr>\r\nFrom:"));
+	/* One that knows its route set keeps it. */
+	r = cr_edge_in(buf[1], OUT_MAX, &env,
+			text_of(0, bare, tag, "Route: <sip:gw;lr>\r\n"), own);
+	assert_false(has((cr_span_t){buf[1], r.len}, "192.0.2.1"));
+	/* Nor is one in no dialog of ours. */
+	r = cr_edge_in(buf[1], OUT_MAX, &env, text_of(0, bare, "p-tag", ""), own);
+	assert_false(r.verdict == CR_CHANGED
+			&& has((cr_span_t){buf[1], r.len}, "192.0.2.1"));
+	free(tag);
+}
+
 static void rack_is_shifted(void **state)
 {
 	char *tag;
@@ -264,7 +302,7 @@ static void rack_is_shifted(void **state)
 	(void)state;
 	learn();
 	tag = n_remote_tag();
-	pass(cr_edge_in, 1,
+	pass(edge_in, 1,
 			request_of_client(0, "PRACK", tag, "RAck: 776  5 INVITE\r\n"));
 	assert_span(field(CR_RACK), "776  1041 INVITE");
 	free(tag);
@@ -280,14 +318,14 @@ static void a_forged_tag_is_left_alone(void **state)
 	tag = n_remote_tag();
 	for(size_t i = strlen("p-tag" CR_MAP_TAG); tag[i] != '\0'; i++) {
 		tag[i] = tag[i] == 'a' ? 'b' : 'a';
-		r = cr_edge_in(
+		r = edge_in(
 				buf[1], OUT_MAX, &env, request_of_client(0, "BYE", tag, ""));
 		assert_int_equal(r.verdict, CR_KEEP);
 		assert_int_not_equal(r.refused, CR_OK);
 		free(tag);
 		tag = n_remote_tag();
 	}
-	r = cr_edge_in(buf[1], OUT_MAX, &env,
+	r = edge_in(buf[1], OUT_MAX, &env,
 			request_of_client(0, "BYE", "p-tag" CR_MAP_TAG, ""));
 	assert_int_equal(r.verdict, CR_KEEP);
 	free(tag);
@@ -320,7 +358,7 @@ static void the_client_answers_in_n(void **state)
 	(void)state;
 	learn();
 	tag = n_remote_tag();
-	pass(cr_edge_in, 1,
+	pass(edge_in, 1,
 			text_of(0,
 					"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP gw\r\n"
 					"From: <sip:bob@example.com>;tag=%s\r\n"
@@ -344,7 +382,7 @@ static void the_contact_of_a_302_is_left_alone(void **state)
 	(void)state;
 	learn();
 	tag = n_remote_tag();
-	pass(cr_edge_in, 1,
+	pass(edge_in, 1,
 			text_of(0,
 					"SIP/2.0 302 Moved\r\nVia: SIP/2.0/UDP gw\r\n"
 					"From: <sip:bob@example.com>;tag=%s\r\n"
@@ -401,7 +439,7 @@ static void names_of_n_become_names_of_o(void **state)
 			"%%3Dn-tag>\r\n",
 			tag, tag, tag);
 	/* in another dialog, which is not spliced */
-	pass(cr_edge_in, 1,
+	pass(edge_in, 1,
 			text_of(0,
 					"REFER sip:carol@h SIP/2.0\r\nVia: SIP/2.0/UDP c\r\n"
 					"From: <sip:a>;tag=f\r\nTo: <sip:c>;tag=t\r\n"
@@ -492,7 +530,7 @@ static void truncated_messages(void **state)
 		cr_edge_t r = cr_edge_out(buf[1], OUT_MAX, &env, (cr_span_t){cut, n});
 		if(n > 20)
 			assert_int_not_equal(r.verdict, CR_CHANGED);
-		(void)cr_edge_in(buf[1], OUT_MAX, &env, (cr_span_t){cut, n});
+		(void)edge_in(buf[1], OUT_MAX, &env, (cr_span_t){cut, n});
 		free(cut);
 	}
 	free(copy);
@@ -528,6 +566,7 @@ int main(void)
 			T(a_map_opens_in_its_own_dialog_only),
 			T(a_map_of_another_purpose_is_refused),
 			T(client_requests_go_out_in_o),
+			T(a_request_without_route_gets_ours),
 			T(rack_is_shifted),
 			T(a_forged_tag_is_left_alone),
 			T(peer_requests_arrive_in_n),

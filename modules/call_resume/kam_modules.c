@@ -1,0 +1,79 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the other modules have to be like: which of them may be in front of this one,
+ * and what their parameters say. A gateway that could not resume a call does not start.
+ */
+#include "kam_modules.h"
+
+#include "../../core/dprint.h"
+
+/* They look at what comes in from the network and goes out to it, and have to see the
+ * dialog that everybody else sees. Callbacks of the network run in the order in which
+ * modules are loaded. */
+static const char *const inner[] = {"dialog", "topoh", "topos", "sipcapture"};
+
+int kam_modules_check_order(void)
+{
+	int wrong = 0;
+
+	for(size_t i = 0; i < sizeof(inner) / sizeof(inner[0]); i++) {
+		if(find_module_by_name((char *)inner[i]) == NULL)
+			continue;
+		LM_ERR("%s is loaded in front of call_resume and would see both names"
+			   " of a resumed dialog: move loadmodule \"%s.so\" behind"
+			   " call_resume.so (include_file \"resume.cfg\")\n",
+				inner[i], inner[i]);
+		wrong = 1;
+	}
+	return wrong ? -1 : 0;
+}
+
+/* Where another module keeps a parameter; NULL when it is not loaded or has none. */
+static void *param_of(const char *module, const char *name, modparam_t type)
+{
+	sr_module_t *m = find_module_by_name((char *)module);
+	modparam_t found;
+
+	return m == NULL ? NULL : find_param_export(m, (char *)name, type, &found);
+}
+
+/* From 6.1.4 on tm sends a 2xx that the far end repeats (RFC 3261 section
+ * 13.3.1.4) on without its transaction: past the reply routes and unsealed.
+ * Then a first one that was lost would take the state of its call with it. */
+static void keep_reply_matching(void)
+{
+	int *matching = param_of("tm", "reply_matching", PARAM_INT);
+
+	if(matching != NULL)
+		*matching = 0;
+}
+
+int kam_modules_from_tag_needed(void)
+{
+	const int *append = param_of("rr", "append_fromtag", PARAM_INT);
+
+	return append != NULL && *append == 0;
+}
+
+const str *kam_modules_binding_xavp(void)
+{
+	const str *name = param_of("usrloc", "xavp_contact", PARAM_STR);
+
+	return name != NULL && name->s != NULL && name->len > 0 ? name : NULL;
+}
+
+int kam_modules_init(void)
+{
+	keep_reply_matching();
+	if(!kam_config.manage)
+		return 0;
+	if(find_module_by_name("usrloc") != NULL
+			&& kam_modules_binding_xavp() == NULL) {
+		LM_ERR("bindings cannot keep the web session of their client, and calls"
+			   " to it would not be sealed: set modparam(\"tm|usrloc\","
+			   " \"xavp_contact\", \"client\")\n");
+		return -1;
+	}
+	return 0;
+}

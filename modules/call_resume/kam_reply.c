@@ -1,0 +1,80 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Replies, in front of the script. One is acted on when its question was asked here, or
+ * when it proves itself: with the map on the client's Via, or the session reference in
+ * its Record-Route. So it is still good to a Kamailio that died and came back while the
+ * far end was thinking; it finds its way to the client by its Vias, in the client's
+ * names, over a connection that is there. Only its SDP needs the script. (An offer in
+ * it, when the INVITE had none, cannot be told from an answer any more.)
+ */
+#include "kam.h"
+#include "kam_event.h"
+
+#include "../../core/data_lump.h"
+#include "../../core/dprint.h"
+#include "../../core/msg_translator.h"
+#include "../../core/script_cb.h"
+#include "../../core/parser/parse_content.h"
+#include "../../core/parser/parse_cseq.h"
+
+#include "sip.h"
+
+/* Whether it would be sent on: what has one Via alone is for this Kamailio. */
+static int goes_on(struct sip_msg *msg)
+{
+	return parse_headers(msg, HDR_VIA2_F, 0) == 0 && msg->via2 != NULL;
+}
+
+static int is_answer(struct sip_msg *msg)
+{
+	return msg->REPLY_STATUS >= 200 && msg->REPLY_STATUS < 300
+			&& parse_headers(msg, HDR_CSEQ_F, 0) == 0 && msg->cseq != NULL
+			&& get_cseq(msg)->method_id == METHOD_INVITE;
+}
+
+/* To the side that asked it is a reply without an answer; the call stays as it was. */
+static int remove_answer(struct sip_msg *msg)
+{
+	const char *body = get_body(msg);
+	int at;
+
+	if(body == NULL || body >= msg->buf + msg->len)
+		return 0;
+	at = (int)(body - msg->buf);
+	if(del_lump(msg, at, (int)msg->len - at, 0) == NULL
+			|| kam_remove_headers(msg, CR_SPAN("Content-Type")) < 0)
+		return -1;
+	return sip_msg_apply_changes(msg) == 1 ? 0 : -1;
+}
+
+/* @return 0: nobody shall see it */
+static int before_reply(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	int asked, branch = -1;
+
+	(void)flags;
+	(void)param;
+	if(!goes_on(msg))
+		return 1;
+	if(ki_resume_check_reply(msg) < 0)
+		return 0;
+	if(ki_resume_check_media(msg) < 0 && remove_answer(msg) < 0)
+		return 0;
+	if(!is_answer(msg))
+		return 1;
+	asked = kam_tm.t_check(msg, &branch) == 1;
+	/* A client has answered: now all of its state is known. */
+	if(asked && kam_config.push)
+		(void)ki_resume_push(msg);
+	if(!asked)
+		kam_event_answer(msg);
+	return 1;
+}
+
+int kam_reply_init(void)
+{
+	if(!kam_config.manage)
+		return 0;
+	return register_script_cb(before_reply, PRE_SCRIPT_CB | ONREPLY_CB, NULL);
+}
