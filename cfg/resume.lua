@@ -1,33 +1,35 @@
 -- SPDX-License-Identifier: GPL-2.0-or-later
 --
--- resume.cfg for a Kamailio whose routes are written in Lua (module app_lua):
--- the same routes under the same names, and why they are as they are is said
--- there. The module is loaded, and its parameters are set, in kamailio.cfg.
+-- resume.cfg for a Kamailio whose routes are written in Lua (module app_lua): the same
+-- five under the same names, and why they are as they are is said there. The module is
+-- loaded, and its parameters are set, in kamailio.cfg:
+--
+--	modparam("call_resume", "manage", 1)
+--	modparam("call_resume", "event_callback", "ksr_event")
 --
 --	local resume = dofile("/etc/kamailio/resume.lua")
 --
--- In ksr_request_route() call resume.dialog() before anything looks at the
--- dialog; in front of loose_route(), for all but the trunk, resume.known() and with
--- bind_fingerprint resume.media(), for the trunk on UDP resume.trunk(); after it for all
--- resume.within_dialog(); resume.authenticate() where clients are authenticated,
--- resume.register() before save(), resume.caller() before record_route();
--- resume.callee() in the branch callback towards a client, resume.reply(answer) in
--- ksr_reply_route(), and with bind_fingerprint resume.answer() first in the onreply callback.
+-- Call in ksr_request_route() resume.request() after the transaction check and before
+-- anything looks at the dialog; resume.within_dialog() after loose_route();
+-- resume.authenticate() where clients are authenticated; resume.register() before save();
+-- resume.call() before a new INVITE is relayed. In the event callback call
+-- resume.event(name). And, if you like, resume.unreachable() where t_relay() failed.
 --
--- And away.cfg, without the announcement and without two clients that find each other
--- when both were away: resume.away() before a request in a dialog is relayed,
--- resume.unreachable() where t_relay() failed, resume.failed(delete) first in the failure
--- callback of every request in a dialog.
-
--- resume.push = true is RESUME_PUSH of resume.cfg. With bind_fingerprint resume.offer(to_browser) is to give
--- the offer to rtpengine; it needs the module textopsx.
+-- Not here: the announcement, and a client that has registered again over another
+-- connection and still has its call.
 
 local resume = {}
 
--- As AWAY_TIMER, AWAY_ENDED and AWAY_STATUS in away.cfg.
+-- As AWAY_TIMER in resume.cfg.
 resume.away_timer = 5000
-resume.away_ended = "Call Ended While Away"
-local AWAY_STATUS = "404|408|410|416|477|478|480|481|482|483|484|485|502|604"
+
+-- What resume.cfg has as defines. Set those that you need:
+--
+--	resume.is_from_trunk()    true for what comes from the trunk: RESUME_FROM_TRUNK
+--	resume.password()         asks for a password: RESUME_PASSWORD
+--	resume.offer(to_browser)  gives the offer to rtpengine: RESUME_MEDIA_OFFER. Needs the
+--	                          module textopsx
+--	resume.answer()           gives the answer to rtpengine: RESUME_MEDIA_ANSWER
 
 local function get(name)
 	return KSR.pv.get(name)
@@ -37,8 +39,41 @@ local function remove(name)
 	if KSR.hdr.is_present(name) > 0 then KSR.hdr.remove(name) end
 end
 
--- Ends the script unless the sender is the owner of the address in From.
+local function is_in(list, value)
+	return string.find(" " .. list .. " ", " " .. value .. " ", 1, true) ~= nil
+end
+
+-- Answers, but not an ACK, and ends the script.
+local function refuse(code, reason)
+	if get("$rm") ~= "ACK" then KSR.sl.send_reply(code, reason) end
+	KSR.x.exit()
+end
+
+local function no_dialog()
+	refuse(481, "Call/Transaction Does Not Exist")
+end
+
+local function is_from_trunk()
+	return resume.is_from_trunk ~= nil and resume.is_from_trunk()
+end
+
+-- The web session of a client that has a password.
+local function session()
+	local user = get("$au")
+
+	if get("$resume(sub)") ~= nil or user == nil or user ~= get("$fU") or is_from_trunk() then return end
+	if KSR.call_resume.resume_session("sip:" .. user .. "@" .. get("$fd"), "phone") < 0 then
+		KSR.notice(get("$fu") .. " from " .. get("$si") .. ": no session, " .. get("$resume(error)") .. "\n")
+		refuse(403, "Forbidden")
+	end
+end
+
+-- Ends the script unless the sender is the owner of the address in From. False for one who has a
+-- password and no token.
 function resume.authenticate()
+	if resume.password and not string.find(string.lower(get("$hdr(Authorization)") or ""), "^bearer ") then
+		return false
+	end
 	if KSR.call_resume.resume_auth() < 0 then
 		KSR.notice(get("$fu") .. " from " .. get("$si") .. ": token refused, " .. get("$resume(error)") .. "\n")
 		KSR.call_resume.resume_challenge(get("$fd"))
@@ -47,9 +82,14 @@ function resume.authenticate()
 	local sub = get("$resume(sub)")
 	if sub ~= get("$fu") or (get("$rm") == "REGISTER" and sub ~= get("$tu")) then
 		KSR.notice(get("$fu") .. " from " .. get("$si") .. ": the token is of another user\n")
-		KSR.sl.send_reply(403, "Not your address")
-		KSR.x.exit()
+		refuse(403, "Not your address")
 	end
+	return true
+end
+
+local function client()
+	if not resume.authenticate() then resume.password() end
+	session()
 end
 
 -- With bind_fingerprint: a new DTLS connection with the old certificate.
@@ -66,77 +106,63 @@ local function new_dtls()
 end
 
 -- An INVITE with a call state becomes a re-INVITE of the old dialog.
-function resume.dialog()
-	local in_dialog = KSR.siputils.has_totag() > 0
-
-	if in_dialog and get("$resume(spliced)") ~= 1 and string.find(get("$tt"), ".crm1.", 1, true) then
-		if get("$rm") ~= "ACK" then KSR.sl.send_reply(481, "Call/Transaction Does Not Exist") end
-		KSR.x.exit()
-	end
-	if get("$rm") == "BYE" and in_dialog and get("$hdr(Call-State)") == "replaced" then
-		if get("$resume(in_call)") == 1 then
-			KSR.sl.send_reply(200, "OK")
-		else
-			KSR.sl.send_reply(481, "Call/Transaction Does Not Exist")
-		end
-		KSR.x.exit()
-	end
-	if KSR.hdr.is_present("Call-State") < 0 then return end
-	resume.authenticate()
+local function back()
 	local rc = KSR.call_resume.resume_dialog()
+
 	-- Kamailio could not take the new message: there is none to go on with.
 	if rc == 0 then KSR.x.exit() end
-	if rc < 0 then
-		KSR.sl.send_reply(get("$resume(code)"), get("$resume(reason)"))
-		KSR.x.exit()
-	end
+	if rc < 0 then refuse(get("$resume(code)"), get("$resume(reason)")) end
 	if resume.offer and get("$resume(bound)") == 1 then new_dtls() end
 	-- For the callbacks of tm, where $resume() is not.
 	KSR.pv.seti("$avp(resumed)", 1)
 end
 
--- For requests in a dialog that do not come from the trunk, in front of loose_route(). Ends the script for one
--- that is in no call of ours.
-function resume.known()
-	if get("$resume(known)") == 1 or get("$avp(resumed)") == 1 then return end
-	if string.find(string.lower(get("$(hdr(Authorization)[*])") or ""), "bearer", 1, true)
-		and KSR.call_resume.resume_auth() > 0 and get("$resume(sub)") == get("$fu") then
-		-- Whose call it is nobody knows: leave its media alone where $avp(unproved) is 1.
-		KSR.pv.seti("$avp(unproved)", 1)
+-- Both ends are clients of ours, and both have lost the call.
+local function again()
+	if KSR.call_resume.resume_open() < 0 then return false end
+	local callee = get("$resume(callee)")
+	if callee == nil or KSR.registrar.registered_uri("location", callee) < 0
+		or KSR.call_resume.resume_again() < 0 then
+		return false
+	end
+	KSR.pv.sets("$ru", callee)
+	KSR.pv.seti("$avp(again)", 1)
+	return true
+end
+
+-- Requests in a dialog that prove nothing end here.
+local function proved()
+	if KSR.hdr.is_present("Route") < 0 then no_dialog() end
+	if is_from_trunk() then
+		-- Over UDP anybody can write another sender's address.
+		if get("$pr") == "udp" and get("$resume(in_call)") ~= 1 then no_dialog() end
 		return
 	end
-	if get("$rm") ~= "ACK" then KSR.sl.send_reply(403, "Not in a call of ours") end
-	KSR.x.exit()
-end
-
--- For requests in a dialog from the trunk's address over UDP, in front of loose_route().
-function resume.trunk()
-	if get("$resume(in_call)") == 1 then return end
-	if get("$rm") ~= "ACK" then KSR.sl.send_reply(481, "Call/Transaction Does Not Exist") end
-	KSR.x.exit()
-end
-
--- With bind_fingerprint, for requests in a dialog that do not come from the trunk, before
--- resume.within_dialog(). Ends the script for one that wants the media of somebody else's certificate.
-function resume.media()
-	if KSR.call_resume.resume_check_media() > 0 then return end
-	if get("$rm") ~= "ACK" then KSR.sl.send_reply(403, "Call is bound to another certificate") end
-	KSR.x.exit()
-end
-
--- A re-INVITE or UPDATE of either side: a fresh state.
-function resume.within_dialog()
-	if get("$avp(unproved)") == 1 then
-		local method = get("$rm")
-		if string.find(" INVITE UPDATE PRACK ", " " .. method .. " ", 1, true) then
-			KSR.sl.send_reply(403, "Not in a call of ours")
-			KSR.x.exit()
+	if get("$resume(known)") ~= 1 and get("$avp(resumed)") ~= 1 then
+		if not string.find(string.lower(get("$(hdr(Authorization)[*])") or ""), "bearer", 1, true)
+			or KSR.call_resume.resume_auth() < 0 or get("$resume(sub)") ~= get("$fu") then
+			refuse(403, "Not in a call of ours")
 		end
-		if method == "ACK" and KSR.textops.has_body() > 0 then KSR.x.exit() end
+		-- Whose call it is nobody knows: leave its media alone where $avp(unproved) is 1.
+		KSR.pv.seti("$avp(unproved)", 1)
 	end
-	KSR.call_resume.resume_seal()
-	-- In a dialog a token is of no use.
-	resume.hide_token()
+	if KSR.call_resume.resume_check_media() < 0 then refuse(403, "Call is bound to another certificate") end
+end
+
+function resume.request()
+	local asks = get("$resume(asks)")
+
+	if string.len(get("$ru")) >= 900 then refuse(414, "Request-URI Too Long") end
+	if asks == "stale" then no_dialog() end
+	if asks == "moved" then
+		if get("$resume(in_call)") ~= 1 then no_dialog() end
+		refuse(200, "OK")
+	end
+	if asks == "resume" or asks == "again" then
+		client()
+		if asks == "resume" or not again() then back() end
+	end
+	if resume.is_from_trunk and KSR.siputils.has_totag() > 0 then proved() end
 end
 
 -- Nobody behind us gets to see the token. (nil is what is too long.)
@@ -146,112 +172,59 @@ function resume.hide_token()
 	end
 end
 
--- 1 when a request without a Route may be relayed to its Request-URI.
-function resume.is_spliced()
-	return get("$resume(spliced)") == 1
+-- A fresh state, and the answer for a client that is away.
+function resume.within_dialog()
+	local method = get("$rm")
+
+	if get("$avp(unproved)") == 1 then
+		if is_in("INVITE UPDATE PRACK", method) then refuse(403, "Not in a call of ours") end
+		if method == "ACK" and KSR.textops.has_body() > 0 then KSR.x.exit() end
+	end
+	KSR.call_resume.resume_unmark_uri()
+	KSR.call_resume.resume_within_dialog()
+	resume.hide_token()
+	if method == "ACK" or get("$resume(to_client)") ~= 1 then return end
+	if get("$resume(connected)") == 0 then
+		KSR.call_resume.resume_away()
+		KSR.x.exit()
+	end
+	KSR.tm.t_set_fr(0, resume.away_timer)
 end
 
 -- The client key, and the binding's web session.
 function resume.register()
-	KSR.call_resume.resume_key()
-	KSR.pv.sets("$xavp(client=>sub)", get("$resume(sub)"))
-	for _, name in ipairs({ "sid", "kid" }) do
-		KSR.pv.sets("$xavp(client[0]=>" .. name .. ")", get("$resume(" .. name .. ")"))
-	end
-	-- Whose certificate such calls are bound to, see bind_fingerprint.
-	local fingerprint = get("$hdr(Call-State-Fingerprint)") or ""
-	if #fingerprint == 103 and string.find(fingerprint, "^[Ss][Hh][Aa]%-256 [%x:]+$") then
-		KSR.pv.sets("$xavp(client[0]=>fp)", fingerprint)
-	end
+	session()
+	if get("$resume(sub)") ~= nil then KSR.call_resume.resume_register() end
 end
 
--- A new call of a client.
-function resume.caller()
-	if get("$resume(sub)") ~= nil then KSR.call_resume.resume_seal() end
-end
-
--- A new call to a client.
-function resume.callee()
-	local binding = "$xavp(client[" .. get("$T_branch_idx") .. "]=>"
-	local sid = get(binding .. "sid)")
-
-	if sid == nil then return end
-	KSR.call_resume.resume_seal_bound(get(binding .. "sub)"), sid, get(binding .. "kid)"),
-		get(binding .. "fp)") or "")
-end
-
--- With bind_fingerprint, first in the onreply callback: an answer of the wrong certificate
--- goes to nobody.
-function resume.answer()
-	if KSR.call_resume.resume_check_media() > 0 then return end
-	KSR.textopsx.remove_body()
-	remove("Content-Type")
-	KSR.textopsx.msg_apply_changes()
-end
-
--- A reply that nobody here has asked for and that proves nothing goes nowhere. The 2xx
--- of a resume during which Kamailio died does: answer() takes it to rtpengine.
-function resume.reply(answer)
-	if KSR.call_resume.resume_check_reply() < 0 then
-		KSR.set_drop()
-		KSR.x.exit()
-	end
-	if resume.push then KSR.call_resume.resume_push() end
-	if KSR.tm.t_check_trans() > 0 or get("$rm") ~= "INVITE" or get("$rs") < 200 or get("$rs") > 299
-			or KSR.textops.has_body_type("application/sdp") < 0 then
-		return
-	end
-	resume.answer()
-	if KSR.textops.has_body_type("application/sdp") > 0 then answer() end
-end
-
--- The receiver is a client that can resume.
-local function is_to_client()
-	local down = KSR.rr.is_direction("downstream") > 0
-
-	return KSR.rr.check_route_param(down and ";crs-b=" or ";crs-a=") > 0
-end
-
--- Answers for a client that is away, and ends the script.
-local function answer_away()
-	if get("$rm") == "BYE" then
-		KSR.call_resume.resume_ended()
-		KSR.sl.send_reply(200, "OK")
-	elseif get("$rm") == "INVITE" then
-		KSR.sl.send_reply(491, "Request Pending")
-	else
-		KSR.hdr.append_to_reply("Retry-After: " .. (1 + get("$TV(un)") % 9) .. "\r\n")
-		KSR.sl.send_reply(500, "Client Away")
-	end
-	KSR.x.exit()
-end
-
--- A request in a dialog. A connection that is gone is not looked for: t_relay() fails,
--- and resume.unreachable() answers.
-function resume.away()
-	if get("$rm") == "ACK" or not is_to_client() then return end
-	KSR.pv.seti("$avp(to_client)", 1)
-	KSR.tm.t_set_fr(0, resume.away_timer)
+-- A new call, from and to whomever.
+function resume.call()
+	if get("$rm") ~= "INVITE" then return end
+	session()
+	KSR.call_resume.resume_call()
 end
 
 -- t_relay() failed.
 function resume.unreachable()
-	if get("$avp(to_client)") == 1 and get("$rm") ~= "CANCEL" then answer_away() end
+	if get("$avp(again)") == 1 then refuse(491, "Far End Away") end
+	if get("$resume(to_client)") == 1 and not is_in("ACK CANCEL", get("$rm")) then
+		KSR.call_resume.resume_away()
+		KSR.x.exit()
+	end
 end
 
--- A request in a dialog failed; delete() takes the call from rtpengine.
-function resume.failed(delete)
-	if get("$avp(to_client)") == 1 and KSR.tm.t_is_canceled() > 0 and KSR.tm.t_check_status(AWAY_STATUS) > 0 then
-		KSR.sl.send_reply(487, "Request Terminated")
-		KSR.x.exit()
-	end
-	if get("$avp(to_client)") == 1 and (get("$rm") == "BYE" or KSR.tm.t_check_status(AWAY_STATUS) > 0) then
-		answer_away()
-	end
-	if get("$avp(resumed)") == 1 and KSR.tm.t_check_status("481|408") > 0 then
-		delete()
-		KSR.sl.send_reply(481, resume.away_ended)
-		KSR.x.exit()
+-- For the event callback: what is to be done at rtpengine.
+function resume.event(name)
+	if name == "call-resume:over" then
+		KSR.rtpengine.rtpengine_delete0()
+	elseif name == "call-resume:replaced" then
+		local call_id, tag = get("$resume(call_id)"), get("$resume(local_tag)")
+
+		-- They become part of a command.
+		if string.find(call_id .. tag, "[; \t\"]") then return end
+		KSR.rtpengine.rtpengine_delete("call-id=" .. call_id .. " from-tag=" .. tag)
+	elseif name == "call-resume:answer" and resume.answer then
+		resume.answer()
 	end
 end
 

@@ -382,6 +382,12 @@ int ki_resume_has_ice(struct sip_msg *msg);
 int ki_resume_mark_contact(struct sip_msg *msg);
 int ki_resume_unmark_uri(struct sip_msg *msg);
 
+/** 0 when the next hop of a request was reached over a connection that is gone. Relaying
+ * would fail too, but only after the media server got an offer that never comes into
+ * force. Somebody else may have its address and port by now: behind a web server all
+ * pages share them. */
+int kam_is_connected(struct sip_msg *msg);
+
 /** The number that resume_unmark_uri() has taken off the Request-URI, or 0. */
 int kam_connection(struct sip_msg *msg);
 

@@ -11,8 +11,11 @@
 #include "../../core/data_lump.h"
 #include "../../core/dprint.h"
 #include "../../core/dset.h"
+#include "../../core/resolve.h"
+#include "../../core/tcp_conn.h"
 #include "../../core/mem/mem.h"
 #include "../../core/parser/contact/parse_contact.h"
+#include "../../core/parser/parse_uri.h"
 
 #include "wire.h"
 
@@ -140,4 +143,59 @@ int ki_resume_unmark_uri(struct sip_msg *msg)
 		return -1;
 	*unmarked(msg) = id;
 	return 1;
+}
+
+/* ---- is it there ------------------------------------------------------------------ */
+
+static int is_ip(str *host, struct ip_addr *ip)
+{
+	struct ip_addr *found = str2ip(host);
+
+	if(found == NULL)
+		found = str2ip6(host);
+	if(found != NULL)
+		*ip = *found;
+	return found != NULL;
+}
+
+/* @return the number of a connection to that address, 0 when there is none */
+static int connection_to(const struct sip_uri *uri)
+{
+	str host = uri->host;
+	struct tcp_connection *c;
+	struct ip_addr ip;
+	int id;
+
+	if(!is_ip(&host, &ip))
+		return 0;
+	c = tcpconn_get(0, &ip, uri->port_no, NULL, 0);
+	if(c == NULL)
+		return 0;
+	id = c->id;
+	tcpconn_put(c);
+	return id;
+}
+
+static int is_connected_proto(int proto)
+{
+	return proto == PROTO_TCP || proto == PROTO_TLS || proto == PROTO_WS
+			|| proto == PROTO_WSS;
+}
+
+int kam_is_connected(struct sip_msg *msg)
+{
+	int alias = msg->dst_uri.len > 0, id = kam_connection(msg), found;
+	str *to = alias ? &msg->dst_uri : GET_RURI(msg);
+	struct sip_uri uri;
+
+	/* Without an alias it would be reached over a connection of our own, if need be;
+	 * unless it had one. */
+	if(to->s == NULL || parse_uri(to->s, to->len, &uri) < 0)
+		return 1;
+	if(alias ? !is_connected_proto(uri.proto) : id == 0)
+		return 1;
+	found = connection_to(&uri);
+	if(found == 0)
+		return !alias;
+	return id == 0 || id == found;
 }

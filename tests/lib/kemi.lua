@@ -5,7 +5,6 @@
 local here = string.match(debug.getinfo(1).source, "^@(.*)/[^/]*$")
 local resume = dofile(here .. "/../../cfg/resume.lua")
 resume.away_timer = 1000
-resume.push = true
 
 -- The value of a #!define, without its quotes.
 local function define(name)
@@ -23,7 +22,11 @@ end
 local FOR_PHONE = "trust-address replace-origin replace-session-connection ICE=remove RTP/AVP port-latching"
 	.. " endpoint-learning-off strict-source"
 
+resume.is_from_trunk = is_from_trunk
 resume.offer = function() KSR.rtpengine.rtpengine_offer(FOR_PHONE) end
+resume.answer = function()
+	if has_sdp() then KSR.rtpengine.rtpengine_answer(FOR_PHONE) end
+end
 
 local function relay()
 	if KSR.is_INVITE() and has_sdp() then KSR.rtpengine.rtpengine_offer(FOR_PHONE) end
@@ -49,20 +52,12 @@ end
 
 local function within_dialog()
 	if KSR.siputils.has_totag() < 0 then return end
-	if KSR.rr.loose_route() < 0 and not resume.is_spliced() then
+	if KSR.rr.loose_route() < 0 then
 		if not KSR.is_ACK() then KSR.sl.send_reply(481, "Call/Transaction Does Not Exist") end
 		KSR.x.exit()
 	end
-	if not is_from_trunk() then
-		resume.known()
-		resume.media()
-	else
-		resume.trunk()
-	end
 	resume.within_dialog()
 	if KSR.is_BYE() and KSR.pv.get("$avp(unproved)") ~= 1 then KSR.rtpengine.rtpengine_delete0() end
-	resume.away()
-	KSR.tm.t_on_failure("ksr_failure_within_dialog")
 	relay()
 end
 
@@ -90,7 +85,7 @@ function ksr_request_route()
 	end
 	transaction()
 	operate()
-	resume.dialog()
+	resume.request()
 	if not is_from_trunk() then KSR.force_rport() end
 	within_dialog()
 	if not is_from_trunk() then resume.authenticate() end
@@ -103,11 +98,10 @@ function ksr_request_route()
 		KSR.x.exit()
 	end
 	if KSR.is_INVITE() then
-		resume.caller()
+		resume.call()
 		KSR.rr.record_route()
 	end
 	if KSR.is_myself_ruri() and KSR.registrar.lookup("location") > 0 then
-		KSR.tm.t_on_branch("ksr_branch_to_client")
 		relay()
 	end
 	if is_from_trunk() then
@@ -119,29 +113,12 @@ function ksr_request_route()
 end
 
 function ksr_event(name)
+	resume.event(name)
 	local get = function(n) return tostring(KSR.pv.get("$resume(" .. n .. ")")) end
 	KSR.notice("EVENT " .. name .. " " .. get("code") .. " " .. get("sub") .. " " .. get("id") .. "\n")
 	return 1
 end
 
-function ksr_branch_to_client()
-	if KSR.is_INVITE() then resume.callee() end
-end
-
-local function answer()
-	KSR.rtpengine.rtpengine_answer(FOR_PHONE)
-end
-
-function ksr_failure_within_dialog()
-	resume.failed(function() KSR.rtpengine.rtpengine_delete0() end)
-end
-
 function ksr_onreply_manage()
-	resume.answer()
-	if has_sdp() then answer() end
-end
-
-function ksr_reply_route()
-	resume.reply(answer)
-	return 1
+	if has_sdp() then resume.answer() end
 end
