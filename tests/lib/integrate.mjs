@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A configuration that knows nothing of resuming, with the patch that docs/integrate.md
+// shows for it, and what such a gateway has to do then.
+
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, afterEach, before, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+
+import { DOMAIN, Stack, TRUNK_IP, runFolder } from './stack.mjs';
+import { Kamailio, ROOT, writeKeyRing } from './kamailio.mjs';
+import { freePort } from './ports.mjs';
+import { Rtp } from './rtp.mjs';
+import { Rtpengine } from './rtpengine.mjs';
+import { FarEnd } from './sip.mjs';
+import { withPassword } from './phone.mjs';
+
+const PAGE = path.join(ROOT, 'docs/integrate.md');
+
+/** The block of docs/integrate.md that is the patch for that file, as it stands there. */
+export function patchFor(file) {
+	const blocks = [...fs.readFileSync(PAGE, 'utf8').matchAll(/^```diff\n([^]*?)^```$/gm)].map((m) => m[1]);
+	const found = blocks.filter((b) => b.startsWith(`--- ${file}\n`));
+	assert.equal(found.length, 1, `docs/integrate.md has one patch for ${file}`);
+	return found[0];
+}
+
+/** How many lines a patch adds, those without anything in them not counted. */
+export const linesAdded = (patch) => patch.split('\n').filter((l) => /^\+(?!\+\+ )\s*\S/.test(l)).length;
+
+/** Apply a patch of docs/integrate.md to a file in dir that has the name that the patch says. */
+export function integrate(dir, file) {
+	execFileSync('patch', ['--quiet', '--no-backup-if-mismatch', path.join(dir, file)], { input: patchFor(file) });
+}
+
+/** Stack's other parts around a configuration in dir; see integrated(). */
+class Integrated extends Stack {
+	static async start(name, { files, listen = {}, prepare = () => {}, defines = {}, trunk = {} }) {
+		const self = new this();
+		self.dir = runFolder(`integrate-${name}`);
+		self.parties = [];
+		try {
+			self.rtpengine = await Rtpengine.start(self.dir, {});
+			self.trunkPort = await freePort(TRUNK_IP);
+			for (const [file, text] of Object.entries(files(self))) fs.writeFileSync(path.join(self.dir, file), text);
+			await prepare(self);
+			self.kamailio = await Kamailio.start(self.dir, {
+				cfg: path.join(self.dir, 'kamailio.cfg'),
+				defines: {
+					...listen, RESUME_KEY_RING: `"${writeKeyRing(path.join(self.dir, 'keyring'))}"`, RESUME_ALLOW_INSECURE: 1,
+					MEDIA_DENIED: '""', ...defines,
+				},
+			});
+			await trunk.ready?.(self);
+		} catch (e) {
+			await self.stop();
+			throw e;
+		}
+		return self;
+	}
+}
+
+/**
+ * What every gateway with the five routes does.
+ * @param how  {files: (stack) => {name: text} of the folder, prepare: (stack) => that, before
+ *              Kamailio starts, trunk: {ready: (stack) => that, when it runs},
+ *              service: what the far end is called by, from: its address, transports,
+ *              relayed: those of them whose media go over rtpengine, password: of alice,
+ *              where she has one and no token, defines}
+ */
+export function integrationTests(name, { service = 'bob', from = `<sip:bob@trunk.example>`, transports = ['ws', 'udp'], relayed = transports, password, ...how }) {
+	describe(name, () => {
+		const Alice = password ? withPassword(FarEnd) : FarEnd;
+		let stack, token;
+		let open = [];
+		const keep = (s) => (open.push(s), s);
+		before(async () => {
+			stack = await Integrated.start(name, how);
+			token = password ? undefined : await stack.kamailio.token(`sip:alice@${DOMAIN}`, 'web-session-1');
+		});
+		afterEach(async () => {
+			open.splice(0).forEach((s) => s.close());
+			await stack.dropMedia();
+			// A call forks to twelve bindings at the most.
+			for (const aor of ['alice', `alice@${DOMAIN}`]) await stack.kamailio.kamcmd('ul.rm', 'location', aor).catch(() => {});
+		});
+		after(() => stack?.stop());
+
+		const to = (transport) => ({ ip: stack.kamailio.ip, port: transport === 'ws' ? stack.kamailio.ws : stack.kamailio.port });
+		async function alice(transport) {
+			const audio = keep(await Rtp.open());
+			const client = keep(await Alice.open({
+				user: 'alice', account: 'alice', transport, token, password, instance: null, media: audio.port, to: to(transport),
+			}));
+			const reply = await client.register();
+			assert.equal(reply.status, 200);
+			assert.match(reply.get('call-state-key') ?? '', /[\w-]{43}/, 'the client gets its key');
+			return Object.assign(client, { audio });
+		}
+		async function bob() {
+			const audio = keep(await Rtp.open({ ip: TRUNK_IP, echo: true }));
+			return Object.assign(keep(await FarEnd.open({
+				ip: TRUNK_IP, port: stack.trunkPort, media: audio.port, to: to('udp'),
+			})), { audio });
+		}
+		const ack = (party, callId) => party.take('the ACK', (m) => m.method === 'ACK' && m.callId === callId);
+		/** A call that is up, of either role: the far end's dialog and what resumes it. */
+		async function call(one, far, role) {
+			if (role === 'caller') {
+				const mine = await one.call({ service });
+				assert.equal(mine.final.status, 200);
+				assert.equal(mine.state?.split('.').length, 5, 'a sealed state in the 200');
+				await ack(far, mine.callId);
+				return { mine, theirs: far.dialog(mine.callId), state: mine.state };
+			}
+			const theirs = await far.call({ service: 'alice', from });
+			assert.equal(theirs.final.status, 200);
+			await ack(one, theirs.callId);
+			const mine = one.dialog(theirs.callId);
+			const invite = one.requests.find((m) => m.method === 'INVITE' && m.callId === theirs.callId);
+			assert.equal(invite.get('call-state')?.split('.').length, 5, 'a sealed state in the INVITE');
+			return { mine, theirs, state: `${invite.get('call-state')};tag=${/;tag=(.*)/.exec(mine.local)[1]}` };
+		}
+		async function resume(one, state) {
+			const back = await one.call({ state, service });
+			assert.equal(back.final.status, 200, back.final.start);
+			return back;
+		}
+
+		for (const transport of transports) {
+			for (const role of ['caller', 'callee']) {
+				test(`${transport}, ${role}: lost, resumed, audio, the far end hangs up`, async () => {
+					const far = await bob();
+					const one = await alice(transport);
+					const { theirs, state } = await call(one, far, role);
+					one.close();
+					one.audio.close();
+					const two = await alice(transport);
+					const back = await resume(two, state);
+					if (relayed.includes(transport)) await stack.talk(two, back.final.body, theirs.callId);
+					assert.equal((await theirs.request('BYE')).status, 200);
+					await two.take('the BYE', (m) => m.method === 'BYE');
+					for (const m of far.requests) assert.doesNotMatch(m.text, /^(Call-State|Authorization)/mi);
+				});
+
+				test(`${transport}, ${role}: lost, resumed, lost again, resumed, hangs up`, async () => {
+					const far = await bob();
+					const one = await alice(transport);
+					const { theirs, state } = await call(one, far, role);
+					one.close();
+					const second = await alice(transport);
+					const { state: newer } = await resume(second, state);
+					second.close();
+					const back = await resume(await alice(transport), newer);
+					assert.equal((await back.request('BYE')).status, 200);
+					await far.take('the BYE', (m) => m.method === 'BYE' && m.callId === theirs.callId);
+				});
+			}
+
+			test(`${transport}: what the far end sends while the client is away`, async () => {
+				const far = await bob();
+				const one = await alice(transport);
+				const { theirs, state } = await call(one, far, 'caller');
+				one.close();
+				const info = await theirs.request('INFO', { timeout_ms: 20_000 });
+				assert.equal(info.start, 'SIP/2.0 500 Client Away');
+				assert.match(info.get('retry-after'), /^[1-9]$/);
+				const reinvite = await theirs.request('INVITE', { timeout_ms: 20_000, headers: [`Contact: <${far.uri}>`] });
+				assert.equal(reinvite.start, 'SIP/2.0 491 Request Pending');
+				theirs.ack({ via: theirs.branch });
+				assert.equal((await theirs.request('BYE', { timeout_ms: 20_000 })).status, 200);
+				await stack.noMedia();
+				far.answer = (m) => m.method !== 'INVITE' || (far.reply(m, 481, 'Call/Transaction Does Not Exist'), false);
+				const late = await (await alice(transport)).call({ state, service });
+				assert.equal(late.final.start, 'SIP/2.0 481 Call Ended While Away');
+			});
+		}
+
+		test('a state is of its session, and a Call-State of the far end is not for the client', async () => {
+			const far = await bob();
+			const one = await alice(transports[0]);
+			const { state } = await call(one, far, 'caller');
+			const flipped = state.replace(/.{8}$/, (s) => (s === 'AAAAAAAA' ? 'BBBBBBBB' : 'AAAAAAAA'));
+			const refused = await one.call({ state: flipped, service });
+			assert.equal(refused.final.start, 'SIP/2.0 403 Call-State is not of this session');
+			const two = await alice(transports[0]);
+			const own = await far.call({ service: 'alice', from, headers: ['Call-State: forged', 'Call-State-Id: forged'] });
+			assert.equal(own.final.status, 200);
+			const invite = await two.take('the INVITE', (m) => m.method === 'INVITE' && m.callId === own.callId);
+			assert.doesNotMatch(invite.text, /forged/);
+		});
+
+		test('who has neither token nor password is asked for one', async () => {
+			const stranger = keep(await FarEnd.open({ user: 'alice', transport: 'udp', to: to('udp') }));
+			assert.match(String((await stranger.register()).status), /^40[17]$/);
+			const { final } = await stranger.call({ service, state: 'a.b.c.d.e' });
+			assert.match(String(final.status), /^40[17]$/);
+		});
+	});
+}
