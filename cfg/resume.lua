@@ -59,9 +59,9 @@ end
 
 -- The web session of a client that has a password.
 local function session()
-	local user = get("$au")
+	local user = resume.password and get("$au")
 
-	if get("$resume(sub)") ~= nil or user == nil or user ~= get("$fU") or is_from_trunk() then return end
+	if not user or get("$resume(sub)") ~= nil or user ~= get("$fU") or is_from_trunk() then return end
 	if KSR.call_resume.resume_session("sip:" .. user .. "@" .. get("$fd"), "phone") < 0 then
 		KSR.notice(get("$fu") .. " from " .. get("$si") .. ": no session, " .. get("$resume(error)") .. "\n")
 		refuse(403, "Forbidden")
@@ -87,9 +87,16 @@ function resume.authenticate()
 	return true
 end
 
-local function client()
-	if not resume.authenticate() then resume.password() end
+-- True for a client that has proved who it is, false for what is no client's at all.
+local function is_client()
+	if is_from_trunk() then return false end
+	if not resume.authenticate() then
+		if not KSR.is_myself_furi() then return false end
+		resume.password()
+	end
 	session()
+	if get("$resume(sub)") == nil then refuse(403, "No Web Session") end
+	return true
 end
 
 -- With bind_fingerprint: a new DTLS connection with the old certificate.
@@ -158,8 +165,7 @@ function resume.request()
 		if get("$resume(in_call)") ~= 1 then no_dialog() end
 		refuse(200, "OK")
 	end
-	if asks == "resume" or asks == "again" then
-		client()
+	if (asks == "resume" or asks == "again") and is_client() then
 		if asks == "resume" or not again() then back() end
 	end
 	if resume.is_from_trunk and KSR.siputils.has_totag() > 0 then proved() end

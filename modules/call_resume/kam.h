@@ -401,6 +401,12 @@ int kam_edge_init(void);
 /** In each process, with the rank that Kamailio gives to it. */
 void kam_edge_child(int rank);
 
+/** Show the other modules that watch the network a message that has been made here, as
+ * they would have seen it had it come from there: topoh takes its mask off it.
+ * @param text  zero-terminated, in a buffer of BUF_SIZE bytes that they may change
+ * @param rcv   where it would have come from */
+void kam_edge_show(str *text, receive_info_t *rcv);
+
 /** 1 when the message that this process received last came in as N and has been
  * translated. */
 int kam_edge_spliced(void);

@@ -35,6 +35,7 @@ static int
 static int refused; /* it is one that nobody shall see */
 static int listens; /* this process reads what strangers send */
 static int quiet;   /* nothing is logged */
+static int shows;   /* to the other modules, what has been made here */
 
 int kam_edge_spliced(void)
 {
@@ -285,11 +286,22 @@ static int read_head(str *buf, cr_head_t *head, const receive_info_t *rcv)
 	return err;
 }
 
+void kam_edge_show(str *text, receive_info_t *rcv)
+{
+	sr_event_param_t evp = {.data = text, .rcv = rcv};
+
+	shows = 1;
+	sr_event_exec(SREV_NET_DATA_IN, &evp);
+	shows = 0;
+}
+
 static int edge_in(sr_event_param_t *evp)
 {
 	str *buf = (str *)evp->data;
 	cr_head_t head;
 
+	if(shows)
+		return 0;
 	end_quiet();
 	spliced = refused = 0;
 	plain = -1;

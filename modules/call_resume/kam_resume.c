@@ -348,16 +348,19 @@ static int check_targets(kam_opened_t *o)
  * @return as apply_earlier_changes() */
 static int splice(kam_opened_t *o, struct sip_msg *msg)
 {
-	static char out[BUF_SIZE - 64];
+	static char out[BUF_SIZE];
 	str text = {out, 0};
 	int ret;
 
 	if(keep_hash(msg) < 0)
 		return refuse_resume(o, CR_EMALFORMED);
-	text.len = cr_splice_resume(out, sizeof(out), kam_env(), &o->state,
+	text.len = cr_splice_resume(out, sizeof(out) - 64, kam_env(), &o->state,
 			o->state.local_tag, (cr_span_t){msg->buf, msg->len});
 	if(text.len < 0)
 		return refuse_resume(o, text.len);
+	out[text.len] = '\0';
+	/* Target and route set are what the client had seen. */
+	kam_edge_show(&text, &msg->rcv);
 	ret = sip_msg_update_buffer(msg, &text);
 	if(ret != 1)
 		return ret == 0 ? 0 : refuse_resume(o, CR_EINTERNAL);

@@ -36,7 +36,7 @@ export function integrate(dir, file) {
 
 /** Stack's other parts around a configuration in dir; see integrated(). */
 class Integrated extends Stack {
-	static async start(name, { files, listen = {}, prepare = () => {}, defines = {}, trunk = {} }) {
+	static async start(name, { files, cfg = 'kamailio.cfg', prepare = () => {}, defines = () => ({}), trunk = {} }) {
 		const self = new this();
 		self.dir = runFolder(`integrate-${name}`);
 		self.parties = [];
@@ -46,10 +46,10 @@ class Integrated extends Stack {
 			for (const [file, text] of Object.entries(files(self))) fs.writeFileSync(path.join(self.dir, file), text);
 			await prepare(self);
 			self.kamailio = await Kamailio.start(self.dir, {
-				cfg: path.join(self.dir, 'kamailio.cfg'),
+				cfg: path.join(self.dir, cfg),
 				defines: {
-					...listen, RESUME_KEY_RING: `"${writeKeyRing(path.join(self.dir, 'keyring'))}"`, RESUME_ALLOW_INSECURE: 1,
-					MEDIA_DENIED: '""', ...defines,
+					RESUME_KEY_RING: `"${writeKeyRing(path.join(self.dir, 'keyring'))}"`, RESUME_ALLOW_INSECURE: 1,
+					MEDIA_DENIED: '""', ...defines(self),
 				},
 			});
 			await trunk.ready?.(self);
@@ -63,7 +63,8 @@ class Integrated extends Stack {
 
 /**
  * What every gateway with the five routes does.
- * @param how  {files: (stack) => {name: text} of the folder, prepare: (stack) => that, before
+ * @param how  {files: (stack) => {name: text} of the folder, cfg: which of them is Kamailio's,
+ *              prepare: (stack) => that, before
  *              Kamailio starts, trunk: {ready: (stack) => that, when it runs},
  *              service: what the far end is called by, from: its address, transports,
  *              relayed: those of them whose media go over rtpengine, password: of alice,
