@@ -192,6 +192,19 @@ export function integrationTests(name, { service = 'bob', from = `<sip:bob@trunk
 			assert.doesNotMatch(invite.text, /forged/);
 		});
 
+		test('a token stays here, and is as good as a password', async () => {
+			const far = await bob();
+			const sub = await stack.kamailio.token(`sip:alice@${DOMAIN}`, 'web-session-2');
+			const one = keep(await FarEnd.open({ user: 'alice', transport: 'udp', token: sub, to: to('udp') }));
+			assert.equal((await one.register()).status, 200);
+			const { theirs, state } = await call(one, far, 'caller');
+			const again = keep(await FarEnd.open({ user: 'alice', transport: 'udp', token: sub, to: to('udp') }));
+			const back = await resume(again, state);
+			assert.equal((await back.request('BYE', { headers: [`Authorization: Bearer ${sub}`] })).status, 200);
+			await far.take('the BYE', (m) => m.method === 'BYE' && m.callId === theirs.callId);
+			for (const m of far.requests) assert.ok(!m.text.includes(sub.slice(-40)), m.text);
+		});
+
 		test('who has neither token nor password is asked for one', async () => {
 			const stranger = keep(await FarEnd.open({ user: 'alice', transport: 'udp', to: to('udp') }));
 			assert.match(String((await stranger.register()).status), /^40[17]$/);
