@@ -68,9 +68,27 @@ describe('WITH_SLOW_DOWN', () => {
 	}));
 });
 
+test('WITH_SLOW_DOWN: forged states from many addresses take no more memory than some', async () => {
+	const PLACES = 3;
+	const stack = await Stack.start('strangers-forged', { defines: { WITH_SLOW_DOWN: true, SLOW_DOWN_AFTER: 2, SLOW_DOWN_ADDRESSES: PLACES } });
+	try {
+		const token = await stack.kamailio.token(SUB, 's-1');
+		const forges = async (n) => (await (await client(stack, { transport: 'tcp', ip: `127.0.8.${n}`, token })).call({ state: 'abc' })).final.status;
+		for (let n = 1; n <= 3 * PLACES; n++) assert.equal(await forges(n), 400);
+		const entries = (await stack.kamailio.kamcmd('htable.dump', 'forged')).match(/name: .*/g);
+		assert.deepEqual(entries.sort(), ['name: 127.0.8.1', 'name: 127.0.8.2', 'name: 127.0.8.3']);
+		// Who is counted waits after the next one; who is not makes nobody wait.
+		assert.deepEqual([await forges(1), await forges(1)], [400, 503]);
+		for (let i = 0; i < 4; i++) assert.equal(await forges(3 * PLACES), 400);
+	} finally {
+		await stack.stop();
+	}
+});
+
 describe('scanners', () => {
 	const MAX = 20;
 	const ADDRESSES = 12;
+	const PLACES = 4;
 	const SECONDS = 5;
 	let stack, password, far;
 	before(async () => {
@@ -81,7 +99,7 @@ describe('scanners', () => {
 		password = portal.add(`alice@${DOMAIN}`);
 		stack = await Stack.start('strangers-scan', {
 			dir, defines: {
-				WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(users, 'portal.sqlite')}"`, STRANGERS_MAX: MAX, STRANGERS_ADDRESSES: ADDRESSES,
+				WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(users, 'portal.sqlite')}"`, STRANGERS_MAX: MAX, STRANGERS_ADDRESSES: ADDRESSES, FAMILIAR_ADDRESSES: PLACES,
 				STRANGERS_TABLE: `"strangers=>size=4;autoexpire=${SECONDS};updateexpire=0;initval=0;"`, MONITOR_IP: '"127.0.6.1 127.0.6.2"',
 			},
 		});
@@ -95,7 +113,9 @@ describe('scanners', () => {
 	let host = 10;
 	const elsewhere = () => `127.0.5.${host++}`;
 	/* Addresses are few here: each test begins with none. */
-	const forgotten = () => stack.kamailio.kamcmd('htable.flush', 'strangers');
+	async function forgotten() {
+		for (const table of ['strangers', 'familiar']) await stack.kamailio.kamcmd('htable.flush', table);
+	}
 	const log = () => stack.kamailio.log();
 
 	/** So many messages of a scanner, and what it was answered. */
@@ -191,6 +211,26 @@ describe('scanners', () => {
 		assert.equal(entries.length, ADDRESSES + 2, entries.join());
 		assert.equal((await scan(2, { transport: 'tcp', ip: '127.0.7.99' })).answers.length, 2);
 		assert.match(await stack.kamailio.kamcmd('htable.dump', 'strangers'), /name: 127\.0\.7\.99 by connections/);
+	});
+
+	test('a user who is everywhere takes no more memory than some; who was there before stays known, and others are strangers like all', async () => {
+		await forgotten();
+		const first = elsewhere();
+		const registers = async (ip) => {
+			const phone = keep(await Phone.open({ ip, password, to: at(stack) }));
+			assert.equal((await phone.register()).status, 200);
+		};
+		await registers(first);
+		for (let i = 1; i <= 2 * PLACES; i++) await registers(`127.0.9.${i}`);
+		await registers(first);
+		const known = (await stack.kamailio.kamcmd('htable.dump', 'familiar')).match(/name: .*/g);
+		assert.deepEqual(known.sort(), [`name: ${first}`, ...[1, 2, 3].map((i) => `name: 127.0.9.${i}`)]);
+		await stack.kamailio.kamcmd('htable.flush', 'strangers');
+		const { answers } = await scan(3 * MAX, { ip: first });
+		await until('all the answers, where a client is', () => answers.length === 3 * MAX);
+		assert.equal((await scan(3 * MAX, { ip: `127.0.9.${2 * PLACES}` })).answers.length, MAX);
+		await stack.kamailio.kamcmd('htable.flush', 'strangers');
+		await registers(`127.0.9.${2 * PLACES}`);
 	});
 
 	test('a From with a domain of 2 KB gets an answer, and no ERROR line', async () => {
