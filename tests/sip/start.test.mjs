@@ -145,6 +145,7 @@ const check = (defines) => new Promise((resolve) => {
 test('the configuration can be read with every two of its switches, without resuming, and with all', async () => {
 	const sets = [[], ['WITHOUT_RESUME'], ['WITHOUT_RESUME', 'WITHOUT_AUTH', 'WITH_TLS', 'WITH_ACC'], SWITCHES.flat()];
 	for (const one of SWITCHES) for (const other of SWITCHES) if (one <= other) sets.push([...one, ...other]);
+	sets.push(['WITHOUT_STRANGERS_LIMIT'], ['WITHOUT_STRANGERS_LIMIT', ...SWITCHES.flat()]);
 	for (const set of sets) {
 		const defines = [...new Set(set)];
 		assert.equal(await check(defines), undefined, defines.join(' '));
