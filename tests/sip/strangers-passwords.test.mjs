@@ -102,7 +102,7 @@ test('guesses: the fifth is the last, then the right password is refused too; ot
 
 test('Prometheus gets the counters', async () => {
 	const text = await (await fetch(`http://127.0.0.1:${prometheus}/metrics`)).text();
-	for (const name of ['accepted', 'wrong', 'locked', 'other_uri', 'other_user', 'malformed', 'no_session']) {
+	for (const name of ['accepted', 'wrong', 'locked', 'other_uri', 'other_user', 'malformed', 'no_session', 'no_dialog']) {
 		assert.equal(Number(new RegExp(`^kamailio_call_resume_digest_${name} (\\d+)`, 'm').exec(text)?.[1]), await counter(name), name);
 	}
 });
@@ -233,7 +233,11 @@ test('a user of the same name in another domain is somebody else', async () => {
 });
 
 test('a PRACK out of nowhere, which asks for no password, is nobody', async () => {
-	assert.equal((await (await phone(elsewhere())).bare('PRACK', `sip:bob@${DOMAIN}`)).status, 481);
+	const before = await counter('no_dialog');
+	const ip = elsewhere();
+	assert.equal((await (await phone(ip)).bare('PRACK', `sip:bob@${DOMAIN}`)).status, 481);
+	assert.equal(await counter('no_dialog'), before + 1);
+	assert.match(stack.kamailio.log(), new RegExp(`NOTICE: .*digest: sip:alice@${DOMAIN} from ${ip}: a PRACK of no call`));
 });
 
 // It is authenticated at two places of the script, and the nonce is good for one.

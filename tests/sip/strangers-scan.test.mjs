@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 
 import fs from 'node:fs';
 import net from 'node:net';
+import { once } from 'node:events';
 import path from 'node:path';
 
 import { Phone } from '../lib/phone.mjs';
@@ -154,7 +155,7 @@ describe('scanners', () => {
 
 	for (const [what, options] of Object.entries({
 		'a tag that looks like ours': { method: 'BYE', tag: ';tag=a.crm1.b' }, 'the end of a session that there is not': { method: 'BYE', tag: ';tag=2', more: ['Call-State: replaced'] },
-		'no hops left': { hops: 0 }, 'a Request-URI that is too long': { method: 'OPTIONS', uri: `sip:${'x'.repeat(900)}@${DOMAIN}` }, 'a Contact that is no address': { method: 'OPTIONS', contact: '<tel:1>' },
+		'no hops left': { hops: 0 }, 'a Request-URI that is too long': { method: 'OPTIONS', uri: `sip:${'x'.repeat(900)}@${DOMAIN}` }, 'a Contact that is no address': { method: 'OPTIONS', contact: '<tel:1>' }, 'a PRACK of no call': { method: 'PRACK' },
 	})) {
 		test(`with ${what}`, async () => {
 			await forgotten();
@@ -164,6 +165,47 @@ describe('scanners', () => {
 			for (const answer of answers) assert.ok(answer.status >= 400, answer.start);
 			const lines = log().slice(before).split('\n');
 			assert.ok(lines.length <= MAX + 2, `${lines.length} lines: ${lines[0]}`);
+		});
+	}
+
+	/** So many requests over HTTP, each on a connection of its own: what each was answered, 0 for nothing. */
+	async function browse(times, { ip, port = stack.kamailio.ws, path: at_path = '/nothing', fields = '' }) {
+		const answers = [];
+		for (let i = 0; i < times; i++) {
+			const socket = net.connect({ host: stack.kamailio.ip, port, localAddress: ip });
+			let got = '';
+			socket.on('data', (d) => {
+				got += d;
+				if (got.includes('\r\n\r\n')) socket.destroy();
+			}).on('error', () => {}).on('connect', () => socket.write(`GET ${at_path} HTTP/1.1\r\nHost: x\r\n${fields}\r\n`));
+			await once(socket, 'close');
+			answers.push(Number(/^HTTP\/1\.1 (\d+)/.exec(got)?.[1] ?? 0));
+		}
+		return answers;
+	}
+	const refusedOverHttp = async () => Number(/\d+/.exec(await stack.kamailio.kamcmd('cnt.get', 'call_resume', 'http_refused'))[0]);
+	const upgrade = 'Upgrade: websocket\r\nConnection: Upgrade\r\n';
+
+	for (const [what, status, options] of [
+		['nothing', 404, {}], ['no WebSocket', 404, { path: '/ws' }], ['a version of it that there is not', 426, { path: '/ws', fields: upgrade }],
+		['a handshake that is none', 400, { path: '/ws', fields: `${upgrade}Sec-WebSocket-Version: 13\r\n` }],
+		['a page that may not', 403, { path: '/ws', fields: `${upgrade}Origin: ftp://x\r\n` }], ['the port of SIP', 403, { port: 'sip' }],
+	]) {
+		test(`over HTTP, with ${what}: ${MAX} answers and lines, then the connection is closed without one`, async () => {
+			await forgotten();
+			const [before, counted, ip] = [log().length, await refusedOverHttp(), elsewhere()];
+			const answers = await browse(3 * MAX, { ip, ...options, port: options.port === 'sip' ? stack.kamailio.port : stack.kamailio.ws });
+			assert.deepEqual(answers, [...Array(MAX).fill(status), ...Array(2 * MAX).fill(0)]);
+			assert.equal(await refusedOverHttp() - counted, 3 * MAX);
+			const lines = log().slice(before).split('\n').filter((l) => l.includes(ip));
+			assert.equal(lines.filter((l) => new RegExp(`NOTICE: .*http: ${ip}: ${status} [A-Z][a-z]+`).test(l)).length, MAX);
+			assert.equal(lines.length, MAX + 1, lines.at(-1));
+			// Who has something to show comes in.
+			const token = await stack.kamailio.token(SUB, 's-1');
+			const page = await client(stack, { ip, transport: 'ws', token });
+			assert.equal((await page.register()).status, 200);
+			assert.deepEqual(await browse(2, { ip }), [404, 404], 'and then refusals are answered, without a line');
+			assert.equal(log().slice(before).split('\n').filter((l) => l.includes(ip)).length, MAX + 1);
 		});
 	}
 
