@@ -15,6 +15,12 @@
 -- resume.call() before a new INVITE is relayed. In the event callback call
 -- resume.event(name). And, if you like, resume.unreachable() where t_relay() failed.
 --
+-- What protects the media server and your network is here as well, as kamailio.cfg has it:
+-- resume.sdp() for every request with a body, in front of resume.request(); resume.contact()
+-- for requests and replies of clients, behind it; resume.uri() behind loose_route();
+-- resume.sdp_of_reply() first in the onreply callback. They need nathelper and textopsx.
+-- Where the message is the trunk's (resume.is_from_trunk), what it names is its own business.
+--
 -- Not here: the announcement, and a client that has registered again over another
 -- connection and still has its call.
 
@@ -97,6 +103,68 @@ local function is_client()
 	session()
 	if get("$resume(sub)") == nil then refuse(403, "No Web Session") end
 	return true
+end
+
+-- Whether the media server may be given the session description of this message.
+local function is_sdp_good()
+	local rc = KSR.call_resume.resume_check_sdp()
+	if rc == 2 then KSR.textopsx.msg_apply_changes() end
+	return rc > 0 or (rc == -2 and is_from_trunk())
+end
+
+-- For requests: ends the script for one whose body the media server may not be given.
+function resume.sdp()
+	if not is_sdp_good() then refuse(488, "Media Not Acceptable") end
+end
+
+-- For replies: one whose description the media server may not be given goes on without it.
+function resume.sdp_of_reply()
+	if KSR.textops.has_body() < 0 or is_sdp_good() then return end
+	KSR.textopsx.remove_body()
+	remove("Content-Type")
+	KSR.textopsx.msg_apply_changes()
+end
+
+-- One SIP URI without header fields, short enough to come back: as CONTACT_IS_ONE in kamailio.cfg.
+local function is_one_contact()
+	local uri = get("$(ct{nameaddr.uri})") or ""
+	if get("$hdrc(Contact)") ~= 1 or #get("$ct") > 2000 or #uri > 800 then return false end
+	if not string.find(string.lower(uri), "^sips?:[^?]*$") then return false end
+	local rest = get([==[$(ct{re.subst,/"([^"\\]|\\.)*"|<[^<>]*>//g})]==]) or ","
+	return not string.find(rest, ",", 1, true)
+end
+
+-- A Contact over UDP that leads to where it came from all by itself: as CONTACT_IS_SOURCE.
+local function is_contact_source()
+	if get("$proto") ~= "udp" or not string.find(get("$ct"), '^[^"<>,]*<sip:[^<>,"]*>[^<>,"]*$') then return false end
+	local function part(name) return tostring(get("$(ct{nameaddr.uri}{uri." .. name .. "})") or "") end
+	local port = tostring(get("$sp"))
+	if part("host") ~= get("$siz") then return false end
+	if part("port") ~= port and not (port == "5060" and (part("port") == "" or part("port") == "0")) then return false end
+	local params = string.gsub(string.lower(";" .. part("params")), "^;transport=udp%f[;%z]", ";")
+	for _, name in ipairs({ ";transport", ";maddr", ";alias", ";crc" }) do
+		if string.find(params, name, 1, true) then return false end
+	end
+	return true
+end
+
+-- For requests of clients, but for REGISTER, and for their replies below 300: requests to the client go to where
+-- this came from, over this connection and no other. False for a Contact that cannot be written into: refuse the
+-- request, take it off the reply.
+function resume.contact()
+	if KSR.hdr.is_present("Contact") < 0 then return true end
+	if not is_one_contact() then return false end
+	if is_contact_source() then return true end
+	if KSR.nathelper.add_contact_alias_addr(get("$siz"), tostring(get("$sp")), get("$proto")) < 0 then return false end
+	KSR.call_resume.resume_mark_contact()
+	return true
+end
+
+-- Behind loose_route(): what is for a client goes to where its Contact came from, whatever further Route there is. Ends
+-- the script where it cannot.
+function resume.uri()
+	if get("$resume(to_client)") == 1 then KSR.pv.unset("$du") end
+	if get("$du") == nil and KSR.nathelper.handle_ruri_alias() < 0 then refuse(400, "Bad alias") end
 end
 
 -- With bind_fingerprint: a new DTLS connection with the old certificate.

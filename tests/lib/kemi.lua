@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: GPL-2.0-or-later
 --
--- The routes of a small gateway: as cfg/kamailio.cfg, without WebSocket and NAT.
+-- The routes of a small gateway: as cfg/kamailio.cfg, without WebSocket.
 
 local here = string.match(debug.getinfo(1).source, "^@(.*)/[^/]*$")
 local resume = dofile(here .. "/../../cfg/resume.lua")
@@ -56,6 +56,7 @@ local function within_dialog()
 		if not KSR.is_ACK() then KSR.sl.send_reply(481, "Call/Transaction Does Not Exist") end
 		KSR.x.exit()
 	end
+	resume.uri()
 	resume.within_dialog()
 	if KSR.is_BYE() and KSR.pv.get("$avp(unproved)") ~= 1 then KSR.rtpengine.rtpengine_delete0() end
 	relay()
@@ -85,8 +86,15 @@ function ksr_request_route()
 	end
 	transaction()
 	operate()
+	resume.sdp()
 	resume.request()
-	if not is_from_trunk() then KSR.force_rport() end
+	if not is_from_trunk() then
+		KSR.force_rport()
+		if not KSR.is_REGISTER() and not resume.contact() then
+			if not KSR.is_ACK() then KSR.sl.send_reply(400, "Bad Contact") end
+			KSR.x.exit()
+		end
+	end
 	within_dialog()
 	if not is_from_trunk() then resume.authenticate() end
 	resume.hide_token()
@@ -120,5 +128,11 @@ function ksr_event(name)
 end
 
 function ksr_onreply_manage()
+	resume.sdp_of_reply()
 	if has_sdp() then resume.answer() end
+end
+
+function ksr_reply_route()
+	if not is_from_trunk() and KSR.pv.get("$rs") < 300 and not resume.contact() then KSR.hdr.remove("Contact") end
+	return 1
 end

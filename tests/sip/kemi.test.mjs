@@ -8,7 +8,7 @@ import path from 'node:path';
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { ROOT } from '../lib/kamailio.mjs';
 import { Rtp } from '../lib/rtp.mjs';
-import { Client, FarEnd, replyTo } from '../lib/sip.mjs';
+import { Client, Endpoint, FarEnd, replyTo, sdp } from '../lib/sip.mjs';
 import { until } from '../lib/wait.mjs';
 
 const LIB = path.join(ROOT, 'tests/lib');
@@ -212,6 +212,76 @@ for (const gone of [true, false]) {
 		await stack.noMedia();
 	});
 }
+
+test('a session description that names an address where media may not go: refused of a client, in its requests and its answers', async () => {
+	const inside = '10.99.0.1'; // denied_media of kemi.cfg
+	const bob = await farEnd();
+	const alice = await client();
+	assert.equal((await alice.call({ body: sdp(inside, 4000) })).final.start, 'SIP/2.0 488 Media Not Acceptable');
+	assert.equal((await alice.call({ body: sdp('inside.example', 4000) })).final.status, 488);
+	assert.equal(bob.requests.length, 0);
+	const call = await alice.call();
+	assert.equal(call.final.status, 200);
+	const asked = bob.requests.length;
+	const again = await call.request('INVITE', { body: sdp(inside, 4000, 2) });
+	call.ack({ via: call.branch });
+	assert.equal(again.status, 488);
+	assert.equal((await call.request('UPDATE', { body: sdp(inside, 4000, 2) })).status, 488);
+	assert.ok(bob.requests.slice(asked).every((m) => m.method === 'ACK'));
+	assert.equal((await call.request('BYE')).status, 200);
+
+	const reg = await client();
+	assert.equal((await reg.register()).status, 200);
+	reg.close();
+	const one = keep(await FarEnd.open({ user: 'alice', port: reg.port, to: gateway }));
+	one.ip = inside; // in its answers
+	// What the trunk names is its own business.
+	const theirs = await bob.call({ service: 'alice', body: sdp(inside, 4000) });
+	assert.equal(theirs.final.status, 200);
+	assert.equal(theirs.final.body, '');
+});
+
+for (const role of ['caller', 'callee']) {
+	test(`somebody else has the client's port meanwhile, the client as ${role}: he gets nothing`, async () => {
+		const bob = await farEnd();
+		const one = keep(await FarEnd.open({ user: 'alice', token, transport: 'tcp', to: gateway }));
+		const { port } = one;
+		if (role === 'callee') assert.equal((await one.register()).status, 200);
+		const call = role === 'caller' ? await one.call() : await bob.call({ service: 'alice' });
+		assert.equal(call.final.status, 200);
+		const theirs = bob.dialog(call.callId);
+		assert.equal((await theirs.request('INFO')).status, 200);
+		assert.equal(one.requests.find((m) => m.method === 'INFO').uri, one.uri);
+		one.socket.resetAndDestroy();
+		await until('the connection to be gone', async () => !(await stack.kamailio.kamcmd('core.tcp_list').catch(() => '')).includes(`:${port}`));
+		const stranger = keep(await Endpoint.open({ transport: 'tcp', port, to: gateway }));
+		assert.equal(stranger.port, port);
+		assert.equal((await theirs.request('INFO')).status, 500);
+		assert.equal((await theirs.request('INVITE')).status, 491);
+		theirs.ack({ via: theirs.branch });
+		assert.equal((await theirs.request('BYE')).status, 200);
+		assert.deepEqual(stranger.inbox.map((m) => m.start), []);
+	});
+}
+
+test('a Contact that leads elsewhere: the far end\'s requests go to where the client is', async () => {
+	const bob = await farEnd();
+	const trap = keep(await Endpoint.open({ ip: '127.0.0.9', to: gateway }));
+	const alice = keep(await FarEnd.open({ user: 'alice', token, to: gateway }));
+	const real = alice.uri;
+	for (const uri of [`sip:alice@127.0.0.9:${trap.port}`, `sip:alice@127.0.0.1:${alice.port};maddr=127.0.0.9`, `sip:alice@127.0.0.9:${trap.port};alias=127.0.0.9~${trap.port}~1`]) {
+		Object.defineProperty(alice, 'uri', { value: uri, configurable: true });
+		const call = await alice.call();
+		assert.equal(call.final.status, 200, uri);
+		assert.equal((await bob.dialog(call.callId).request('INFO')).status, 200, uri);
+		assert.equal((await call.request('BYE')).status, 200);
+	}
+	for (const uri of [`sip:alice@127.0.0.9>, <${real}`, 'tel:1']) {
+		Object.defineProperty(alice, 'uri', { value: uri, configurable: true });
+		assert.equal((await alice.call()).final.start, 'SIP/2.0 400 Bad Contact', uri);
+	}
+	assert.deepEqual(trap.inbox.map((m) => m.start), []);
+});
 
 test('resume_session()', async () => {
 	let phone = await client({ token: undefined });
