@@ -68,7 +68,7 @@ local function session()
 	local user = resume.password and get("$au")
 
 	if not user or get("$resume(sub)") ~= nil or user ~= get("$fU") or is_from_trunk() then return end
-	if KSR.call_resume.resume_session("sip:" .. user .. "@" .. get("$fd"), "phone") < 0 then
+	if KSR.call_resume.resume_session_named("sip:" .. user .. "@" .. get("$fd")) < 0 then
 		KSR.notice(get("$fu") .. " from " .. get("$si") .. ": no session, " .. get("$resume(error)") .. "\n")
 		refuse(403, "Forbidden")
 	end

@@ -67,6 +67,17 @@ static int w_resume_session(struct sip_msg *msg, char *sub, char *sid)
 	return ki_resume_session(msg, &s, &d);
 }
 
+static int w_resume_session_named(struct sip_msg *msg, char *sub, char *p2)
+{
+	str s;
+
+	if(get_str_fparam(&s, msg, (fparam_t *)sub) < 0) {
+		LM_ERR("resume_session(): cannot evaluate its argument\n");
+		return -1;
+	}
+	return ki_resume_session_named(msg, &s);
+}
+
 static int w_resume_challenge(struct sip_msg *msg, char *realm, char *p2)
 {
 	str s;
@@ -262,6 +273,8 @@ static cmd_export_t cmds[] = {
 	{"resume_auth", (cmd_function)w_resume_auth, 0, 0, 0, REQUEST_ROUTE},
 	{"resume_session", (cmd_function)w_resume_session, 2,
 		fixup_spve_spve, fixup_free_spve_spve, REQUEST_ROUTE},
+	{"resume_session", (cmd_function)w_resume_session_named, 1,
+		fixup_spve_null, fixup_free_spve_null, REQUEST_ROUTE},
 	{"resume_challenge", (cmd_function)w_resume_challenge, 1,
 		fixup_spve_null, fixup_free_spve_null, REQUEST_ROUTE},
 	{"resume_key", (cmd_function)w_resume_key, 0, 0, 0, REQUEST_ROUTE},
@@ -358,6 +371,9 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_session"), SR_KEMIP_INT,
 		ki_resume_session, { KEMI_STR, KEMI_STR, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_session_named"), SR_KEMIP_INT,
+		ki_resume_session_named, { KEMI_STR, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_challenge"), SR_KEMIP_INT,
 		ki_resume_challenge, { KEMI_STR, KEMI_NONE, KEMI_NONE,

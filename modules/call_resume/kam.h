@@ -220,6 +220,7 @@ int ki_resume_issue(struct sip_msg *msg, str *sub);
 int ki_resume_issue_sid(struct sip_msg *msg, str *sub, str *sid);
 int ki_resume_auth(struct sip_msg *msg);
 int ki_resume_session(struct sip_msg *msg, str *sub, str *sid);
+int ki_resume_session_named(struct sip_msg *msg, str *sub);
 int ki_resume_challenge(struct sip_msg *msg, str *realm);
 int ki_resume_key(struct sip_msg *msg);
 int ki_resume_turn(struct sip_msg *msg, str *sub);
@@ -238,6 +239,7 @@ typedef struct kam_opened
 	const char *reason; /* its reason phrase */
 	cr_state_t state;
 	char own_tag[256];              /* what the tag parameter said */
+	char client_call_id[256];       /* of the INVITE that resumed; or empty */
 	char mem[2][CR_STATE_JSON_MAX]; /* strings of the state and its update */
 } kam_opened_t;
 

@@ -205,7 +205,9 @@ static void on_final(struct cell *t, int type, struct tmcb_params *ps)
 	}
 	kam_count(KAM_RESUMES_ANSWERED);
 	kam_count_many(KAM_AWAY_SECONDS, e.away);
-	LM_INFO("call %s: resumed by %s, away for %d s\n", e.id, e.sub, e.away);
+	LM_INFO("call %s: resumed by %s, away for %d s, session %s, Call-ID %s, at"
+			" the client %s\n",
+			e.id, e.sub, e.away, e.sid, e.call_id, e.client_call_id);
 	run(EV_RESUMED, NULL, &e);
 }
 
@@ -224,6 +226,7 @@ static int watch(struct sip_msg *msg, transaction_cb on_reply)
 	}
 	fill_session(e, kam_session(msg));
 	fill_state(e, &kam_opened(msg)->state);
+	COPY(client_call_id, cr_span_str(kam_opened(msg)->client_call_id));
 	if(kam_tm.register_tmcb(msg, 0, TMCB_RESPONSE_OUT, on_reply, e, release)
 			<= 0) {
 		LM_ERR("cannot watch the replies of a transaction\n");

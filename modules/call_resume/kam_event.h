@@ -20,6 +20,7 @@ typedef struct kam_event
 	char sid[CR_SID_MAX + 1];
 	char id[CR_SESSION_ID_LEN + 1];
 	char call_id[KAM_EVENT_TEXT_MAX + 1];
+	char client_call_id[KAM_EVENT_TEXT_MAX + 1]; /* of N */
 	char local_uri[KAM_EVENT_TEXT_MAX + 1];
 	char local_tag[KAM_EVENT_TEXT_MAX + 1];
 	char remote_uri[KAM_EVENT_TEXT_MAX + 1];

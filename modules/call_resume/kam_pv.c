@@ -32,6 +32,7 @@ typedef enum kam_pv
 	PV_REASON,
 	PV_ID,
 	PV_CALL_ID,
+	PV_CLIENT_CALL_ID,
 	PV_ROLE,
 	PV_LOCAL_URI,
 	PV_LOCAL_TAG,
@@ -70,6 +71,7 @@ static const char *const names[PV_N] = {
 		[PV_REASON] = "reason",
 		[PV_ID] = "id",
 		[PV_CALL_ID] = "call_id",
+		[PV_CLIENT_CALL_ID] = "client_call_id",
 		[PV_ROLE] = "role",
 		[PV_LOCAL_URI] = "local_uri",
 		[PV_LOCAL_TAG] = "local_tag",
@@ -201,6 +203,8 @@ static const char *event_text(const kam_event_t *e, int which)
 			return e->id;
 		case PV_CALL_ID:
 			return e->call_id;
+		case PV_CLIENT_CALL_ID:
+			return e->client_call_id;
 		case PV_ROLE:
 			return e->role != NULL ? e->role : "";
 		case PV_LOCAL_URI:
@@ -263,6 +267,8 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 		return get_text(msg, param, res, cr_span_str(o->reason));
 	if(which <= PV_REASON || !o->open)
 		return pv_get_null(msg, param, res);
+	if(which == PV_CLIENT_CALL_ID)
+		return get_text(msg, param, res, cr_span_str(o->client_call_id));
 	if(which == PV_CALLEE)
 		return get_text(msg, param, res, kam_opened_callee(msg));
 	return get_state(msg, param, res, &o->state, which);

@@ -32,6 +32,7 @@ kam_opened_t *kam_opened(struct sip_msg *msg)
 
 	if(kam_is_other_message(&last, msg)) {
 		opened.open = opened.known = opened.code = 0;
+		opened.client_call_id[0] = '\0';
 		opened.reason = "";
 	}
 	return &opened;
@@ -392,6 +393,10 @@ static int resume(struct sip_msg *msg)
 		return ret == 0 ? 0 : refuse_resume(o, CR_EINTERNAL);
 	if(ki_resume_open(msg) < 0 || check_targets(o) < 0)
 		return -1;
+	if(parse_headers(msg, HDR_CALLID_F, 0) < 0 || msg->callid == NULL)
+		return refuse_resume(o, CR_EMALFORMED);
+	cr_text_show(o->client_call_id, sizeof(o->client_call_id),
+			kam_span(msg->callid->body));
 	ret = splice(o, msg);
 	if(ret != 1)
 		return ret;

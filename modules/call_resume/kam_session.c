@@ -221,6 +221,17 @@ int ki_resume_session(struct sip_msg *msg, str *sub, str *sid)
 	return s->error - 1;
 }
 
+/* The session that a client names, when it has no token that could. */
+int ki_resume_session_named(struct sip_msg *msg, str *sub)
+{
+	cr_span_t named;
+	str sid = str_init(CR_SID_DEFAULT);
+
+	if(kam_find_headers(msg, CR_SPAN(CR_HDR_SESSION), &named) > 0)
+		sid = kam_str(named);
+	return ki_resume_session(msg, sub, &sid);
+}
+
 /* ---- challenge -------------------------------------------------------------- */
 
 int ki_resume_challenge(struct sip_msg *msg, str *realm)

@@ -231,6 +231,7 @@ static int may_come_in(const cr_sip_t *m, const cr_field_t *f)
 				return cr_span_eq(f->value, CR_SPAN(CR_STATE_REPLACED));
 			return invite && cr_tag_of(cr_sip_field(m, CR_TO)->value).len == 0;
 		case CR_FINGERPRINT:
+		case CR_SESSION:
 			return invite || is_method(m, "REGISTER");
 		case CR_STATE_OTHER:
 			return 0;
@@ -278,7 +279,7 @@ void cr_screen_out(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m,
 
 		if(f == sealed
 				|| (f->id != CR_CALL_STATE && f->id != CR_FINGERPRINT
-						&& f->id != CR_STATE_OTHER))
+						&& f->id != CR_SESSION && f->id != CR_STATE_OTHER))
 			continue;
 		mark = mark_of(env, f->value);
 		cr_edit_replace(e, mark.len > 0 ? mark : f->line, NULL, 0);

@@ -42,7 +42,7 @@ int cr_screen_concerned(cr_span_t text);
 /**
  * Take off what nobody but a gateway writes: in a request there may be Call-State in
  * an INVITE that begins a dialog, its value CR_STATE_REPLACED in a BYE, and
- * Call-State-Fingerprint in INVITE and REGISTER; in a reply there is nothing.
+ * Call-State-Fingerprint and Call-State-Session in INVITE and REGISTER; in a reply there is nothing.
  * @param e  of m
  */
 void cr_screen_in(cr_edits_t *e, const cr_sip_t *m);

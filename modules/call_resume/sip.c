@@ -5,6 +5,7 @@
 #define _GNU_SOURCE /* memmem */
 #endif
 #include "sip.h"
+#include "wire.h"
 
 #include <strings.h>
 
@@ -97,7 +98,8 @@ static const struct
 		[CR_TARGET_DIALOG] = {CR_SPAN_INIT("Target-Dialog"), '\0'},
 		[CR_AUTHORIZATION] = {CR_SPAN_INIT("Authorization"), '\0'},
 		[CR_CALL_STATE] = {CR_SPAN_INIT("Call-State"), '\0'},
-		[CR_FINGERPRINT] = {CR_SPAN_INIT("Call-State-Fingerprint"), '\0'},
+		[CR_FINGERPRINT] = {CR_SPAN_INIT(CR_HDR_FINGERPRINT), '\0'},
+		[CR_SESSION] = {CR_SPAN_INIT(CR_HDR_SESSION), '\0'},
 		[CR_STATE_OTHER] = {CR_SPAN_INIT("Call-State-"), '\0'},
 };
 

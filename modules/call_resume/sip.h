@@ -31,6 +31,7 @@ typedef enum cr_hdr
 	CR_AUTHORIZATION,
 	CR_CALL_STATE,
 	CR_FINGERPRINT,
+	CR_SESSION,
 	CR_STATE_OTHER, /* Call-State-Key, -Id, and whatever begins like them */
 	CR_HDR_N,       /* the number of them; also: no such field */
 } cr_hdr_t;

@@ -597,8 +597,8 @@ static int check_resume(job_t *j, cr_span_t own_tag)
 int cr_splice_resume(char *out, size_t out_max, const cr_env_t *env,
 		const cr_state_t *st, cr_span_t own_tag, cr_span_t text)
 {
-	static const cr_hdr_t gone[]
-			= {CR_ROUTE, CR_CALL_STATE, CR_AUTHORIZATION, CR_FINGERPRINT};
+	static const cr_hdr_t gone[] = {CR_ROUTE, CR_CALL_STATE, CR_AUTHORIZATION,
+			CR_FINGERPRINT, CR_SESSION};
 	uint32_t cseq = resume_cseq(env, st);
 	job_t j;
 	int err = start_job(&j, env, text);

@@ -15,6 +15,7 @@
 #define CR_HDR_STATE_ID "Call-State-Id"
 #define CR_EVENT "call-state" /* of the NOTIFY that brings a state */
 #define CR_HDR_FINGERPRINT "Call-State-Fingerprint"
+#define CR_HDR_SESSION "Call-State-Session"
 
 /* Call-State = JWE *(SEMI param)
  *   ;update       towards the client: an update of the state it has
@@ -53,10 +54,11 @@
 
 /* ---- token: JWT (RFC 7519), JWS compact, HS256 -------------------------- */
 
-#define CR_TOKEN_MAX 4096 /* characters */
-#define CR_SUB_MAX 255    /* bytes, an address of record */
-#define CR_SID_MAX 64     /* bytes: A-Z a-z 0-9 . _ - */
-#define CR_JTI_LEN 22     /* base64url of 16 random bytes */
+#define CR_TOKEN_MAX 4096      /* characters */
+#define CR_SUB_MAX 255         /* bytes, an address of record */
+#define CR_SID_DEFAULT "phone" /* of a client that names none */
+#define CR_SID_MAX 64          /* bytes: A-Z a-z 0-9 . _ - */
+#define CR_JTI_LEN 22          /* base64url of 16 random bytes */
 
 /* ---- token of an issuer: JWS with EdDSA (RFC 8037) or ES256 -------------- */
 

@@ -24,7 +24,7 @@ before(async () => {
 		dir, tls: true,
 		// The portal as well: both have their users in one database.
 		defines: {
-			...portal.defines, WITH_DIGEST: true, WITH_REVOCATION: true, DIGEST_DB: `"sqlite:///${portal.file}"`, RESUME_ALLOW_INSECURE: 0,
+			...portal.defines, WITH_DIGEST: true, DIGEST_INSTANCE: true, WITH_REVOCATION: true, DIGEST_DB: `"sqlite:///${portal.file}"`, RESUME_ALLOW_INSECURE: 0,
 		},
 	});
 	far = await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: { ip: stack.kamailio.ip, port: stack.kamailio.port } });
@@ -78,6 +78,35 @@ test('REGISTER over TLS brings the client key of the session', async () => {
 	}
 	assert.equal(keys[0], keys[1]);
 	assert.notEqual(keys[0], keys[2]);
+});
+
+test('a browser on a secure WebSocket names its session', async () => {
+	const to = { ip: stack.kamailio.ip, port: stack.kamailio.wss };
+	const keys = [];
+	const named = (name) => [`Call-State-Session: ${name}`];
+	for (const name of ['one', 'one', 'another']) {
+		const page = await open({ transport: 'wss', to, instance: null });
+		const reply = await page.register({ headers: named(name) });
+		assert.equal(reply.status, 200);
+		keys.push(/key=([\w-]{43})/.exec(reply.get('call-state-key'))[1]);
+		page.close();
+	}
+	assert.equal(keys[0], keys[1]);
+	assert.notEqual(keys[0], keys[2]);
+	const first = await open({ transport: 'wss', to, instance: null });
+	const { state, final, callId } = await first.call({ headers: named('one') });
+	assert.equal(final.status, 200);
+	first.close();
+	const page = await open({ transport: 'wss', to, instance: null });
+	const stolen = await page.call({ state, headers: named('another') });
+	assert.equal(stolen.final.start, 'SIP/2.0 403 Call-State is not of this session');
+	const bad = await page.call({ state, headers: named('a b') });
+	assert.equal(bad.final.status, 403);
+	const back = await page.call({ state, headers: named('one') });
+	assert.equal(back.final.status, 200);
+	assert.equal(far.requests.findLast((m) => m.method === 'INVITE').callId, callId);
+	for (const m of far.requests) assert.doesNotMatch(m.text, /call-state-session/i);
+	await end(back);
 });
 
 test('a call is lost with the phone and resumes: requests of both sides arrive', async () => {
@@ -165,17 +194,6 @@ describe('refused', () => {
 		const reply = await client.register();
 		assert.equal(reply.status, 403);
 		assert.match(reply.start, /Secure Transport Required/);
-	});
-
-	test('a password, on a WebSocket', async () => {
-		const phone = await open({ transport: 'ws', to: { ip: stack.kamailio.ip, port: stack.kamailio.ws } });
-		const branch = `z9hG4bK${random()}`;
-		phone.send(`REGISTER sip:${DOMAIN} SIP/2.0\r\nVia: SIP/2.0/WS ${phone.host};branch=${branch}\r\nMax-Forwards: 70\r\n`
-			+ `From: <sip:alice@${DOMAIN}>;tag=1\r\nTo: <sip:alice@${DOMAIN}>\r\nCall-ID: ${random()}\r\nCSeq: 1 REGISTER\r\n`
-			+ `Contact: <sip:alice@${phone.host};transport=ws>\r\nContent-Length: 0\r\n\r\n`);
-		const reply = await phone.take('an answer', (m) => m.status >= 200);
-		assert.equal(reply.status, 401);
-		assert.match(reply.get('www-authenticate'), /^Bearer /);
 	});
 
 	test('a session that has been revoked', async () => {

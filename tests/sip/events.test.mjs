@@ -88,7 +88,7 @@ test('resumed: when the far end has taken it', async () => {
 	assert.match(e.id, /^\w{32}$/);
 	assert.ok(Number(e.away) >= 1 && Number(e.away) < 4, e.away);
 	assert.ok(Math.abs(e.start - Date.now() / 1000) < 10);
-	assert.match(lines, new RegExp(`call ${e.id}: resumed by ${SUB}, away for ${e.away} s`));
+	assert.match(lines, new RegExp(`call ${e.id}: resumed by ${SUB}, away for ${e.away} s, session ${SID}, Call-ID ${call.callId}, at the client ${back.callId}`));
 	assert.equal(await count('resumes_answered'), before.answered + 1);
 	assert.equal(await count('away_seconds'), before.away + Number(e.away));
 	assert.equal((await back.request('BYE')).status, 200);

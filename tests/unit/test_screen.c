@@ -68,6 +68,7 @@ static void what_a_client_may_write(void **state)
 {
 	const char *s = "Call-State: abc\r\n";
 	const char *fp = "Call-State-Fingerprint: sha-256 AA\r\n";
+	const char *sid = "Call-State-Session: b-1\r\n";
 
 	(void)state;
 	assert_span(after(edge_in, request("INVITE", "", s), CR_CALL_STATE), "abc");
@@ -86,6 +87,11 @@ static void what_a_client_may_write(void **state)
 			"sha-256 AA");
 	assert_span(after(edge_in, request("MESSAGE", "", fp), CR_FINGERPRINT), "");
 	assert_span(after(edge_in, reply("INVITE", fp), CR_FINGERPRINT), "");
+	assert_span(
+			after(edge_in, request("REGISTER", "", sid), CR_SESSION), "b-1");
+	assert_span(after(edge_in, request("INVITE", "", sid), CR_SESSION), "b-1");
+	assert_span(after(edge_in, request("BYE", ";tag=2", sid), CR_SESSION), "");
+	assert_span(after(edge_in, reply("INVITE", sid), CR_SESSION), "");
 }
 
 static void what_nobody_may_write(void **state)

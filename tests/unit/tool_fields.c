@@ -39,6 +39,7 @@ static const char *const names[CR_HDR_N] = {
 		[CR_AUTHORIZATION] = "authorization",
 		[CR_CALL_STATE] = "call-state",
 		[CR_FINGERPRINT] = "call-state-fingerprint",
+		[CR_SESSION] = "call-state-session",
 };
 
 static void show_hex(cr_span_t s)
