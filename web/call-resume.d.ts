@@ -14,6 +14,8 @@ export type ResumeFailure =
 	| 'no-media'
 	/** the user hung up while the call was being resumed; it is ended */
 	| 'canceled'
+	/** what was stored of it is damaged */
+	| 'damaged'
 	/** anything else; `status` has the gateway's answer */
 	| 'failed';
 
@@ -65,15 +67,26 @@ export interface CallRef {
 	data?: unknown;
 }
 
+/** What a call was when it was lost, and is again when it is back; but for the screen. */
+export interface CallBefore extends CallRef {
+	/** When it began; not there in a record of an earlier version. */
+	start?: Date;
+	held: boolean;
+	/** The microphone is open and off, by the library, the page's remember() or its track. */
+	muted: boolean;
+	/** The camera is open and off, in the same ways. */
+	videoMuted: boolean;
+	/** The page was sending a picture that is not a camera's, such as a screen. It is not sent any more, nor
+	 * is a camera in its place: a screen is shared again by its user. */
+	screen: boolean;
+}
+
 export interface CallResumeEventMap<Session> {
 	/** A call is about to be brought back. */
-	resuming: CustomEvent<CallRef>;
+	resuming: CustomEvent<CallBefore>;
 	/** It is back. */
-	resumed: CustomEvent<CallRef & {
+	resumed: CustomEvent<CallBefore & {
 		session: Session;
-		/** On hold, or muted, as it was before. */
-		held: boolean;
-		muted: boolean;
 		/** Milliseconds since the page was last alive, or since the media was lost in one that lives. */
 		away: number;
 	}>;
@@ -90,8 +103,8 @@ export class CallResume<Session> extends EventTarget {
 	private constructor();
 	/** SIP.js: say which session an Inviter or Invitation is, before invite() or accept(). */
 	add(session: Session): void;
-	/** Keep with a call what the library does not tell: held and muted (SIP.js), and data of your own. */
-	remember(session: Session, what: { held?: boolean; muted?: boolean; data?: unknown }): void;
+	/** Keep with a call what the library does not tell: held, muted and videoMuted (SIP.js), and data of your own. */
+	remember(session: Session, what: { held?: boolean; muted?: boolean; videoMuted?: boolean; data?: unknown }): void;
 	/** About a call that is up; undefined when the gateway did not seal it, or gave no key. */
 	info(session: Session): Promise<CallInfo | undefined>;
 	/** The calls in the storage that this web session can open. */

@@ -16,6 +16,7 @@
 import { JsSIPPhone } from './call-resume/jssip.js';
 import { Keys } from './call-resume/keys.js';
 import { addressOf, mediaOf, readMessage } from './call-resume/message.js';
+import { isState, readAll, readRecord, writeRecord } from './call-resume/record.js';
 import { sending, sleep } from './call-resume/shared.js';
 import { SIPjsPhone } from './call-resume/sipjs.js';
 import { browserStore } from './call-resume/store.js';
@@ -58,6 +59,7 @@ const MESSAGES = {
 	'no-media': 'The microphone or camera cannot be used.',
 	failed: 'The call could not be resumed.',
 	canceled: 'You hung up.',
+	damaged: 'What was stored of the call is damaged.',
 };
 
 /** What a final answer to the resume INVITE means. @returns the reason, or
@@ -76,16 +78,6 @@ function reasonOf({ status, cause }) {
 
 // ---- CallResume -----------------------------------------------------------
 
-/** A record from the storage, where anything may be. */
-function parse(text) {
-	try {
-		const record = JSON.parse(text);
-		return typeof record.state === 'string' ? record : undefined;
-	} catch {
-		return undefined;
-	}
-}
-
 /** Hold the lock of one call, so that one tab is in charge of it. Where there are no
  * locks, one tab in charge too many is better than none.
  * @returns {Promise<() => void>} what lets go of it */
@@ -100,9 +92,10 @@ function holdLock(name) {
 /**
  * The calls of one user agent. See call-resume.d.ts for its events.
  *
- * A record is what is stored of a call: {state, update, tag, media, sends (kinds), held, muted, data,
- * seen}; and in memory only {id, callId, far (its tag), session, release}, and how far it is: up, lost,
- * resuming, canceled, over (see end()), again, joins (which call it goes on with, and with whom), joined (by another one).
+ * A record is what is stored of a call: {state, update, tag, media, sends (kinds), off (those of them whose tracks are
+ * switched off), screen (something else than a camera is shown), held, muted, videoMuted, data, start, seen}; and in
+ * memory only {id, callId, far (its tag), session, release}, and how far it is: up, lost, resuming, canceled, over (see
+ * end()), again, joins (which call it goes on with, and with whom), joined (by another one).
  */
 export class CallResume extends EventTarget {
 	#phone;
@@ -148,12 +141,21 @@ export class CallResume extends EventTarget {
 		this.#phone.add(session);
 	}
 
-	/** Keep with a call what the library does not tell: held and muted (SIP.js), and data of
-	 * your own. All come back when it is resumed. */
-	remember(session, { held, muted, data }) {
+	/** Keep with a call what the library does not tell: held, muted and videoMuted (SIP.js), and
+	 * data of your own. All come back when it is resumed. */
+	remember(session, { data, ...flags }) {
 		const record = this.#find('session', session);
 		if (!record) return;
-		for (const [name, value] of Object.entries({ held, muted, data })) if (value !== undefined) record[name] = value;
+		if (data !== undefined) record.data = data;
+		this.#told(record, flags);
+	}
+
+	#told(record, flags) {
+		for (const name of ['held', 'muted', 'videoMuted']) if (flags[name] !== undefined) record[name] = !!flags[name];
+		// On hold the tracks do not say it.
+		for (const [name, kind] of [['muted', 'audio'], ['videoMuted', 'video']]) {
+			if (flags[name] === false) record.off = record.off?.filter((one) => one !== kind);
+		}
 		this.#save(record);
 	}
 
@@ -181,8 +183,8 @@ export class CallResume extends EventTarget {
 	async stored() {
 		await this.#keys.some(10_000);
 		const all = [];
-		for (const [, text] of await this.#store.load()) {
-			const found = await this.#describe(parse(text) ?? {});
+		for (const text of readAll(await this.#store.load()).values()) {
+			const found = await this.#describe(readRecord(text) ?? {});
 			if (found) all.push(found);
 		}
 		return all;
@@ -269,17 +271,16 @@ export class CallResume extends EventTarget {
 			if (old === record || !old.state) continue;
 			const state = await this.#keys.open(old.state);
 			if (state?.id !== joins.id || state.remote_uri !== joins.from) continue;
-			const { id: kept, release, media, sends, held, muted, data, lost, seen } = old;
+			const { id: kept, release, media, sends, off, screen, held, muted, videoMuted, data, start, lost, seen } = old;
 			this.#records.delete(record.id);
-			Object.assign(record, { id: kept, release, sends, held, muted, data });
+			Object.assign(record, { id: kept, release, sends, off, screen, held, muted, videoMuted, data, start });
+			const was = this.#was(record);
 			this.#records.set(kept, record);
 			old.joined = true;
 			if (old.session) this.#phone.drop(old.session);
 			try {
-				await this.#phone.answer(record.session, { media, sends, held, muted });
-				this.#emit('resumed', {
-					id: kept, session: record.session, data, held: !!held, muted: !!muted, away: Date.now() - (lost ?? seen),
-				});
+				await this.#phone.answer(record.session, { media, sends, off, held, muted, videoMuted });
+				this.#emit('resumed', { ...was, session: record.session, away: Date.now() - (lost ?? seen) });
 			} catch (cause) {
 				this.#forget(record);
 				this.#emit('failed', { id: kept, data, error: new ResumeError('failed', { cause }) });
@@ -290,6 +291,7 @@ export class CallResume extends EventTarget {
 
 	#sealed(record, value, { status, body }, first) {
 		const [jwe, ...params] = value.split(';');
+		if (!isState(jwe)) return; // what would not be read again
 		if (params.includes('update')) {
 			record.update = jwe;
 		} else {
@@ -318,6 +320,7 @@ export class CallResume extends EventTarget {
 		const record = this.#find('callId', callId);
 		if (!record?.state || record.up) return;
 		record.up = true;
+		record.start ??= Date.now();
 		this.#save(record);
 		this.#watchMedia(record);
 		record.release ??= await holdLock(`call-resume ${record.id}`);
@@ -332,9 +335,7 @@ export class CallResume extends EventTarget {
 
 	#changed(callId, what, session) {
 		const record = this.#of(callId, session);
-		if (!record) return;
-		Object.assign(record, what);
-		this.#save(record);
+		if (record) this.#told(record, what);
 	}
 
 	#ended(callId, session) {
@@ -352,9 +353,7 @@ export class CallResume extends EventTarget {
 	#save(record, pause = 1_000) {
 		if (!record.up || record.over) return;
 		this.#sends(record);
-		const { state, update, tag, media, sends, held, muted, data } = record;
-		this.#keep(this.#store.save(record.id,
-			JSON.stringify({ state, update, tag, media, sends, held, muted, data, seen: Date.now() })), async () => {
+		this.#keep(this.#store.save(record.id, writeRecord(record)), async () => {
 			if (this.#store.local) return; // the next heartbeat saves it
 			await sleep(pause);
 			if (this.#records.has(record.id)) this.#save(record, 2 * pause);
@@ -368,13 +367,25 @@ export class CallResume extends EventTarget {
 		});
 	}
 
-	/** What the page sends now. While a call comes back its new connection sends nothing yet.
+	/** What the page sends now. While a call comes back its new connection sends nothing yet, and on hold all
+	 * tracks may be off.
 	 * @returns whether that is something else than before */
 	#sends(record) {
-		const now = record.up && !record.resuming && sending(this.#phone.connection(record.session));
-		if (!now || String(now) === String(record.sends)) return false;
-		record.sends = now;
-		return true;
+		const { session, up, resuming, held } = record;
+		const now = up && !resuming && sending(this.#phone.connection(session));
+		if (!now) return false;
+		if (held || this.#phone.paused(session)) now.off = record.off;
+		const changed = Object.keys(now).some((name) => String(now[name]) !== String(record[name]));
+		Object.assign(record, now);
+		return changed;
+	}
+
+	/** What the page is told of a call that comes back: as it was. */
+	#was({ id, data, start, held, muted, videoMuted, sends = [], off = [], screen }) {
+		return {
+			id, data, start: start && new Date(start), held: !!held, muted: !!muted || off.includes('audio'),
+			videoMuted: sends.includes('video') && (!!videoMuted || off.includes('video')), screen: !!screen,
+		};
 	}
 
 	#seen = () => {
@@ -386,7 +397,7 @@ export class CallResume extends EventTarget {
 	async #load() {
 		for (let pause = 500; !this.#stopped; pause *= 2) {
 			try {
-				for (const [id, text] of await this.#store.load()) if (!this.#records.has(id)) this.#take(id, text);
+				for (const [id, text] of readAll(await this.#store.load())) if (!this.#records.has(id)) this.#take(id, text);
 				return;
 			} catch (cause) {
 				this.#emit('storeerror', { cause });
@@ -397,34 +408,35 @@ export class CallResume extends EventTarget {
 
 	/** A call in the storage: get in charge of it, then bring it back. */
 	async #take(id, text) {
-		const found = parse(text);
-		if (!found) return this.#keep(this.#store.remove(id));
-		const waiting = setTimeout(() => this.#emit('waiting', { id, data: found.data }), 1_000);
+		const waiting = setTimeout(() => this.#emit('waiting', { id, data: readRecord(text)?.data }), 1_000);
 		const release = await holdLock(`call-resume ${id}`);
 		clearTimeout(waiting);
 		// The tab that had it may have ended it since, or have a newer state.
-		const newest = parse(new Map(await this.#store.load().catch(() => [[id, text]])).get(id));
-		if (!newest || this.#stopped) return release();
-		const record = { ...newest, id, release };
+		const all = readAll(await this.#store.load().catch(() => [[id, text]]));
+		if (!all.has(id) || this.#stopped) return release();
+		const record = { ...readRecord(all.get(id)), id, release };
+		if (!record.state) {
+			this.#forget(record);
+			return this.#emit('failed', { id, error: new ResumeError('damaged') });
+		}
 		this.#records.set(id, record);
 		return this.#resume(record);
 	}
 
 	async #resume(record) {
 		if (record.resuming || this.#records.get(record.id) !== record) return;
+		this.#sends(record);
 		record.resuming = true;
+		const was = this.#was(record);
 		const old = { session: record.session, callId: record.callId, far: record.far };
 		const since = (record.up ? record.lost : record.seen) ?? Date.now();
-		if (!record.over) this.#emit('resuming', { id: record.id, data: record.data });
+		if (!record.over) this.#emit('resuming', was);
 		try {
 			const session = await this.#call(record);
 			this.#up(record.callId);
 			this.#watchMedia(record);
 			if (old.session) this.#phone.drop(old.session);
-			this.#emit('resumed', {
-				id: record.id, session, data: record.data, held: !!record.held, muted: !!record.muted,
-				away: Date.now() - since,
-			});
+			this.#emit('resumed', { ...was, session, away: Date.now() - since });
 		} catch (error) {
 			if (record.joined) return;
 			Object.assign(record, old);

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { enable } from '../lib/browser.mjs';
 import { until } from '../lib/wait.mjs';
 import { WebCall } from '../lib/webcall.mjs';
 import { browser, stack, webTests } from '../lib/webtests.mjs';
@@ -59,6 +60,20 @@ for (const [i, library] of ['jssip', 'sipjs'].entries()) {
 		await call.tab.up();
 		await call.talks();
 		await call.endsBy('far');
+	});
+
+	test(`${library}: a microphone that the page has switched off stays off`, async () => {
+		const call = await WebCall.up(stack, browser, { library });
+		await enable(call.tab, false);
+		await call.far.hearsSilence();
+		const { loud } = call.far.rtp.audio;
+		await cuts['nginx is stopped and started'](() => {});
+		await refreshed(call);
+		await call.far.hearsSilence();
+		assert.equal(call.far.rtp.audio.loud, loud);
+		await enable(call.tab, true);
+		await call.talks();
+		await call.endsBy('page');
 	});
 
 	test(`${library}: a network that changes and leaves the connection as it was changes nothing`, async () => {

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 
+import { enable, noteTracks } from '../lib/browser.mjs';
 import { until } from '../lib/wait.mjs';
 import { browser, chromium, stack, webTests } from '../lib/webtests.mjs';
 
@@ -72,6 +73,28 @@ for (const [mine, theirs, by] of PAIRS) {
 			await Promise.all(tabs.map((tab) => tab.hears()));
 			await stack.onlyCall();
 		}
+		await endedBy(tabs, by);
+	});
+}
+
+for (const [mine, theirs, by] of PAIRS) {
+	test(`${mine} calls ${theirs}: both pages are reloaded at once, with their microphones off`, async () => {
+		const tabs = await inCall(mine, theirs);
+		// One mutes by the library, the other by the track itself.
+		await tabs[by].click('mute');
+		await enable(tabs[1 - by], false);
+		await Promise.all(tabs.map(async ({ page }) => {
+			await page.addInitScript(noteTracks);
+			await page.reload();
+		}));
+		for (const tab of tabs) await tab.up();
+		for (const { page } of tabs) {
+			const off = await until('a way for media', () => page.evaluate(() => window.first && [...window.first, ...window.tracks()]));
+			assert.deepEqual(off, ['audio off', 'audio off']);
+		}
+		await tabs[by].click('mute');
+		await enable(tabs[1 - by], true);
+		await Promise.all(tabs.map((tab) => tab.hears()));
 		await endedBy(tabs, by);
 	});
 }

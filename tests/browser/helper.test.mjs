@@ -14,7 +14,7 @@ import { ROOT } from '../lib/kamailio.mjs';
 
 const WEB = path.join(ROOT, 'web');
 const tool = (name, ...args) => execFileSync(path.join(WEB, 'node_modules/.bin', name), args, { cwd: WEB });
-const SIZE_MAX = 7 * 1024;
+const SIZE_MAX = 8 * 1024;
 const PATIENCE_MS = 30_000;
 
 /** A message as the gateway sends it, of the call c1 to alice unless the fields say else. */
@@ -33,7 +33,7 @@ function bounded(page) {
 }
 
 for (const library of ['resumeJsSIP', 'resumeSIPjs']) {
-	test(`a page with ${library}() gets less than 7 KB, minified and gzipped`, () => {
+	test(`a page with ${library}() gets less than 8 KB, minified and gzipped`, () => {
 		const page = path.join(WEB, `.size-${process.pid}.js`);
 		try {
 			fs.writeFileSync(page, `export { ${library} } from './call-resume.js';`);
@@ -76,7 +76,8 @@ const agent = new UserAgent({ uri: UserAgent.makeURI('sip:alice@example.org') })
 const other: CallResume<Session> = resumeSIPjs<Inviter, Session>(agent, {
 	Inviter, registerer: new Registerer(agent), token: 'token', store: networkStore('/session/calls', () => 'token'),
 });
-other.addEventListener('resumed', ({ detail }) => { detail.session.bye(); other.remember(detail.session, { muted: true }); });
+other.addEventListener('resumed', ({ detail }) => { detail.session.bye(); other.remember(detail.session, { muted: true, videoMuted: detail.videoMuted, data: detail.screen }); });
+other.addEventListener('resuming', ({ detail: { held, muted, videoMuted, screen, start } }) => console.log(held && muted && videoMuted && screen, start?.getTime()));
 // @ts-expect-error the class is needed
 resumeSIPjs(agent, {});
 const store: Store = browserStore('alice');
@@ -136,7 +137,7 @@ before(async () => {
 				user: 'alice', calls: 0,
 				attach(report) { phone.report = report; },
 				connected: () => online,
-				async prepare() {}, prepared() {}, connection() {}, useToken() {}, drop() {}, hangUp() { phone.hungUp = true; },
+				async prepare() {}, prepared() {}, connection() {}, paused() {}, useToken() {}, drop() {}, hangUp() { phone.hungUp = true; },
 				async call(how, started) {
 					phone.calls++;
 					phone.media = how.media;
@@ -699,12 +700,15 @@ test('what the page sends is kept with its call, as it changes, and is not what 
 		const all = new Map();
 		const store = { local: false, load: async () => [], async save(id, text) { all.set(id, text); }, async remove(id) { all.delete(id); } };
 		const { calls, phone } = window.helper({ store, answers: [] });
-		const [audio, video] = ['audio', 'video'].map((kind) => ({ track: { kind, readyState: 'live' } }));
+		const { deviceId } = (await navigator.mediaDevices.enumerateDevices()).find(({ kind }) => kind === 'videoinput');
+		const fake = (kind, readyState) => ({ track: { kind, readyState, enabled: true, getSettings: () => ({ deviceId }) } });
+		const [audio, video] = ['audio', 'video'].map((kind) => fake(kind, 'live'));
 		const senders = [audio, video, { track: null }];
 		let iceChanged;
 		const connection = { signalingState: 'stable', getSenders: () => senders, addEventListener(type, act) { iceChanged = act; } };
-		phone.connection = (session) => session && connection;
 		const session = {};
+		const fresh = { ...connection, getSenders: () => [] };
+		phone.connection = (one) => one && (one === session ? connection : fresh);
 		const sends = () => JSON.parse([...all.values()][0]).sends.join();
 		const changed = async (what) => {
 			for (let i = 0; sends() !== what && i < 60; i++) await new Promise((resolve) => { setTimeout(resolve, 50); });
@@ -718,7 +722,7 @@ test('what the page sends is kept with its call, as it changes, and is not what 
 		found.push(await changed('audio'));
 		audio.track = null;
 		found.push(await changed(''));
-		Object.assign(audio, { track: { kind: 'audio', readyState: 'ended' } });
+		Object.assign(audio, fake('audio', 'ended'));
 		Object.assign(video.track, { readyState: 'live' });
 		found.push(await changed('audio,video'));
 		connection.signalingState = 'closed';
@@ -726,7 +730,7 @@ test('what the page sends is kept with its call, as it changes, and is not what 
 		calls.remember(session, { data: 1 });
 		found.push(sends());
 		// It comes back: the new connection has no track yet when the state of the call arrives.
-		Object.assign(connection, { signalingState: 'stable', iceConnectionState: 'failed' });
+		connection.iceConnectionState = 'failed';
 		phone.probe = async () => true;
 		const back = new Promise((resolve) => { calls.addEventListener('resumed', resolve); });
 		phone.call = async (how, started) => {
@@ -743,6 +747,111 @@ test('what the page sends is kept with its call, as it changes, and is not what 
 		return found;
 	}, ANSWER);
 	assert.deepEqual(seen, ['audio,video', 'audio', '', 'audio,video', 'audio,video', 'audio,video', 'audio,video']);
+});
+
+/** In the page: a call that is up, whose connection has these tracks; of(names) is what its record has of them. */
+const sendingTracks = async (ANSWER, tracks, kept = {}) => {
+	const helper = window.helper({ answers: [], ...kept });
+	const connection = Object.assign(new EventTarget(), {
+		signalingState: 'stable', iceConnectionState: 'connected', getSenders: () => tracks.map((track) => ({ track })),
+	});
+	const session = {};
+	helper.phone.connection = (one) => (one === session ? connection : undefined);
+	helper.phone.report.began('c1', session);
+	helper.phone.report.receive(ANSWER);
+	const of = () => {
+		helper.calls.remember(session, {});
+		const { sends, off, screen, muted, videoMuted, held } = JSON.parse([...helper.store.all.values()][0]);
+		return [sends.join(), off.join(), screen, muted, videoMuted, held].map((one) => one || '-').join(' ');
+	};
+	return { ...helper, connection, session, of };
+};
+
+test('a picture that is not a camera\'s is not captured again, whoever the browser says it is from', async () => {
+	const seen = await page.evaluate(async ([ANSWER, sendingTracks]) => {
+		const up = eval(sendingTracks);
+		const canvas = Object.assign(document.createElement('canvas'), { width: 9 });
+		canvas.getContext('2d');
+		const streams = {
+			camera: await navigator.mediaDevices.getUserMedia({ audio: true, video: true }),
+			screen: await navigator.mediaDevices.getDisplayMedia({ video: true }),
+			canvas: canvas.captureStream(),
+			away: new RTCPeerConnection().addTransceiver('video').receiver,
+		};
+		const found = {};
+		for (const [name, from] of Object.entries(streams)) {
+			const { calls, of } = await up(ANSWER, from.track ? [from.track] : from.getTracks());
+			const wanted = name === 'camera' ? '-' : 'true';
+			for (let i = 0; of().split(' ')[2] !== wanted && i < 60; i++) await new Promise((resolve) => { setTimeout(resolve, 50); });
+			found[name] = of();
+			calls.stop();
+			from.getTracks?.().forEach((track) => track.stop());
+		}
+		// As a browser tells it that does not know of displaySurface.
+		const { calls, of } = await up(ANSWER, [{ kind: 'video', readyState: 'live', enabled: true, getSettings: () => ({ deviceId: 'screen' }) }]);
+		const first = of();
+		for (let i = 0; of() === first && i < 60; i++) await new Promise((resolve) => { setTimeout(resolve, 50); });
+		calls.stop();
+		return { ...found, untold: [first, of()] };
+	}, [ANSWER, `(${sendingTracks})`]);
+	assert.deepEqual(seen, {
+		camera: 'audio,video - - - - -', screen: '- - true - - -', canvas: '- - true - - -', away: '- - true - - -',
+		untold: ['video - - - - -', '- - true - - -'],
+	});
+});
+
+test('what is switched off is kept as it changes; on hold, where all is, as it was before and as the page says', async () => {
+	const seen = await page.evaluate(async ([ANSWER, sendingTracks]) => {
+		const { deviceId } = (await navigator.mediaDevices.enumerateDevices()).find(({ kind }) => kind === 'videoinput');
+		const [audio, video] = ['audio', 'video'].map((kind) => ({ kind, readyState: 'live', enabled: true, getSettings: () => ({ deviceId }) }));
+		const { calls, phone, of, session } = await eval(sendingTracks)(ANSWER, [audio, video]);
+		const found = [of()];
+		video.enabled = false;
+		found.push(of());
+		// By the library, because the far end holds.
+		phone.paused = () => true;
+		audio.enabled = false;
+		found.push(of());
+		phone.paused = () => false;
+		audio.enabled = true;
+		found.push(of());
+		// By the page.
+		audio.enabled = false;
+		calls.remember(session, { held: true });
+		found.push(of());
+		calls.remember(session, { muted: true });
+		calls.remember(session, { muted: false, videoMuted: false });
+		found.push(of());
+		calls.stop();
+		return found;
+	}, [ANSWER, `(${sendingTracks})`]);
+	assert.deepEqual(seen, [
+		'audio,video - - - - -', 'audio,video video - - - -', 'audio,video video - - - -', 'audio,video video - - - -',
+		'audio,video video - - - true', 'audio,video - - - - true',
+	]);
+});
+
+test('a connection that is lost is replaced by one that sends no more than it, and the page is told what that is', async () => {
+	const seen = await page.evaluate(async ([ANSWER, sendingTracks]) => {
+		const { deviceId } = (await navigator.mediaDevices.enumerateDevices()).find(({ kind }) => kind === 'videoinput');
+		const [audio, video] = ['audio', 'video'].map((kind) => ({ kind, readyState: 'live', enabled: true, getSettings: () => ({ deviceId }) }));
+		const { calls, phone, connection, log } = await eval(sendingTracks)(ANSWER, [audio, video]);
+		phone.probe = async () => true;
+		// No heartbeat sees it.
+		video.enabled = false;
+		const back = new Promise((resolve) => { calls.addEventListener('resumed', resolve); });
+		phone.call = async (how, started) => {
+			started('n2');
+			phone.how = `${how.sends} ${how.off}`;
+			return {};
+		};
+		connection.iceConnectionState = 'failed';
+		connection.dispatchEvent(new Event('iceconnectionstatechange'));
+		await back;
+		calls.stop();
+		return [phone.how, ...log.map(({ type, detail }) => [type, detail.held, detail.muted, detail.videoMuted, detail.screen, detail.start instanceof Date].join(' '))];
+	}, [ANSWER, `(${sendingTracks})`]);
+	assert.deepEqual(seen, ['audio,video video', 'resuming false false true false true', 'resumed false false true false true']);
 });
 
 test('SIP.js: who asks again after the WebSocket was lost captures nothing more', async () => {

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { enable, noteTracks } from '../lib/browser.mjs';
 import { until } from '../lib/wait.mjs';
 import { WebCall } from '../lib/webcall.mjs';
 import { browser, stack, webTests } from '../lib/webtests.mjs';
@@ -41,6 +42,15 @@ const silenced = {
 	},
 };
 
+/** How microphone and camera are switched off and on. */
+const switchedOff = {
+	'microphone and camera muted': {
+		async off(tab) { for (const what of ['mute', 'camera']) await tab.click(what); },
+		async on(tab) { for (const what of ['mute', 'camera']) await tab.click(what); },
+	},
+	'the tracks of microphone and camera disabled': { off: (tab) => enable(tab, false), on: (tab) => enable(tab, true) },
+};
+
 /** Every other call of a table is one to the page. */
 const takeTurns = (n) => (n % 2 ? { role: 'callee', by: 'page' } : { role: 'caller', by: 'far' });
 
@@ -70,6 +80,65 @@ for (const [i, library] of ['jssip', 'sipjs'].entries()) {
 			await call.tab.page.reload();
 			await call.back({ kinds });
 			await call.endsBy(by);
+		});
+	}
+
+	for (const role of ['caller', 'callee']) {
+		for (const [what, { off, on }] of Object.entries(switchedOff)) {
+			test(`${library}, ${role}: reloaded with ${what}`, async () => {
+				const call = await WebCall.up(stack, browser, { library, role, query: '?video', kinds: ['audio', 'video'] });
+				const { page } = call.tab;
+				await off(call.tab);
+				await call.far.hearsSilence();
+				const { loud } = call.far.rtp.audio;
+				await page.addInitScript(noteTracks);
+				await page.reload();
+				await call.tab.up();
+				await call.far.hearsSilence();
+				assert.equal(call.far.rtp.audio.loud, loud, 'not a sound of the page since');
+				assert.deepEqual(await page.evaluate(() => [...window.first, ...window.tracks()]), Array(2).fill(['audio off', 'video off']).flat());
+				// It comes back as often as it likes.
+				await page.reload();
+				await call.tab.up();
+				assert.deepEqual(await page.evaluate(() => window.tracks()), ['audio off', 'video off']);
+				await on(call.tab);
+				await call.talks({ kinds: ['audio', 'video'] });
+				await page.reload();
+				await call.tab.up();
+				assert.deepEqual(await page.evaluate(() => window.tracks()), ['audio on', 'video on']);
+				await call.endsBy('page');
+			});
+		}
+
+		test(`${library}, ${role}: reloaded while the screen is shared`, async () => {
+			const call = await WebCall.up(stack, browser, { library, role, query: '?video', kinds: ['audio', 'video'] });
+			const { page } = call.tab;
+			const media = () => call.far.media.map(({ kind, direction }) => `${kind} ${direction}`).join();
+			const shows = () => page.evaluate(() => window.connections.at(-1).getSenders()
+				.filter(({ track }) => track?.kind === 'video').map(({ track }) => track.getSettings().displaySurface));
+			await call.tab.click('screen');
+			await until('the screen to be shared', async () => (await shows())[0]);
+			await page.addInitScript(noteTracks);
+			for (let lives = 1; lives <= 3; lives += 2) {
+				await page.reload();
+				await call.back({ lives });
+				assert.deepEqual(await page.evaluate(() => window.captured), ['audio']);
+				assert.match(await call.tab.line(), /Your screen is not shared any more/);
+				assert.equal(media(), 'audio sendrecv,video recvonly');
+				const { received } = call.far.rtp.video;
+				await call.far.hears();
+				assert.equal(call.far.rtp.video.received, received, 'packets with video');
+				// Again, by a click.
+				if (lives > 1) break;
+				await call.tab.click('screen');
+				await call.talks({ kinds: ['audio', 'video'] });
+				assert.deepEqual(await shows(), ['monitor']);
+			}
+			// Nothing is shared now.
+			await page.reload();
+			await call.back({ lives: 4 });
+			assert.doesNotMatch(await call.tab.line(), /screen/);
+			await call.endsBy('page');
 		});
 	}
 

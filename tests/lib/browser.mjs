@@ -62,6 +62,35 @@ function instrument() {
 	};
 }
 
+/** For addInitScript(): in the page, what it captures (captured), and which tracks are on: of its newest connection
+ * (tracks()), and of its first one when there was a way for media, before which nothing is sent (first). */
+export function noteTracks() {
+	const { mediaDevices } = navigator;
+	const capture = mediaDevices.getUserMedia.bind(mediaDevices);
+	const kinds = new Set();
+	mediaDevices.getUserMedia = (constraints) => {
+		for (const kind of ['audio', 'video']) if (constraints[kind]) kinds.add(kind);
+		window.captured = [...kinds];
+		return capture(constraints);
+	};
+	const said = (connection) => connection.getSenders().filter(({ track }) => track)
+		.map(({ track }) => `${track.kind} ${track.enabled ? 'on' : 'off'}`).sort();
+	window.tracks = () => said(window.connections.at(-1));
+	window.RTCPeerConnection = class extends window.RTCPeerConnection {
+		constructor(...args) {
+			super(...args);
+			this.addEventListener('iceconnectionstatechange', () => {
+				if (this.iceConnectionState === 'connected') window.first ??= said(this);
+			});
+		}
+	};
+}
+
+/** Switch the tracks of the page's newest connection on or off, and tell nobody. */
+export const enable = (tab, enabled) => tab.page.evaluate((yes) => {
+	for (const { track } of window.connections.at(-1).getSenders()) if (track) track.enabled = yes;
+}, enabled);
+
 export class Browser {
 	/**
 	 * @param profile  folder of the profile, to be used again by the next start; without

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // JsSIP, as CallResume needs it.
 
-import { AWAY, TARGET, capturing, capture, release, glare, layOut, sleep } from './shared.js';
+import { AWAY, TARGET, capturing, capture, release, glare, layOut, silence, sleep } from './shared.js';
 
 /** How long to wait for a registration with a new token when one was refused, in milliseconds. */
 const RENEW = 30_000;
@@ -61,10 +61,12 @@ export class JsSIPPhone {
 		session.on('confirmed', ({ ack }) => take(ack));
 		for (const event of ['reinvite', 'update']) session.on(event, (e) => take(e.request));
 		for (const event of ['ended', 'failed']) session.on(event, () => report.ended(callId, session));
-		const changed = () => report.changed(callId, {
-			held: session.isOnHold().local, muted: session.isMuted().audio,
-		}, session);
-		for (const event of ['hold', 'unhold', 'muted', 'unmuted']) session.on(event, changed);
+		for (const event of ['hold', 'unhold']) session.on(event, () => report.changed(callId, { held: session.isOnHold().local }, session));
+		for (const [event, yes] of [['muted', true], ['unmuted', false]]) {
+			session.on(event, ({ audio, video }) => report.changed(callId, {
+				muted: audio ? yes : undefined, videoMuted: video ? yes : undefined,
+			}, session));
+		}
 	}
 
 	add() {} // newRTCSession has told
@@ -152,12 +154,20 @@ export class JsSIPPhone {
 				this.#started = undefined; // also when a listener of the page throws
 			}
 			unhold = layOut(session.connection, how, mediaConstraints);
-			session.on('sending', () => {
-				if (how.muted) session.mute({ audio: true });
-				// Not a sound before hold() does it.
-				if (how.held) for (const { track } of session.connection.getSenders()) if (track) track.enabled = false;
-			});
+			session.on('sending', () => this.#mute(session, how));
 		});
+	}
+
+	/** Before the other side can hear it; hold() does it later. */
+	#mute(session, how) {
+		if (how.muted || how.videoMuted) session.mute({ audio: !!how.muted, video: !!how.videoMuted });
+		silence(session.connection, how);
+	}
+
+	/** The library switches all tracks off on hold, also when the far end holds. */
+	paused(session) {
+		const { local, remote } = session.isOnHold();
+		return local || remote;
 	}
 
 	/** A re-INVITE of the same session. The library hangs up when one is refused, as it is where the far
@@ -170,7 +180,7 @@ export class JsSIPPhone {
 		const offer = () => {
 			// The library ends a session also for want of a connection; the next one refreshes it.
 			if (session.isEnded() || !this.connected()) done();
-			else if (!session.renegotiate({}, done)) again();
+			else if (!this.#renegotiate(session, done)) again();
 		};
 		session.terminate = (how) => {
 			if (how?.cause === 'WebRTC Error' && Date.now() < end) return again();
@@ -180,13 +190,21 @@ export class JsSIPPhone {
 		offer();
 	}
 
+	/** The library switches tracks on as it goes, whoever has switched them off. */
+	#renegotiate(session, done) {
+		const off = session.connection.getSenders().map(({ track }) => track).filter((track) => track && !track.enabled);
+		const begun = session.renegotiate({}, done);
+		for (const track of off) track.enabled = false;
+		return begun;
+	}
+
 	answer(session, how) {
 		return new Promise((resolve, reject) => {
 			session.on('confirmed', () => {
-				if (how.muted) session.mute({ audio: true });
 				if (how.held) session.hold();
 				resolve();
 			});
+			session.on('sdp', ({ originator }) => { if (originator === 'local') this.#mute(session, how); });
 			session.on('failed', ({ cause }) => reject(new Error(cause)));
 			const mediaConstraints = this.#wanted(how);
 			session.answer({ ...this.#call, mediaConstraints, mediaStream: this.#given(mediaConstraints) });

@@ -11,13 +11,40 @@ export const AWAY = 'Far End Away';
  * for the key that opens the state. */
 export const TARGET = 'call-resume';
 
-/** Kinds of what the page sends; undefined when nobody can tell now. It is for the page to say, and not for the
- * far end, which asks for what it likes. A camera is switched off by ending its track; a microphone whose track
- * has ended was unplugged, and is wanted again. */
+/** Tracks that were seen, and whether each is a camera's. A screen is none, nor what the page draws itself. */
+const cameras = new WeakMap();
+
+function isCamera(track) {
+	const { deviceId, displaySurface } = track.getSettings();
+	if (displaySurface || !deviceId) return false;
+	// Not all browsers tell of a screen. The devices are known a moment later.
+	if (!cameras.has(track)) {
+		cameras.set(track, true);
+		navigator.mediaDevices.enumerateDevices().then(
+			(all) => cameras.set(track, all.some((device) => device.kind === 'videoinput' && device.deviceId === deviceId)), () => {});
+	}
+	return cameras.get(track);
+}
+
+/** What the page sends; undefined when nobody can tell now. It is for the page to say, and not for the far end, which
+ * asks for what it likes. A camera is taken from the call by ending its track; a microphone whose track has ended was
+ * unplugged, and is wanted again.
+ * @returns {{sends: string[], off: string[], screen: boolean} | undefined}  kinds of what can be captured again; those of them
+ *          that are switched off; whether a picture is sent that cannot */
 export function sending(connection) {
 	if (!connection || connection.signalingState === 'closed') return undefined;
-	const tracks = connection.getSenders().map(({ track }) => track);
-	return ['audio', 'video'].filter((kind) => tracks.some((t) => t?.kind === kind && (kind === 'audio' || t.readyState === 'live')));
+	const tracks = connection.getSenders().map(({ track }) => track)
+		.filter((track) => track && (track.kind === 'audio' || track.readyState === 'live'));
+	const others = tracks.filter((track) => track.kind === 'video' && !isCamera(track));
+	const of = (kind) => tracks.filter((track) => track.kind === kind && !others.includes(track));
+	const sends = ['audio', 'video'].filter((kind) => of(kind).length);
+	return { sends, off: sends.filter((kind) => of(kind).every(({ enabled }) => !enabled)), screen: others.length > 0 };
+}
+
+/** Send nothing of what the page did not send: neither a sound nor a picture. */
+export function silence(connection, { held, muted, videoMuted, off = [] }) {
+	const quiet = [...off, muted && 'audio', videoMuted && 'video'];
+	for (const { track } of connection?.getSenders() ?? []) if (track && (held || quiet.includes(track.kind))) track.enabled = false;
 }
 
 /** What to capture for the m-lines of a dialog: what the page has sent, as far as it wants it. Where that

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // SIP.js, as CallResume needs it.
 
-import { AWAY, TARGET, capturing, capture, release, glare, layOut, sleep } from './shared.js';
+import { AWAY, TARGET, capturing, capture, release, glare, layOut, silence, sleep } from './shared.js';
 
 /** Its status, unless the library has made it up: 408 when nobody answered, 503 without a connection. */
 const answered = ({ data, statusCode }) => data && statusCode;
@@ -126,7 +126,7 @@ export class SIPjsPhone {
 			let canceled = false;
 			session.stateChange.addListener((state) => {
 				// Not a sound before the offer goes, nor after.
-				if (/^Establish/.test(state)) this.#mute(session, how);
+				if (/^Establish/.test(state)) silence(this.connection(session), how);
 				if (state === 'Established') resolve(session);
 				canceled ||= state === 'Terminating';
 			});
@@ -148,11 +148,8 @@ export class SIPjsPhone {
 		return [...this.#call.extraHeaders ?? [], ...this.#token ? [`Authorization: Bearer ${this.#token}`] : []];
 	}
 
-	#mute(session, { muted, held }) {
-		for (const { track } of muted || held ? this.connection(session)?.getSenders() ?? [] : []) {
-			if (track?.kind === 'audio') track.enabled = false;
-		}
-	}
+	/** On hold the library leaves the tracks as they are. */
+	paused() {}
 
 	refresh(session, record) {
 		session.invite({
@@ -178,7 +175,7 @@ export class SIPjsPhone {
 		await session.accept({
 			sessionDescriptionHandlerOptions: { ...given, constraints: capturing(how, given.constraints), hold: !!how.held },
 		});
-		this.#mute(session, how);
+		silence(this.connection(session), how);
 	}
 
 	drop(session) {

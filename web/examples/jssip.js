@@ -3,7 +3,7 @@
 
 import JsSIP from '/bundle/jssip.js';
 import { resumeJsSIP } from '../call-resume.js';
-import { configuration, kept, onDial, row, say, signedIn, store, token, video } from './view.js';
+import { configuration, kept, onDial, row, say, share, signedIn, store, token, video } from './view.js';
 
 const portal = await signedIn();
 const own = await kept(portal);
@@ -20,7 +20,7 @@ const ua = new JsSIP.UA({
 ua.registrator().setExtraHeaders(extraHeaders);
 
 const calls = resumeJsSIP(ua, { call, token, store });
-calls.addEventListener('resumed', ({ detail }) => say(`Resumed, away for ${detail.away} ms.`));
+calls.addEventListener('resumed', ({ detail }) => say(`Resumed, away for ${detail.away} ms.${detail.screen ? ' Your screen is not shared any more.' : ''}`));
 calls.addEventListener('failed', ({ detail }) => say(detail.error.message));
 calls.addEventListener('waiting', () => say('The call is in another tab.'));
 
@@ -30,7 +30,11 @@ ua.on('newRTCSession', ({ session }) => {
 		...incoming ? { answer: () => session.answer(call) } : {},
 		hangup: () => session.terminate(),
 		hold: () => (session.isOnHold().local ? session.unhold() : session.hold()),
-		mute: () => (session.isMuted().audio ? session.unmute() : session.mute()),
+		mute: () => (session.isMuted().audio ? session.unmute({ audio: true }) : session.mute({ audio: true })),
+		...video ? {
+			camera: () => (session.isMuted().video ? session.unmute({ video: true }) : session.mute({ video: true })),
+			screen: async () => { if (await share(session.connection)) session.renegotiate(); },
+		} : {},
 	});
 	if (session.connection) view.hear(session.connection);
 	else session.on('peerconnection', (e) => view.hear(e.peerconnection));

@@ -2,7 +2,7 @@
 // The smallest page with JsSIP, as jssip.js was before its calls survived a reload.
 
 import JsSIP from '/bundle/jssip.js';
-import { configuration, kept, onDial, row, say, signedIn, video } from './view.js';
+import { configuration, kept, onDial, row, say, share, signedIn, video } from './view.js';
 
 const portal = await signedIn();
 const own = await kept(portal);
@@ -23,7 +23,11 @@ ua.on('newRTCSession', ({ session }) => {
 		...incoming ? { answer: () => session.answer(call) } : {},
 		hangup: () => session.terminate(),
 		hold: () => (session.isOnHold().local ? session.unhold() : session.hold()),
-		mute: () => (session.isMuted().audio ? session.unmute() : session.mute()),
+		mute: () => (session.isMuted().audio ? session.unmute({ audio: true }) : session.mute({ audio: true })),
+		...video ? {
+			camera: () => (session.isMuted().video ? session.unmute({ video: true }) : session.mute({ video: true })),
+			screen: async () => { if (await share(session.connection)) session.renegotiate(); },
+		} : {},
 	});
 	if (session.connection) view.hear(session.connection);
 	else session.on('peerconnection', (e) => view.hear(e.peerconnection));

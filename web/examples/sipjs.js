@@ -3,7 +3,7 @@
 
 import { Inviter, Registerer, UserAgent } from '/bundle/sip.js';
 import { resumeSIPjs } from '../call-resume.js';
-import { configuration, kept, onDial, row, say, signedIn, store, token, video } from './view.js';
+import { configuration, kept, onDial, row, say, share, signedIn, store, token, video } from './view.js';
 
 const portal = await signedIn();
 const own = await kept(portal);
@@ -29,22 +29,28 @@ const registerer = new Registerer(userAgent, bearer);
 const calls = resumeSIPjs(userAgent, { Inviter, registerer, call: options, token, store });
 calls.addEventListener('resumed', ({ detail }) => {
 	// A call that both ends had lost comes as an Invitation, which is shown already.
-	if (detail.session instanceof Inviter) show(detail.session, 'resumed', detail);
-	say(`Resumed, away for ${detail.away} ms.`);
+	if (shown.has(detail.session)) shown.get(detail.session)(detail);
+	else show(detail.session, 'resumed', detail);
+	say(`Resumed, away for ${detail.away} ms.${detail.screen ? ' Your screen is not shared any more.' : ''}`);
 });
 calls.addEventListener('failed', ({ detail }) => say(detail.error.message));
 calls.addEventListener('waiting', () => say('The call is in another tab.'));
 
-function show(session, title, { held = false, muted = false } = {}) {
+const shown = new WeakMap(); // session: what takes its call as it was
+
+function show(session, title, { held = false, muted = false, videoMuted = false } = {}) {
 	const connection = () => session.sessionDescriptionHandler.peerConnection;
 	const hangup = { Initial: 'reject', Establishing: 'cancel', Established: 'bye' };
+	// Without constraints the library captures nothing anew.
+	const offer = () => session.invite({
+		sessionDescriptionHandlerOptions: { ...options.sessionDescriptionHandlerOptions, constraints: undefined, hold: held },
+	});
 	const view = row(title, {
 		...session.accept ? { answer: () => session.accept(options) } : {},
 		hangup: () => (session.state === 'Initial' && !session.accept ? session.dispose() : session[hangup[session.state]]()),
 		async hold() {
-			// Without constraints the library captures nothing anew.
-			await session.invite({ sessionDescriptionHandlerOptions: { ...options.sessionDescriptionHandlerOptions, constraints: undefined, hold: !held } });
 			held = !held;
+			await offer();
 			speak();
 			calls.remember(session, { held });
 			view.state(held ? 'held' : 'up');
@@ -54,16 +60,29 @@ function show(session, title, { held = false, muted = false } = {}) {
 			speak();
 			calls.remember(session, { muted });
 		},
+		...video ? {
+			camera() {
+				videoMuted = !videoMuted;
+				speak();
+				calls.remember(session, { videoMuted });
+			},
+			screen: async () => { if (await share(connection())) offer(); },
+		} : {},
 	});
 	// On hold the library still sends what the microphone hears.
 	const speak = () => {
-		for (const { track } of connection().getSenders()) if (track) track.enabled = !held && !(muted && track.kind === 'audio');
+		for (const { track } of connection().getSenders()) if (track) track.enabled = !held && !(track.kind === 'audio' ? muted : videoMuted);
 	};
 	const changed = (state) => {
 		if (state === 'Established') view.state(held ? 'held' : 'up');
 		if (state === 'Terminated') { view.remove(); say('Ended'); }
 	};
 	calls.add(session);
+	shown.set(session, (was) => {
+		({ held, muted, videoMuted } = was);
+		speak();
+		changed(session.state);
+	});
 	session.stateChange.addListener(changed);
 	const hear = (handler) => view.hear(handler.peerConnection);
 	if (session.sessionDescriptionHandler) {

@@ -78,6 +78,16 @@ export function onDial(call) {
 	};
 }
 
+/** Show the screen where the camera was. @returns whether the session has to offer it: nothing was sent there */
+export async function share(connection) {
+	const [track] = (await navigator.mediaDevices.getDisplayMedia({ video: true })).getVideoTracks();
+	const line = connection.getTransceivers().find(({ receiver }) => receiver.track.kind === 'video');
+	await line.sender.replaceTrack(track);
+	if (line.direction === 'sendrecv') return false;
+	line.direction = 'sendrecv';
+	return true;
+}
+
 /** A row for a call. @param buttons  {name: function}; a name that is not there has no button */
 export function row(title, buttons) {
 	const li = document.createElement('li');
