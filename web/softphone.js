@@ -343,7 +343,7 @@ const RECENT = `softphone recent ${me}`;
 
 function recent() {
 	try {
-		return JSON.parse(localStorage.getItem(RECENT)) ?? [];
+		return JSON.parse(localStorage.getItem(RECENT)).filter((one) => typeof one.number === 'string' && typeof one.name === 'string' && Number.isFinite(one.at));
 	} catch {
 		return [];
 	}

@@ -148,7 +148,7 @@ before(async () => {
 				},
 			};
 			const store = {
-				local: true, all: new Map(kept.map((id) => [id, '{"state":"x"}'])),
+				local: true, all: new Map(kept.map((one) => (typeof one === 'string' ? [one, '{"state":"x"}'] : one))),
 				async load() { return [...this.all]; },
 				async save(id, text) { this.all.set(id, text); },
 				async remove(id) { this.all.delete(id); },
@@ -206,6 +206,48 @@ for (const [what, options, reason, { kept = 0, calls = 1, extra = [] } = {}] of 
 		assert.match(seen.message, /^[A-Z].*\.$/);
 	});
 }
+
+for (const [what, text, reason] of [
+	['of an earlier version, with nothing in some fields', '{"state":"x","update":null,"tag":null,"media":null,"sends":null,"held":null,"muted":null,"data":null,"seen":null}'],
+	['of an earlier version, with a state alone', '{"state":"x"}'],
+	['cut off', '{"state":"x","media":[{"kind":', 'damaged'],
+	['without a state', '{"media":[]}', 'damaged'],
+	['with a list that is none', '{"state":"x","sends":"audio"}', 'damaged'],
+	['with an m-line that is none', '{"state":"x","media":[null]}', 'damaged'],
+	['with a line in its state', '{"state":"x\\r\\nContact: <sip:mallory@example.org>"}', 'damaged'],
+	['that is null', 'null', 'damaged'],
+	['that is no text', { state: 'x' }, 'damaged'],
+	['that says that it is resumed already', '{"state":"x","resuming":true,"session":{},"up":true,"over":true}'],
+]) {
+	test(`a record ${what}: ${reason ? 'is said to be damaged, is gone, and stops no other call' : 'comes back'}`, async () => {
+		const seen = await page.evaluate(async (kept) => {
+			const { calls, log, store } = window.helper({ answers: [200, 200], kept: [['one', kept], ['two', '{"state":"y"}']] });
+			const ends = () => log.filter(({ type }) => type === 'resumed' || type === 'failed');
+			for (let i = 0; ends().length < 2 && i < 60; i++) await new Promise((resolve) => { setTimeout(resolve, 50); });
+			const ids = [...store.all.keys()];
+			calls.stop();
+			return [ids.join(), ends().map(({ type, detail: { id, error } }) => [id, type, error?.reason, error?.final, error?.message].join(' ')).sort()];
+		}, text);
+		assert.deepEqual(seen, [reason ? 'two' : 'one,two',
+			[reason ? 'one failed damaged true What was stored of the call is damaged.' : 'one resumed   ', 'two resumed   ']]);
+	});
+}
+
+test('what the browser has stored under a call\'s name and is no call is said to be damaged, and is gone', async () => {
+	const seen = await page.evaluate(async () => {
+		const { browserStore } = await import('/call-resume.js');
+		for (const [id, value] of [['a', 7], ['b', ['x']], ['c', [null, '{"state":"x"}']], ['d', { 1: {} }]]) {
+			await window.inDatabase('readwrite', (calls) => calls.put(value, `call-resume alice ${id}`));
+		}
+		const { calls, log } = window.helper({ store: browserStore('alice'), answers: [200] });
+		for (let i = 0; log.filter(({ type }) => type === 'resumed' || type === 'failed').length < 4 && i < 150; i++) await new Promise((resolve) => { setTimeout(resolve, 20); });
+		const kept = (await window.inDatabase('readonly', (all) => all.getAllKeys())).join();
+		calls.stop();
+		await browserStore('alice').remove('c');
+		return [kept, log.filter(({ type }) => type !== 'resuming').map(({ type, detail: { id, error } }) => [id, type, error?.reason].join(' ')).sort()];
+	});
+	assert.deepEqual(seen, ['call-resume alice c', ['a failed damaged', 'b failed damaged', 'c resumed ', 'd failed damaged']]);
+});
 
 test('a storage that is full is told, and the call goes on', async () => {
 	const devtools = await browser.context.newCDPSession(page);
@@ -635,6 +677,8 @@ for (const [what, record, captured, directions] of [
 	['nothing', { sends: [] }, '', 'recvonly,recvonly'],
 	['audio alone, and is on hold', { sends: ['audio'], held: true }, 'audio', 'sendonly,inactive'],
 	['nobody knows what, as an earlier version kept it', {}, 'audio', 'sendrecv,recvonly'],
+	['nobody knows what, and the record says null', { sends: null }, 'audio', 'sendrecv,recvonly'],
+	['nobody knows what, nor in which m-lines', { sends: null, media: null }, 'audio', 'sendrecv'],
 ]) {
 	for (const library of ['JsSIP', 'JsSIP with a stream of the page\'s', 'SIP.js']) {
 		test(`${library}: a call with video, in which the page sent ${what}: just that is captured`, async () => {

@@ -111,6 +111,29 @@ class Phone {
 	}
 }
 
+for (const [what, text] of [
+	['a record that is damaged', '{"state":'], ['a record of something else', '{"state":7,"data":7}'],
+	['names that are none', '{"state":"x","sends":"audio","data":{"name":7,"number":null,"address":{},"start":"x"}}'],
+]) {
+	test(`${what} in the storage is said to be, and the phone can be used`, async () => {
+		const phone = await Phone.signedIn();
+		await phone.page.evaluate((text) => {
+			localStorage.setItem('softphone recent alice', '{"number":1}');
+			localStorage.setItem('call-resume alice damaged', text);
+			return window.inDatabase('readwrite', (calls) => calls.put(['damaged', text], 'call-resume alice damaged'));
+		}, text);
+		await phone.page.reload({ waitUntil: 'commit' });
+		await until('the page to be the phone', () => phone.page.evaluate(() => document.documentElement.dataset.view === 'phone'));
+		await phone.registered();
+		await phone.says('Call', /^What was stored of the call is damaged/);
+		assert.deepEqual(await phone.tab.stored(), []);
+		await phone.click('Call', 'close');
+		await phone.dialled('echo');
+		await phone.click('echo', 'hangup');
+		await phone.gone();
+	});
+}
+
 test('a wrong password is refused, the right one opens the phone, and the name stays over a reload', async () => {
 	const phone = await Phone.open();
 	await phone.signIn('alice', 'not this one');

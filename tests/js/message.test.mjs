@@ -11,6 +11,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { addressOf, mediaOf, readMessage } from '../../web/call-resume/message.js';
+import { random } from './random.mjs';
 
 const tool = fileURLToPath(new URL('../../build/unit/tool_fields', import.meta.url));
 const MESSAGES = Number(process.env.MESSAGES ?? 20_000);
@@ -31,17 +32,6 @@ const unfolded = (value) => value.replace(/\r\n[ \t]+/g, ' ');
 /** The same as seenByC(), of the fields that C knows. */
 const KNOWN = ['via', 'from', 'to', 'call-id', 'cseq', 'contact', 'route', 'record-route', 'rack', 'replaces', 'join', 'refer-to', 'target-dialog',
 	'authorization', 'call-state', 'call-state-fingerprint'];
-
-/** Reproducible: the failure says which seed it was. */
-function random(seed) {
-	let state = seed;
-	const next = () => {
-		state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-		return state / 2 ** 32;
-	};
-	const below = (n) => Math.floor(next() * n);
-	return { below, one: (list) => list[below(list.length)], chance: (p) => next() < p };
-}
 
 // LF and CR alone, NUL, vertical tab, form feed, next line, line and paragraph separator, and ends of line in odd places.
 const SEPARATORS = ['\r', '\n', '\r\n', '\r\n ', '\r\n\t', '\n ', '\r ', '\0', '\v', '\f', '\x85', '\u2028', '\u2029', '\n\r', '\r\r\n', '\r\n\r\n', ' ', '\t', '\u00a0', '\ufeff'];

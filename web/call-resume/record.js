@@ -44,4 +44,4 @@ export function readRecord(text) {
 }
 
 /** The texts of a storage by id; what is damaged so far that it has no id is left out. */
-export const readAll = (all) => new Map([...all].filter((one) => typeof one?.[0] === 'string'));
+export const readAll = (all) => new Map([...all].filter((one) => Array.isArray(one) && typeof one[0] === 'string'));

@@ -28,10 +28,16 @@ export function browserStore(user) {
 			transaction.onabort = () => reject(transaction.error);
 		});
 	};
+	const all = (calls) => {
+		const range = IDBKeyRange.bound(prefix, `${prefix}~`);
+		const [keys, values] = [calls.getAllKeys(range), calls.getAll(range)];
+		// By its key, so that it can be removed whatever it is.
+		return { get result() { return keys.result.map((key, i) => [key.slice(prefix.length), values.result[i]?.[1]]); } };
+	};
 	return {
 		local: true,
 		async load() {
-			return await disk('readonly', (calls) => calls.getAll(IDBKeyRange.bound(prefix, `${prefix}~`))).catch(() => undefined)
+			return await disk('readonly', all).catch(() => undefined)
 				?? Object.keys(localStorage).filter((key) => key.startsWith(prefix))
 					.map((key) => [key.slice(prefix.length), localStorage.getItem(key)]);
 		},

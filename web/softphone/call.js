@@ -20,10 +20,13 @@ export class Call {
 	 * @param id     of the call in the storage, when it comes back from there
 	 * @param data   what the page has remembered: {name, number, address, start, incoming}
 	 */
-	constructor(phone, { id, state, data = {}, offersVideo = false }) {
+	constructor(phone, { id, state, data, offersVideo = false }) {
 		this.#phone = phone;
+		// From a storage anything may come.
+		const text = (name) => (typeof data?.[name] === 'string' ? data[name] : undefined);
 		Object.assign(this, {
-			id, state, offersVideo, name: data.name ?? 'Call', number: data.number, address: data.address, start: data.start, incoming: !!data.incoming,
+			id, state, offersVideo, name: text('name') ?? 'Call', number: text('number'), address: text('address'),
+			start: Number.isFinite(data?.start) ? data.start : undefined, incoming: !!data?.incoming,
 		});
 		this.card = new Card(id, {
 			answer: () => this.answer(false),

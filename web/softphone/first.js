@@ -5,22 +5,32 @@
 
 (() => {
 	const show = (view) => { document.documentElement.dataset.view = view; };
+	const text = (value) => (typeof value === 'string' ? value : undefined);
+	/** What the page itself has written. What is damaged, the helper says when it is here. */
+	const read = (kept) => {
+		try {
+			const { data, held } = JSON.parse(kept);
+			return { held, name: text(data?.name), address: text(data?.address), start: data?.start };
+		} catch {
+			return {};
+		}
+	};
 	try {
 		const user = localStorage.getItem('softphone user');
 		if (!user) return show('sign-in');
 		// As browserStore() of call-resume.js keeps them, in the copy that needs no waiting.
 		const kept = Object.keys(localStorage).filter((key) => key.startsWith(`call-resume ${user} `));
 		for (const key of kept) {
-			const { data = {}, held } = JSON.parse(localStorage.getItem(key));
+			const { name = 'Call', address, start, held } = read(localStorage.getItem(key));
 			const card = document.getElementById('card').content.cloneNode(true).firstElementChild;
 			card.dataset.id = key.split(' ').pop();
 			card.dataset.state = 'resuming';
 			if (kept.length > 1 && held) card.dataset.compact = '';
-			card.querySelector('.name').textContent = data.name ?? 'Call';
-			card.querySelector('.number').textContent = data.address ?? '';
-			card.querySelector('.number').hidden = !data.address || data.address === data.name;
-			card.querySelector('.avatar').textContent = /^\p{L}/u.test(data.name) ? data.name[0].toUpperCase() : '#';
-			const seconds = Math.floor((Date.now() - data.start) / 1000);
+			card.querySelector('.name').textContent = name;
+			card.querySelector('.number').textContent = address ?? '';
+			card.querySelector('.number').hidden = !address || address === name;
+			card.querySelector('.avatar').textContent = /^\p{L}/u.test(name) ? name[0].toUpperCase() : '#';
+			const seconds = Math.floor((Date.now() - start) / 1000);
 			if (seconds >= 0 && seconds < 3600) {
 				card.querySelector('.timer').textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
 			}
