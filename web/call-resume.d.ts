@@ -10,7 +10,7 @@ export type ResumeFailure =
 	| 'refused'
 	/** the gateway could not be reached for as long as `patience` says */
 	| 'no-network'
-	/** no microphone or camera, or not allowed to use them */
+	/** no microphone or camera, in use by another program, or not allowed to use them: `message` says which, `cause` is getUserMedia()'s */
 	| 'no-media'
 	/** the user hung up while the call was being resumed; it is ended */
 	| 'canceled'
@@ -105,6 +105,9 @@ export class CallResume<Session> extends EventTarget {
 	add(session: Session): void;
 	/** Keep with a call what the library does not tell: held, muted and videoMuted (SIP.js), and data of your own. */
 	remember(session: Session, what: { held?: boolean; muted?: boolean; videoMuted?: boolean; data?: unknown }): void;
+	/** Try again, at once, to bring back a call that could not and was kept (`final` of its error was false); events tell
+	 * how it goes. false: there is none of that id. */
+	retry(id: string): boolean;
 	/** About a call that is up; undefined when the gateway did not seal it, or gave no key. */
 	info(session: Session): Promise<CallInfo | undefined>;
 	/** The calls in the storage that this web session can open. */
@@ -113,7 +116,8 @@ export class CallResume<Session> extends EventTarget {
 	 * is left of it here from now on, and no event tells of it. The far end is told when the gateway can be
 	 * reached within `patience`, without a microphone; else it has to find out by itself. */
 	end(id: string): void;
-	/** Stop watching. Calls that are up go on, and what is stored of them stays. */
+	/** Stop watching. Calls that are up go on, and what is stored of them stays: the next CallResume of the same user has them,
+	 * in this tab or another one. To be called before a page makes another one for its user. */
 	stop(): void;
 
 	addEventListener<K extends keyof CallResumeEventMap<Session>>(
@@ -147,5 +151,6 @@ export function resumeSIPjs<Inviter, Session>(userAgent: object, options: Resume
 	call?: object;
 }): CallResume<Session>;
 
-/** The browser's IndexedDB, with a copy in localStorage; `user` keeps the users of one browser apart. */
+/** The browser's IndexedDB, with a copy in localStorage; `user` keeps the users of one browser apart. The default is that of
+ * `alice@example.org`, user name and domain; what a version that left the domain out has stored is read too. */
 export function browserStore(user: string): Store;

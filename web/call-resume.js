@@ -16,7 +16,7 @@
 import { JsSIPPhone } from './call-resume/jssip.js';
 import { Keys } from './call-resume/keys.js';
 import { addressOf, mediaOf, readMessage } from './call-resume/message.js';
-import { isState, readAll, readRecord, writeRecord } from './call-resume/record.js';
+import { before, isState, readAll, readRecord, writeRecord } from './call-resume/record.js';
 import { sending, sleep } from './call-resume/shared.js';
 import { SIPjsPhone } from './call-resume/sipjs.js';
 import { browserStore } from './call-resume/store.js';
@@ -43,7 +43,7 @@ export class ResumeError extends Error {
 	 * @param {{status?: number, cause?: unknown, final?: boolean}} [detail]
 	 */
 	constructor(reason, { status, cause, final = true } = {}) {
-		super(MESSAGES[reason], { cause });
+		super(reason === 'no-media' && DEVICES[cause?.name] || MESSAGES[reason], { cause });
 		this.name = 'ResumeError';
 		this.reason = reason;
 		this.status = status;
@@ -62,13 +62,25 @@ const MESSAGES = {
 	damaged: 'What was stored of the call is damaged.',
 };
 
+/** Why there is no microphone or camera, by the name of getUserMedia()'s error. */
+const DEVICES = {
+	__proto__: null,
+	NotAllowedError: 'This page is not allowed to use the microphone or camera.',
+	NotFoundError: 'The microphone or camera is not there any more.',
+	OverconstrainedError: 'The microphone or camera is not there any more.',
+	NotReadableError: 'The microphone or camera is in use by another program.',
+};
+/** So often one that is in use is asked for again: the page that was here may have it a moment longer. */
+const IN_USE = 3;
+
 /** What a final answer to the resume INVITE means. @returns the reason, or
  * undefined when it is worth another attempt. */
 /** Seconds of a Retry-After (RFC 3261 section 20.33); 0 where there is none that is a number. Whoever refuses has written it. */
 const secondsOf = (field) => Number(/^\s*(\d{1,9})(?=[\s;(]|$)/.exec(field ?? '')?.[1] ?? 0);
 
-function reasonOf({ status, cause }) {
-	if (/^Not(Allowed|Found)Error$/.test(cause?.name)) return 'no-media';
+function reasonOf({ status, cause }, attempt) {
+	if (cause?.name === 'NotReadableError' && attempt < IN_USE) return undefined;
+	if (cause?.name in DEVICES) return 'no-media';
 	if (status === 481 || status === 408) return 'ended';
 	if (status === 410) return 'expired';
 	if (status === 401 || status === 403) return 'refused';
@@ -94,7 +106,7 @@ function holdLock(name) {
  *
  * A record is what is stored of a call: {state, update, tag, media, sends (kinds), off (those of them whose tracks are
  * switched off), screen (something else than a camera is shown), held, muted, videoMuted, data, start, seen}; and in
- * memory only {id, callId, far (its tag), session, release}, and how far it is: up, lost, resuming, canceled, over (see
+ * memory only {id, callId, far (its tag), session, release}, and how far it is: up, lost, resuming, failed, canceled, over (see
  * end()), again, joins (which call it goes on with, and with whom), joined (by another one).
  */
 export class CallResume extends EventTarget {
@@ -169,6 +181,15 @@ export class CallResume extends EventTarget {
 		Object.assign(record, { over: true, canceled: true, media });
 		this.#keep(this.#store.remove(id));
 		this.#resume(record);
+	}
+
+	/** Try again, at once, to bring back a call that could not and was kept.
+	 * @returns whether there is one of that id */
+	retry(id) {
+		const record = this.#records.get(id);
+		if (!record?.failed) return false;
+		this.#resume(record);
+		return true;
 	}
 
 	/** What the gateway sealed about a call that is up: its true start, who is in it. */
@@ -274,7 +295,7 @@ export class CallResume extends EventTarget {
 			const { id: kept, release, media, sends, off, screen, held, muted, videoMuted, data, start, lost, seen } = old;
 			this.#records.delete(record.id);
 			Object.assign(record, { id: kept, release, sends, off, screen, held, muted, videoMuted, data, start });
-			const was = this.#was(record);
+			const was = before(record);
 			this.#records.set(kept, record);
 			old.joined = true;
 			if (old.session) this.#phone.drop(old.session);
@@ -380,14 +401,6 @@ export class CallResume extends EventTarget {
 		return changed;
 	}
 
-	/** What the page is told of a call that comes back: as it was. */
-	#was({ id, data, start, held, muted, videoMuted, sends = [], off = [], screen }) {
-		return {
-			id, data, start: start && new Date(start), held: !!held, muted: !!muted || off.includes('audio'),
-			videoMuted: sends.includes('video') && (!!videoMuted || off.includes('video')), screen: !!screen,
-		};
-	}
-
 	#seen = () => {
 		for (const record of this.#records.values()) if (this.#store.local || this.#sends(record)) this.#save(record);
 	};
@@ -426,8 +439,8 @@ export class CallResume extends EventTarget {
 	async #resume(record) {
 		if (record.resuming || this.#records.get(record.id) !== record) return;
 		this.#sends(record);
-		record.resuming = true;
-		const was = this.#was(record);
+		Object.assign(record, { resuming: true, failed: false });
+		const was = before(record);
 		const old = { session: record.session, callId: record.callId, far: record.far };
 		const since = (record.up ? record.lost : record.seen) ?? Date.now();
 		if (!record.over) this.#emit('resuming', was);
@@ -436,16 +449,16 @@ export class CallResume extends EventTarget {
 			this.#up(record.callId);
 			this.#watchMedia(record);
 			if (old.session) this.#phone.drop(old.session);
+			record.resuming = false;
 			this.#emit('resumed', { ...was, session, away: Date.now() - since });
 		} catch (error) {
-			if (record.joined) return;
+			if (record.joined || this.#stopped) return;
 			Object.assign(record, old);
 			if (error.final || record.over) this.#forget(record);
 			// Nobody is left to hang up on.
 			if (old.session && ['ended', 'canceled'].includes(error.reason)) this.#phone.drop(old.session);
+			Object.assign(record, { resuming: false, failed: !error.final });
 			if (!record.over) this.#emit('failed', { id: record.id, data: record.data, error });
-		} finally {
-			record.resuming = false;
 		}
 	}
 
@@ -457,8 +470,8 @@ export class CallResume extends EventTarget {
 		let renewed = false;
 		try {
 			for (let attempt = 0; ; attempt++) {
-				while (!this.#phone.connected() && Date.now() < end) await sleep(20);
-				if (record.joined) throw new ResumeError('ended');
+				while (!this.#phone.connected() && Date.now() < end && !this.#stopped) await sleep(20);
+				if (record.joined || this.#stopped) throw new ResumeError('ended');
 				const failure = this.#phone.connected() ? await this.#attempt(record, await media) : {};
 				if (failure.session && record.canceled) {
 					this.#phone.hangUp(failure.session);
@@ -470,12 +483,12 @@ export class CallResume extends EventTarget {
 				record.again ||= failure.away && !record.up;
 				const stale = failure.status === 401 && !renewed;
 				if (stale && (renewed = await this.#renew())) continue;
-				const reason = failure.canceled || stale ? undefined : reasonOf(failure);
+				const reason = failure.canceled || stale ? undefined : reasonOf(failure, attempt);
 				const pause = failure.canceled ? 0 : secondsOf(failure.retryAfter) * 1000
 					|| Math.min(4000, 250 * 2 ** attempt) * (0.5 + Math.random() / 2);
 				if (reason || Date.now() + pause > end) {
-					throw new ResumeError(reason ?? (failure.status ? 'failed' : 'no-network'),
-						{ ...failure, final: !!reason && reason !== 'no-media' });
+					const last = reason ?? (failure.cause?.name in DEVICES ? 'no-media' : failure.status ? 'failed' : 'no-network');
+					throw new ResumeError(last, { ...failure, final: !!reason && reason !== 'no-media' });
 				}
 				await sleep(pause);
 			}

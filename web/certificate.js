@@ -34,7 +34,7 @@ async function disk(mode, act) {
 }
 
 /** In the copy that browserStore() keeps, which needs no waiting. */
-const hasCalls = (user) => Object.keys(localStorage).some((key) => key.startsWith(`call-resume ${user} `));
+const hasCalls = (user) => Object.keys(localStorage).some((key) => [' ', '@'].some((next) => key.startsWith(`call-resume ${user}${next}`)));
 
 const isGood = (kept, busy) => kept && kept.expires > Date.now() + (busy ? 0 : RENEW);
 

@@ -397,7 +397,7 @@ async function leave() {
 	await signOut().catch(() => {});
 	await forgetCertificate(me);
 	// What could not be hung up is nobody's any more.
-	const kept = browserStore(me);
+	const kept = browserStore(`${me}@${domain}`);
 	for (const [id] of await kept.load()) await kept.remove(id).catch(() => {});
 	for (const key of ['softphone user', RECENT]) localStorage.removeItem(key);
 	location.reload();

@@ -51,6 +51,7 @@ import { UA, WebSocketInterface } from 'jssip';
 import type { RTCSession } from 'jssip/lib/RTCSession';
 import { Inviter, Registerer, Session, UserAgent } from 'sip.js';
 import { CallResume, ResumeError, Store, browserStore, resumeJsSIP, resumeSIPjs } from '../call-resume.js';
+import { keptCalls } from '../kept-calls.js';
 import { networkStore } from '../network-store.js';
 
 const ua = new UA({ sockets: [new WebSocketInterface('wss://localhost/ws')], uri: 'sip:alice@example.org' });
@@ -83,6 +84,8 @@ resumeSIPjs(agent, {});
 const store: Store = browserStore('alice');
 store.load().then((all) => all.map(([id, text]) => id + text));
 other.end('one');
+const again: boolean = other.retry('one');
+keptCalls('alice@example.org').map(({ id, data, start, screen }) => [id, data, start?.getTime(), screen && again]);
 other.stored().then((all) => all.map((call) => call.start.getTime() + call.media.length));
 `;
 
@@ -163,7 +166,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-for (const [what, options, reason, { kept = 0, calls = 1, extra = [] } = {}] of [
+for (const [what, options, reason, { kept = 0, calls = 1, extra = [], says = /^[A-Z].*\.$/ } = {}] of [
 	['481', { answers: [{ status: 481 }] }, 'ended'],
 	['408', { answers: [{ status: 408 }] }, 'ended'],
 	['410', { answers: [{ status: 410 }] }, 'expired'],
@@ -181,7 +184,11 @@ for (const [what, options, reason, { kept = 0, calls = 1, extra = [] } = {}] of 
 	['nobody answers', { answers: [{}] }, 'no-network', { kept: 1 }],
 	['no connection', { online: false }, 'no-network', { kept: 1, calls: 0 }],
 	['no microphone', { answers: [{ cause: { name: 'NotFoundError' } }] }, 'no-media', { kept: 1 }],
-	['a forbidden microphone', { answers: [{ cause: { name: 'NotAllowedError' } }] }, 'no-media', { kept: 1 }],
+	['a forbidden microphone', { answers: [{ cause: { name: 'NotAllowedError' } }] }, 'no-media', { kept: 1, says: /not allowed/ }],
+	['a microphone that is gone', { answers: [{ cause: { name: 'OverconstrainedError' } }], patience: 5000 }, 'no-media', { kept: 1, says: /not there/ }],
+	['a microphone that is in use', { answers: Array(9).fill({ cause: { name: 'NotReadableError' } }), patience: 9000 }, 'no-media', { kept: 1, calls: 4, says: /in use/ }],
+	['a microphone that is in use for longer than one waits', { answers: [{ cause: { name: 'NotReadableError' } }] }, 'no-media', { kept: 1, says: /in use/ }],
+	['a microphone that is in use for a moment', { answers: [{ cause: { name: 'NotReadableError' } }, 200], patience: 5000 }, undefined, { kept: 1, calls: 2 }],
 ]) {
 	test(`${what}: ${reason ?? 'resumed'}, ${kept ? 'and the state is kept' : 'and the state is gone'}`, async () => {
 		const seen = await page.evaluate(async (given) => {
@@ -204,8 +211,35 @@ for (const [what, options, reason, { kept = 0, calls = 1, extra = [] } = {}] of 
 		assert.equal(seen.name, 'ResumeError');
 		assert.equal(seen.final, kept === 0);
 		assert.match(seen.message, /^[A-Z].*\.$/);
+		assert.match(seen.message, says);
 	});
 }
+
+test('a storage that is full is told, and the call goes on', async () => {
+	const devtools = await browser.context.newCDPSession(page);
+	await devtools.send('Storage.overrideQuotaForOrigin', { origin: 'https://page.test', quotaSize: 1 });
+	const seen = await page.evaluate(async () => {
+		const { browserStore } = await import('/call-resume.js');
+		for (let size = 1 << 20; size; size >>= 1) {
+			try {
+				for (;;) localStorage.setItem(`filled ${Math.random()}`, 'x'.repeat(size));
+			} catch { /* no more of that size */ }
+		}
+		const { calls, log, phone } = window.helper({ store: browserStore('alice') });
+		const told = new Promise((resolve) => { calls.addEventListener('storeerror', resolve); });
+		const session = {};
+		phone.report.began('c1', session);
+		phone.report.receive(window.sip('SIP/2.0 200 OK', '1 INVITE', ['Call-State: x']));
+		await told;
+		calls.remember(session, { muted: true });
+		phone.report.ended('c1');
+		calls.stop();
+		localStorage.clear();
+		return { types: [...new Set(log.map((l) => l.type))], cause: log[0].detail.cause.name };
+	});
+	assert.deepEqual(seen, { types: ['storeerror'], cause: 'QuotaExceededError' });
+	await devtools.send('Storage.overrideQuotaForOrigin', { origin: 'https://page.test' });
+});
 
 for (const [what, text, reason] of [
 	['of an earlier version, with nothing in some fields', '{"state":"x","update":null,"tag":null,"media":null,"sends":null,"held":null,"muted":null,"data":null,"seen":null}'],
@@ -249,30 +283,85 @@ test('what the browser has stored under a call\'s name and is no call is said to
 	assert.deepEqual(seen, ['call-resume alice c', ['a failed damaged', 'b failed damaged', 'c resumed ', 'd failed damaged']]);
 });
 
-test('a storage that is full is told, and the call goes on', async () => {
-	const devtools = await browser.context.newCDPSession(page);
-	await devtools.send('Storage.overrideQuotaForOrigin', { origin: 'https://page.test', quotaSize: 1 });
+test('a call that was kept is tried again when the page says so, once at a time, and no other is', async () => {
+	const seen = await page.evaluate(async () => {
+		const { calls, log, phone } = window.helper({ answers: [{ cause: { name: 'NotFoundError' } }, { status: 500 }, 200, { status: 481 }], kept: ['one'] });
+		const told = (type) => new Promise((resolve) => { calls.addEventListener(type, resolve, { once: true }); });
+		const said = [];
+		await told('resuming');
+		said.push(calls.retry('one'));
+		await told('failed');
+		said.push(calls.retry('another'));
+		// In the event itself.
+		calls.addEventListener('failed', () => said.push(calls.retry('one'), calls.retry('one')), { once: true });
+		said.push(calls.retry('one'));
+		await told('resumed');
+		said.push(calls.retry('one'));
+		calls.stop();
+		return [said.join(), log.map(({ type }) => type).join(), phone.calls];
+	});
+	assert.deepEqual(seen, ['false,false,true,true,false,false', 'resuming,failed,resuming,failed,resuming,resumed', 3]);
+});
+
+test('names of stored calls have the domain, and those that an earlier version has given are read', async () => {
 	const seen = await page.evaluate(async () => {
 		const { browserStore } = await import('/call-resume.js');
-		for (let size = 1 << 20; size; size >>= 1) {
-			try {
-				for (;;) localStorage.setItem(`filled ${Math.random()}`, 'x'.repeat(size));
-			} catch { /* no more of that size */ }
-		}
-		const { calls, log, phone } = window.helper({ store: browserStore('alice') });
-		const told = new Promise((resolve) => { calls.addEventListener('storeerror', resolve); });
-		const session = {};
-		phone.report.began('c1', session);
-		phone.report.receive(window.sip('SIP/2.0 200 OK', '1 INVITE', ['Call-State: x']));
-		await told;
-		calls.remember(session, { muted: true });
-		phone.report.ended('c1');
-		calls.stop();
-		localStorage.clear();
-		return { types: [...new Set(log.map((l) => l.type))], cause: log[0].detail.cause.name };
+		const [one, other, before] = ['alice@one.example', 'alice@other.example', 'alice'].map(browserStore);
+		const names = async () => [...await window.inDatabase('readonly', (calls) => calls.getAllKeys()), ...Object.keys(localStorage)].sort().join();
+		const found = [];
+		await before.save('1', 'old');
+		await other.save('2', 'other');
+		await one.save('3', 'one');
+		found.push(await one.load());
+		await one.save('1', 'new');
+		found.push(await one.load(), await other.load(), await before.load(), await names());
+		await before.save('1', 'older');
+		found.push([...new Map(await one.load())]);
+		for (const id of ['1', '3']) await one.remove(id);
+		await other.remove('2');
+		found.push(await names());
+		const { open } = IDBFactory.prototype;
+		IDBFactory.prototype.open = () => { throw new DOMException('not here', 'SecurityError'); };
+		localStorage.setItem('call-resume alice 4', 'old');
+		const without = browserStore('alice@one.example');
+		IDBFactory.prototype.open = open;
+		found.push(await without.load());
+		await without.save('4', 'new');
+		found.push(await without.load(), Object.keys(localStorage).join());
+		await without.remove('4');
+		return found;
 	});
-	assert.deepEqual(seen, { types: ['storeerror'], cause: 'QuotaExceededError' });
-	await devtools.send('Storage.overrideQuotaForOrigin', { origin: 'https://page.test' });
+	const [one, other] = ['call-resume alice@one.example', 'call-resume alice@other.example'];
+	assert.deepEqual(seen, [
+		[['1', 'old'], ['3', 'one']],
+		[['1', 'new'], ['3', 'one']], [['2', 'other']], [], [`${one} 1`, `${one} 1`, `${one} 3`, `${one} 3`, `${other} 2`, `${other} 2`].join(),
+		[['1', 'new'], ['3', 'one']],
+		'', [['4', 'old']], [['4', 'new']], `${one} 4`,
+	]);
+});
+
+test('the calls that will come back are there at once, before anything is waited for', async () => {
+	const seen = await page.evaluate(async () => {
+		const { keptCalls } = await import('/kept-calls.js');
+		const { browserStore } = await import('/call-resume.js');
+		const store = browserStore('alice@one.example');
+		await store.save('1', '{"state":"x","held":true,"sends":["audio","video"],"off":["video"],"start":5,"data":{"name":"Bob"}}');
+		await store.save('2', '{"state":"x","sends":"audio"}');
+		localStorage.setItem('call-resume alice 3', '{"state":"x","muted":true}');
+		localStorage.setItem('call-resume alice@other.example 4', '{"state":"x"}');
+		const found = keptCalls('alice@one.example').map(({ start, ...call }) => ({ ...call, start: start?.getTime() }));
+		const { getItem } = Storage.prototype;
+		Storage.prototype.getItem = () => { throw new DOMException('not here', 'SecurityError'); };
+		found.push(keptCalls('alice@one.example').length);
+		Storage.prototype.getItem = getItem;
+		for (const id of ['1', '2', '3']) await store.remove(id);
+		localStorage.clear();
+		return found;
+	});
+	const none = { held: false, muted: false, videoMuted: false, screen: false, data: undefined, start: undefined };
+	assert.deepEqual(seen, [
+		{ ...none, id: '3', muted: true }, { ...none, id: '1', held: true, videoMuted: true, start: 5, data: { name: 'Bob' } }, 0,
+	]);
 });
 
 test('the storage has the calls of one user only, and they are found without IndexedDB too', async () => {
@@ -379,6 +468,33 @@ test('a call that a page of SIP.js refuses without a word is not kept; one that 
 	}, [CALLED, ACK]);
 	assert.deepEqual(kept, [0, 1]);
 });
+
+for (const [what, answer] of [['the library cancels it', { canceled: true }], ['it is refused', { status: 481 }]]) {
+	test(`a helper that is stopped while a call comes back leaves it to the next one: ${what}`, async () => {
+		const seen = await page.evaluate(async (failure) => {
+			const first = window.helper({ kept: ['one'] });
+			let fail;
+			const tried = new Promise((resolve) => {
+				first.phone.call = (how, started) => {
+					started('n1');
+					resolve();
+					return new Promise((_, reject) => { fail = reject; });
+				};
+			});
+			await tried;
+			first.calls.stop();
+			const next = window.helper({ store: first.store, answers: [200] });
+			const back = new Promise((resolve) => { next.calls.addEventListener('resumed', resolve); });
+			fail(failure);
+			await back;
+			await new Promise((resolve) => { setTimeout(resolve, 50); });
+			const kept = first.store.all.size;
+			next.calls.stop();
+			return [first.log.map(({ type }) => type).join(), kept];
+		}, answer);
+		assert.deepEqual(seen, ['resuming', 1]);
+	});
+}
 
 test('after stop() nothing is stored', async () => {
 	const kept = await page.evaluate(async (ANSWER) => {

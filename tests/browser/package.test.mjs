@@ -67,6 +67,7 @@ test('the package has what it needs, a licence, and nothing else', () => {
 const ALL = `
 import { resumeJsSIP, resumeSIPjs, browserStore, type CallResume, type Store } from 'call-resume';
 import { keptCertificate, forgetCertificate } from 'call-resume/certificate';
+import { keptCalls } from 'call-resume/kept-calls';
 import { networkStore } from 'call-resume/network-store';
 export function keep(calls: CallResume<object>, name: string, user: string): EventTarget {
 	const store: Store = user ? browserStore(user) : networkStore('/session/calls', () => 'token');
@@ -74,6 +75,7 @@ export function keep(calls: CallResume<object>, name: string, user: string): Eve
 	calls.addEventListener('failed', { handleEvent: (event) => console.log(event.type) });
 	// @ts-expect-error there is no such event
 	calls.addEventListener('resumd', () => {});
+	console.log(keptCalls(user).length);
 	void keptCertificate(user).then((own) => (own ? console.log(own.header) : forgetCertificate(user)));
 	return calls;
 }

@@ -86,7 +86,7 @@ for (const library of ['jssip', 'sipjs']) {
 			navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'));
 		});
 		await alice.page.reload();
-		await says(alice, /^The microphone or camera cannot be used/);
+		await says(alice, /^This page is not allowed to use the microphone or camera/);
 		assert.equal((await alice.stored()).length, 2);
 		await alice.page.evaluate(async () => {
 			const [[id]] = await window.inDatabase('readonly', (calls) => calls.getAll());

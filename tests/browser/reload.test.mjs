@@ -207,6 +207,23 @@ for (const [i, library] of ['jssip', 'sipjs'].entries()) {
 		await call.endsBy('far');
 	});
 
+	test(`${library}: a call that was stored by the user's name alone comes back, and has the domain then`, async () => {
+		const call = await WebCall.up(stack, browser, { library });
+		const { page } = call.tab;
+		const back = page.url();
+		await page.goto(`${stack.web.url}/examples/view.js`);
+		await page.evaluate(async () => {
+			const [[name], [value]] = [await window.inDatabase('readonly', (calls) => calls.getAllKeys()), await window.inDatabase('readonly', (calls) => calls.getAll())];
+			await window.inDatabase('readwrite', (calls) => { calls.delete(name); return calls.put(value, name.replace(/@[^ ]*/, '')); });
+			localStorage.clear();
+		});
+		assert.match((await call.tab.stored()).join(), /^call-resume alice [^ ]*$/);
+		await page.goto(back);
+		await call.back();
+		assert.match((await call.tab.stored()).join(), /^(call-resume alice@[^ ,]+ [^ ,]+(,|$)){2}$/);
+		await call.endsBy('page');
+	});
+
 	test(`${library}: two calls, one of them held, reloaded`, async () => {
 		const held = await WebCall.up(stack, browser, { library });
 		const { tab } = held;

@@ -418,8 +418,9 @@ test('who hangs up while the call comes back has hung up', async () => {
 /** No microphone from the next page on; back() gives it back. */
 async function withoutMicrophone(phone) {
 	await phone.page.addInitScript(() => {
-		if (localStorage.getItem('test: microphone')) return;
-		navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError'));
+		const capture = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+		navigator.mediaDevices.getUserMedia = (wanted) => (localStorage.getItem('test: microphone') ? capture(wanted)
+			: Promise.reject(new DOMException('', 'NotFoundError')));
 	});
 	return { back: () => phone.page.evaluate(() => localStorage.setItem('test: microphone', 'there')) };
 }
@@ -430,11 +431,13 @@ test('a call that cannot come back for want of a microphone is tried again, and 
 	const microphone = await withoutMicrophone(phone);
 	await phone.reload();
 	await phone.call('echo', 'over').waitFor();
-	assert.equal(await phone.text('echo'), 'The microphone or camera cannot be used.');
+	assert.equal(await phone.text('echo'), 'The microphone or camera is not there any more.');
 	await microphone.back();
+	await phone.page.evaluate(() => { window.same = true; });
 	await phone.click('echo', 'retry');
 	await phone.up('echo');
 	await phone.tab.hears();
+	assert.ok(await phone.page.evaluate(() => window.same), 'the page was not loaded again');
 	await phone.click('echo', 'hangup');
 	await phone.gone();
 });

@@ -22,7 +22,8 @@ export class JsSIPPhone {
 	constructor(ua, options) {
 		this.#ua = ua;
 		this.#call = options.call ?? {};
-		this.user = ua.get('authorization_user');
+		const { host } = ua.configuration?.uri ?? {};
+		this.user = [ua.get('authorization_user'), host].filter(Boolean).join('@');
 	}
 
 	attach(report) {

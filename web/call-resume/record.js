@@ -45,3 +45,9 @@ export function readRecord(text) {
 
 /** The texts of a storage by id; what is damaged so far that it has no id is left out. */
 export const readAll = (all) => new Map([...all].filter((one) => Array.isArray(one) && typeof one[0] === 'string'));
+
+/** What the page is told of a call that comes back: as it was. */
+export const before = ({ id, data, start, held, muted, videoMuted, sends = [], off = [], screen }) => ({
+	id, data, start: start && new Date(start), held: !!held, muted: !!muted || off.includes('audio'),
+	videoMuted: sends.includes('video') && (!!videoMuted || off.includes('video')), screen: !!screen,
+});

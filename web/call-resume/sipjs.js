@@ -17,7 +17,8 @@ export class SIPjsPhone {
 		this.#agent = agent;
 		this.#options = options;
 		this.#call = options.call ?? {};
-		this.user = agent.configuration.uri.user;
+		const { user, host } = agent.configuration.uri;
+		this.user = [user, host].filter(Boolean).join('@');
 	}
 
 	attach(report) {

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
 // Where a browser keeps the calls of its users.
 
+/** What the names of a user's calls begin with; the last one is what they get. The one of versions that left the
+ * domain out is read too. */
+export const prefixes = (user) => [user.replace(/@[^@]*$/, ''), user].map((name) => `call-resume ${name} `);
+
 /**
  * The browser's own storage: survives reloads, crashes and restarts of the browser.
  * IndexedDB is on the disk at once, also when the browser is killed; localStorage only
  * up to a minute later in Chromium. There is a copy for who cannot wait for the
  * answer of a database, and it is all that there is where databases are not allowed.
- * @param {string} user  keeps the calls of several users of one browser apart
+ * @param {string} user  keeps the calls of several users of one browser apart: alice@example.org
  * @returns {import('../call-resume.js').Store}
  */
 export function browserStore(user) {
-	const prefix = `call-resume ${user} `;
+	const [old, prefix] = prefixes(user);
 	const opened = new Promise((resolve, reject) => {
 		const request = indexedDB.open('call-resume');
 		request.onupgradeneeded = () => request.result.createObjectStore('calls');
@@ -28,35 +32,40 @@ export function browserStore(user) {
 			transaction.onabort = () => reject(transaction.error);
 		});
 	};
-	const all = (calls) => {
-		const range = IDBKeyRange.bound(prefix, `${prefix}~`);
+	const all = (begin) => (calls) => {
+		const range = IDBKeyRange.bound(begin, `${begin}~`);
 		const [keys, values] = [calls.getAllKeys(range), calls.getAll(range)];
 		// By its key, so that it can be removed whatever it is.
-		return { get result() { return keys.result.map((key, i) => [key.slice(prefix.length), values.result[i]?.[1]]); } };
+		return { get result() { return keys.result.map((key, i) => [key.slice(begin.length), values.result[i]?.[1]]); } };
 	};
+	const load = async (begin) => await disk('readonly', all(begin)).catch(() => undefined)
+		?? Object.keys(localStorage).filter((key) => key.startsWith(begin)).map((key) => [key.slice(begin.length), localStorage.getItem(key)]);
 	return {
 		local: true,
 		async load() {
-			return await disk('readonly', all).catch(() => undefined)
-				?? Object.keys(localStorage).filter((key) => key.startsWith(prefix))
-					.map((key) => [key.slice(prefix.length), localStorage.getItem(key)]);
+			return [...old === prefix ? [] : await load(old), ...await load(prefix)];
 		},
 		async save(id, text) {
 			let problem;
 			try {
 				localStorage.setItem(prefix + id, text);
+				if (old !== prefix) localStorage.removeItem(old + id);
 			} catch (cause) {
 				problem = cause;
 			}
-			if (!await disk('readwrite', (calls) => calls.put([id, text], prefix + id)) && problem) throw problem;
+			const put = (calls) => {
+				if (old !== prefix) calls.delete(old + id);
+				return calls.put([id, text], prefix + id);
+			};
+			if (!await disk('readwrite', put) && problem) throw problem;
 		},
 		async remove(id) {
 			try {
-				localStorage.removeItem(prefix + id);
+				for (const begin of [old, prefix]) localStorage.removeItem(begin + id);
 			} catch {
 				// Not allowed: then it is not there either.
 			}
-			await disk('readwrite', (calls) => calls.delete(prefix + id));
+			await disk('readwrite', (calls) => [old, prefix].map((begin) => calls.delete(begin + id)).at(-1));
 		},
 	};
 }

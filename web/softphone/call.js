@@ -38,7 +38,7 @@ export class Call {
 			sound: () => this.card.unblock(),
 			close: () => phone.close(this),
 			again: () => phone.again(this),
-			retry: () => location.reload(),
+			retry: () => phone.calls.retry(this.id) || location.reload(),
 			press: (key) => this.press(key),
 		});
 		if ('leaving' in this.card.element.dataset) this.#ending = true;

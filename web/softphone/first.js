@@ -19,7 +19,7 @@
 		const user = localStorage.getItem('softphone user');
 		if (!user) return show('sign-in');
 		// As browserStore() of call-resume.js keeps them, in the copy that needs no waiting.
-		const kept = Object.keys(localStorage).filter((key) => key.startsWith(`call-resume ${user} `));
+		const kept = Object.keys(localStorage).filter((key) => [' ', '@'].some((next) => key.startsWith(`call-resume ${user}${next}`)));
 		for (const key of kept) {
 			const { name = 'Call', address, start, held } = read(localStorage.getItem(key));
 			const card = document.getElementById('card').content.cloneNode(true).firstElementChild;
