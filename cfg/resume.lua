@@ -2,18 +2,16 @@
 --
 -- resume.cfg for a Kamailio whose routes are written in Lua (module app_lua): the same
 -- five under the same names, and why they are as they are is said there. The module is
--- loaded, and its parameters are set, in kamailio.cfg:
---
---	modparam("call_resume", "manage", 1)
---	modparam("call_resume", "event_callback", "ksr_event")
+-- loaded, and its parameters are set, by include_file "resume.cfg" in kamailio.cfg.
 --
 --	local resume = dofile("/etc/kamailio/resume.lua")
 --
 -- Call in ksr_request_route() resume.request() after the transaction check and before
 -- anything looks at the dialog; resume.within_dialog() after loose_route();
 -- resume.authenticate() where clients are authenticated; resume.register() before save();
--- resume.call() before a new INVITE is relayed. In the event callback call
--- resume.event(name). And, if you like, resume.unreachable() where t_relay() failed.
+-- resume.call() before a new INVITE is relayed. And, if you like, resume.unreachable() where
+-- t_relay() failed. Without resume.cfg: modparam("call_resume", "manage", 1), and
+-- resume.event(name) in the event callback.
 --
 -- What protects the media server and your network is here as well, as kamailio.cfg has it:
 -- resume.sdp() for every request with a body, in front of resume.request(); resume.contact()
@@ -90,6 +88,7 @@ function resume.authenticate()
 		KSR.notice(get("$fu") .. " from " .. get("$si") .. ": the token is of another user\n")
 		refuse(403, "Not your address")
 	end
+	resume.hide_token()
 	return true
 end
 
@@ -242,7 +241,9 @@ end
 -- Nobody behind us gets to see the token. (nil is what is too long.)
 function resume.hide_token()
 	for _, name in ipairs({ "Authorization", "Proxy-Authorization" }) do
-		if string.find(string.lower(get("$(hdr(" .. name .. ")[*])") or "bearer"), "bearer", 1, true) then remove(name) end
+		local value = KSR.hdr.is_present(name) > 0 and (get("$(hdr(" .. name .. ")[*])") or "bearer") or ""
+
+		if string.find(string.lower(value), "bearer", 1, true) then remove(name) end
 	end
 end
 

@@ -23,13 +23,13 @@ after(() => fs.rmSync(base, { recursive: true, force: true }));
 const key = (bytes = 32) => randomBytes(bytes).toString('base64url');
 
 /** A configuration of nothing but the module and what it is told to load. */
-function config({ modules = ['tm', 'rr', 'sl'], ring }) {
+function config({ modules = ['tm', 'rr', 'sl'], ring, more = '' }) {
 	return [
 		'#!KAMAILIO', 'debug=2', 'children=1', 'disable_tcp=yes', 'listen=LISTEN_UDP',
 		'loadmodule "kex.so"', 'loadmodule "ctl.so"', 'modparam("ctl", "binrpc", CTL_SOCKET)',
 		...modules.map((m) => `loadmodule "${m}.so"`), `loadmodule "${MODULE}"`,
 		ring ? `modparam("call_resume", "key_ring", "${ring}")` : '',
-		'request_route { exit; }', '',
+		more, 'request_route { exit; }', '',
 	].join('\n');
 }
 
@@ -102,6 +102,13 @@ refuses('a proxy that is no address', { ring: `k1 ${key()}\n`, defines: { RESUME
 refuses('nine proxies', {
 	ring: `k1 ${key()}\n`, defines: { RESUME_TRUSTED_PROXY: `"${Array.from({ length: 9 }, (_, i) => `192.0.2.${i}`).join(' ')}"` },
 }, /trusted_proxy: more than 8 addresses/);
+for (const inner of ['dialog', 'topoh', 'topos', 'sipcapture']) {
+	refuses(`${inner} in front of it`, { ring: `k1 ${key()}\n`, cfg: { modules: ['tm', 'rr', 'sl', inner] } },
+		new RegExp(`${inner} is loaded in front of call_resume.* move loadmodule "${inner}.so" behind`));
+}
+refuses('bindings that cannot keep a session', {
+	ring: `k1 ${key()}\n`, cfg: { modules: ['tm', 'rr', 'sl', 'usrloc'], more: 'modparam("call_resume", "manage", 1)' },
+}, /set modparam\("tm\|usrloc", "xavp_contact"/);
 for (const missing of ['tm', 'rr', 'sl']) {
 	refuses(`without the module ${missing}`,
 		{ ring: `k1 ${key()}\n`, cfg: { modules: ['tm', 'rr', 'sl'].filter((m) => m !== missing) } },

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# resume.cfg for a Kamailio whose routes are written in Python (module app_python3): the same
+# five under the same names, and why they are as they are is said there. The module is
+# loaded, and its parameters are set, by include_file "resume.cfg" in kamailio.cfg. With this
+# file beside the routes:
+#
+#     from resume import Resume
+#     resume = Resume(KSR)
+#
+# Call in ksr_request_route() resume.request() after the transaction check and before
+# anything looks at the dialog; resume.within_dialog() after loose_route();
+# resume.authenticate() where clients are authenticated; resume.register() before save();
+# resume.call() before a new INVITE is relayed. And, if you like, resume.unreachable() where
+# t_relay() failed.
+#
+# Not here: bind_fingerprint, the announcement, and a client that has registered again over
+# another connection and still has its call.
+
+import sys
+
+IN_DIALOG_MEDIA = ("INVITE", "UPDATE", "PRACK")
+
+
+class Resume:
+    """What resume.cfg has as defines:
+
+    password()       asks for a password, and ends the script for who has none: RESUME_PASSWORD
+    is_from_trunk()  true for what comes from the trunk: RESUME_FROM_TRUNK
+    away_timer       ms, as AWAY_TIMER
+    """
+
+    def __init__(self, ksr, password=None, is_from_trunk=None, away_timer=5000):
+        self.ksr = ksr
+        self.password = password
+        self.is_from_trunk = is_from_trunk
+        self.away_timer = away_timer
+
+    def get(self, name):
+        return self.ksr.pv.get(name)
+
+    def text(self, name):
+        value = self.get(name)
+        return "" if value is None else str(value)
+
+    def refuse(self, code, reason):
+        """Answers, but not an ACK, and ends the script."""
+        if self.get("$rm") != "ACK":
+            self.ksr.sl.send_reply(code, reason)
+        sys.exit()
+
+    def no_dialog(self):
+        self.refuse(481, "Call/Transaction Does Not Exist")
+
+    def comes_from_trunk(self):
+        return self.is_from_trunk is not None and self.is_from_trunk()
+
+    def session(self):
+        """The web session of a client that has a password."""
+        if self.password is None or self.get("$resume(sub)") is not None:
+            return
+        user = self.get("$au")
+        if user is None or user != self.get("$fU") or self.comes_from_trunk():
+            return
+        if self.ksr.call_resume.resume_session_named("sip:%s@%s" % (user, self.text("$fd"))) < 0:
+            self.ksr.notice("%s from %s: no session, %s\n" % (self.text("$fu"), self.text("$si"), self.text("$resume(error)")))
+            self.refuse(403, "Forbidden")
+
+    def authenticate(self):
+        """Ends the script unless the sender is the owner of the address in From. False for one
+        who has a password and no token."""
+        if self.password is not None and not self.text("$hdr(Authorization)").lower().startswith("bearer "):
+            return False
+        if self.ksr.call_resume.resume_auth() < 0:
+            self.ksr.notice("%s from %s: token refused, %s\n" % (self.text("$fu"), self.text("$si"), self.text("$resume(error)")))
+            self.ksr.call_resume.resume_challenge(self.text("$fd"))
+            sys.exit()
+        sub = self.get("$resume(sub)")
+        if sub != self.get("$fu") or (self.get("$rm") == "REGISTER" and sub != self.get("$tu")):
+            self.ksr.notice("%s from %s: the token is of another user\n" % (self.text("$fu"), self.text("$si")))
+            self.refuse(403, "Not your address")
+        self.hide_token()
+        return True
+
+    def is_client(self):
+        """True for a client that has proved who it is, False for what is no client's at all."""
+        if self.comes_from_trunk():
+            return False
+        if not self.authenticate():
+            if not self.ksr.is_myself_furi():
+                return False
+            self.password()
+        self.session()
+        if self.get("$resume(sub)") is None:
+            self.refuse(403, "No Web Session")
+        return True
+
+    def back(self):
+        """An INVITE with a call state becomes a re-INVITE of the old dialog."""
+        rc = self.ksr.call_resume.resume_dialog()
+        if rc == 0:  # Kamailio could not take the new message: there is none to go on with.
+            sys.exit()
+        if rc < 0:
+            self.refuse(int(self.get("$resume(code)")), self.text("$resume(reason)"))
+        self.ksr.pv.seti("$avp(resumed)", 1)
+
+    def again(self):
+        """Both ends are clients of ours, and both have lost the call."""
+        if self.ksr.call_resume.resume_open() < 0:
+            return False
+        callee = self.get("$resume(callee)")
+        if callee is None or self.ksr.registrar.registered_uri("location", callee) < 0:
+            return False
+        if self.ksr.call_resume.resume_again() < 0:
+            return False
+        self.ksr.pv.sets("$ru", callee)
+        self.ksr.pv.seti("$avp(again)", 1)
+        return True
+
+    def proved(self):
+        """Requests in a dialog that prove nothing end here."""
+        if self.ksr.hdr.is_present("Route") < 0:
+            self.no_dialog()
+        if self.comes_from_trunk():
+            # Over UDP anybody can write another sender's address.
+            if self.get("$pr") == "udp" and self.get("$resume(in_call)") != 1:
+                self.no_dialog()
+            return
+        if self.get("$resume(known)") == 1 or self.get("$avp(resumed)") == 1:
+            return
+        if ("bearer" not in self.text("$(hdr(Authorization)[*])").lower()
+                or self.ksr.call_resume.resume_auth() < 0 or self.get("$resume(sub)") != self.get("$fu")):
+            self.refuse(403, "Not in a call of ours")
+        # Whose call it is nobody knows: leave its media alone where $avp(unproved) is 1.
+        self.ksr.pv.seti("$avp(unproved)", 1)
+
+    def request(self):
+        asks = self.get("$resume(asks)")
+        if len(self.text("$ru")) >= 900:
+            self.refuse(414, "Request-URI Too Long")
+        if asks == "stale":
+            self.no_dialog()
+        if asks == "moved":
+            if self.get("$resume(in_call)") != 1:
+                self.no_dialog()
+            self.refuse(200, "OK")
+        if asks in ("resume", "again") and self.is_client():
+            if asks == "resume" or not self.again():
+                self.back()
+        if self.is_from_trunk is not None and self.ksr.siputils.has_totag() > 0:
+            self.proved()
+
+    def hide_token(self):
+        """Nobody behind us gets to see the token. (None is what is too long.)"""
+        for name in ("Authorization", "Proxy-Authorization"):
+            if self.ksr.hdr.is_present(name) < 0:
+                continue
+            value = self.get("$(hdr(%s)[*])" % name)
+            if value is None or "bearer" in value.lower():
+                self.ksr.hdr.remove(name)
+
+    def within_dialog(self):
+        """A fresh state, and the answer for a client that is away."""
+        method = self.get("$rm")
+        if self.get("$avp(unproved)") == 1:
+            if method in IN_DIALOG_MEDIA:
+                self.refuse(403, "Not in a call of ours")
+            if method == "ACK" and self.ksr.textops.has_body() > 0:
+                sys.exit()
+        self.ksr.call_resume.resume_unmark_uri()
+        self.ksr.call_resume.resume_within_dialog()
+        self.hide_token()
+        if method == "ACK" or self.get("$resume(to_client)") != 1:
+            return
+        if self.get("$resume(connected)") == 0:
+            self.ksr.call_resume.resume_away()
+            sys.exit()
+        self.ksr.tm.t_set_fr(0, self.away_timer)
+
+    def register(self):
+        """The client key, and the binding's web session."""
+        self.session()
+        if self.get("$resume(sub)") is not None:
+            self.ksr.call_resume.resume_register()
+
+    def call(self):
+        """A new call, from and to whomever."""
+        if self.get("$rm") != "INVITE":
+            return
+        self.session()
+        self.ksr.call_resume.resume_call()
+
+    def unreachable(self):
+        """t_relay() failed."""
+        if self.get("$avp(again)") == 1:
+            self.refuse(491, "Far End Away")
+        if self.get("$resume(to_client)") == 1 and self.get("$rm") not in ("ACK", "CANCEL"):
+            self.ksr.call_resume.resume_away()
+            sys.exit()
