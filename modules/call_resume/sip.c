@@ -46,31 +46,73 @@ cr_span_t cr_span_end(cr_span_t s)
 	return (cr_span_t){s.s + s.len, 0};
 }
 
-/* The offset of the first of chars that is neither in a quoted string nor, when
- * brackets is set, between < and >; s.len when there is none. */
-static size_t find_unquoted(cr_span_t s, const char *chars, int brackets)
+/* Signs that divide values, by what they do. */
+enum
 {
-	const cr_chars_t set = cr_chars(chars);
-	int quoted = 0, depth = 0;
+	QUOTE = 1,
+	OPEN = 2,
+	CLOSE = 4,
+	COMMA = 8,
+	SEMICOLON = 16,
+	QUESTION = 32,
+	EQUALS = 64,
+	BLANK = 128,
+};
 
-	for(size_t i = 0; i < s.len; i++) {
-		char c = s.s[i];
+static const uint8_t signs[256] = {
+		['"'] = QUOTE,
+		['<'] = OPEN,
+		['>'] = CLOSE,
+		[','] = COMMA,
+		[';'] = SEMICOLON,
+		['?'] = QUESTION,
+		['='] = EQUALS,
+		[' '] = BLANK,
+		['\t'] = BLANK,
+		['\r'] = BLANK,
+		['\n'] = BLANK,
+};
 
-		if(quoted) {
-			if(c == '\\')
-				i++;
-			else if(c == '"')
-				quoted = 0;
-			continue;
-		}
-		if(depth == 0 && cr_chars_have(&set, c))
+/* The offset of the first of these signs at or behind i, or the length. */
+static size_t find_sign(cr_span_t s, size_t i, unsigned which)
+{
+	while(i < s.len && !(signs[(unsigned char)s.s[i]] & which))
+		i++;
+	return i;
+}
+
+/* Behind the quoted string that begins at i. */
+static size_t skip_quoted(cr_span_t s, size_t i)
+{
+	for(i++; i < s.len && s.s[i] != '"'; i++) {
+		if(s.s[i] == '\\')
+			i++;
+	}
+	return i + 1;
+}
+
+/* Behind the URI in brackets that begins at i. */
+static size_t skip_bracketed(cr_span_t s, size_t i)
+{
+	for(;;) {
+		i = find_sign(s, i, QUOTE | CLOSE);
+		if(i >= s.len || s.s[i] == '>')
+			return i + 1;
+		i = skip_quoted(s, i);
+	}
+}
+
+/* The offset of the first of these signs that is neither in a quoted string nor, when
+ * brackets is set, between < and >; s.len when there is none. */
+static size_t find_unquoted(cr_span_t s, unsigned which, int brackets)
+{
+	unsigned stop = which | QUOTE | (brackets ? OPEN : 0);
+	size_t i = 0;
+
+	while((i = find_sign(s, i, stop)) < s.len) {
+		if(signs[(unsigned char)s.s[i]] & which)
 			return i;
-		if(c == '"')
-			quoted = 1;
-		else if(brackets && c == '<')
-			depth = 1;
-		else if(brackets && c == '>')
-			depth = 0;
+		i = s.s[i] == '"' ? skip_quoted(s, i) : skip_bracketed(s, i);
 	}
 	return s.len;
 }
@@ -289,7 +331,7 @@ int cr_sip_next(
 				it->rest = m->fields[it->field].value;
 			it->field++;
 		}
-		size_t comma = find_unquoted(it->rest, ",", 1);
+		size_t comma = find_unquoted(it->rest, COMMA, 1);
 		*value = cr_span_trim(cr_span_sub(it->rest, 0, comma));
 		it->rest = cr_span_sub(it->rest, comma + 1, it->rest.len);
 		if(value->len > 0)
@@ -301,7 +343,7 @@ int cr_sip_next(
 
 int cr_addr_parse(cr_addr_t *a, cr_span_t value)
 {
-	size_t open = find_unquoted(value, "<", 0), end;
+	size_t open = find_unquoted(value, OPEN, 0), end;
 
 	a->value = value;
 	if(open < value.len) {
@@ -315,7 +357,7 @@ int cr_addr_parse(cr_addr_t *a, cr_span_t value)
 		a->uri = cr_span_sub(value, open + 1, a->spec.len - 2);
 	} else {
 		/* RFC 3261 section 20: without brackets, parameters are the field's */
-		end = find_unquoted(value, "; \t\r\n", 0);
+		end = find_unquoted(value, SEMICOLON | BLANK, 0);
 		a->uri = a->spec = cr_span_sub(value, 0, end);
 	}
 	a->params = cr_span_sub(value, end, value.len);
@@ -325,12 +367,13 @@ int cr_addr_parse(cr_addr_t *a, cr_span_t value)
 int cr_param_find(
 		cr_span_t text, const char *name, cr_span_t *value, cr_span_t *whole)
 {
-	size_t semi = find_unquoted(text, ";", 1);
+	size_t semi = find_unquoted(text, SEMICOLON, 1);
 
 	while(semi < text.len) {
 		cr_span_t rest = cr_span_sub(text, semi + 1, text.len);
-		size_t len = find_unquoted(rest, ";?,> \t\r\n", 0);
-		size_t eq = find_unquoted(cr_span_sub(rest, 0, len), "=", 0);
+		size_t len = find_unquoted(
+				rest, SEMICOLON | QUESTION | COMMA | CLOSE | BLANK, 0);
+		size_t eq = find_unquoted(cr_span_sub(rest, 0, len), EQUALS, 0);
 
 		if(cr_span_eq_case(cr_span_sub(rest, 0, eq), cr_span_str(name))) {
 			if(value != NULL)
@@ -340,7 +383,7 @@ int cr_param_find(
 				*whole = cr_span_sub(text, semi, len + 1);
 			return 1;
 		}
-		semi += 1 + find_unquoted(rest, ";", 0);
+		semi += 1 + find_unquoted(rest, SEMICOLON, 0);
 	}
 	return 0;
 }
@@ -362,7 +405,7 @@ void cr_uri_rehome(cr_writer_t *w, cr_span_t uri, cr_span_t host, unsigned port,
 	size_t host_at = uri_host_at(uri);
 	cr_span_t rest = cr_span_sub(uri, host_at, uri.len), gone;
 
-	rest = cr_span_sub(rest, find_unquoted(rest, ";", 0), rest.len);
+	rest = cr_span_sub(rest, find_unquoted(rest, SEMICOLON, 0), rest.len);
 	cr_put_span(w, cr_span_sub(uri, 0, host_at));
 	cr_put_span(w, host);
 	cr_put_str(w, ":");
