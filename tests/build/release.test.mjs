@@ -74,6 +74,22 @@ test('what it leaves in its root is there the next time, but for the tree, and n
 	assert.deepEqual(fs.readdirSync(path.join(tmp, 'roots')).sort(), ['sid', 'sid.bare', 'sid.lock']);
 });
 
+test('what it says while it makes a root is not in what the command says', { skip }, () => {
+	const bin = path.join(tmp, 'bin');
+	const empty = path.join(tmp, 'empty');
+	fs.cpSync(path.join(tmp, 'roots/sid.bare'), empty, { recursive: true, verbatimSymlinks: true });
+	for (const folder of ['etc/apt/sources.list.d', 'etc/apt/apt.conf.d', 'etc/dpkg/dpkg.cfg.d', 'usr/sbin']) fs.mkdirSync(path.join(empty, folder), { recursive: true });
+	const script = (file, text) => fs.writeFileSync(file, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+	fs.mkdirSync(bin);
+	script(path.join(bin, 'debootstrap'), `cp -a '${empty}' "$4"`);
+	script(path.join(bin, 'apt-get'), 'echo http://127.0.0.1/ main Debian Debian');
+	script(path.join(empty, 'usr/bin/apt-get'), 'exit 0');
+	const { env } = options();
+	const made = spawnSync('tools/release', ['fresh', 'id', '-u'], { ...options(), env: { ...env, PATH: `${bin}:${env.PATH}` } });
+	assert.equal(made.stdout, '0\n', made.stderr);
+	assert.match(made.stderr, /making a root of fresh/);
+});
+
 test('killed, it takes all its processes along, also those in the background', { skip }, async () => {
 	const mark = `31${process.pid}`; // seconds: a sleep that is nobody else's
 	const child = spawn('tools/release', ['--bare', 'sid', 'sh', '-c', `sleep ${mark} & sleep ${mark}`], { ...options(), stdio: 'ignore' });
