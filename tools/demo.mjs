@@ -62,11 +62,13 @@ async function secondLife(stack, token, state) {
 		keys: { token, state, audio_port: audio.port },
 	});
 	const key = await client.waitLog('registered');
-	say(`a new process (port ${client.port}) registers with the same token`);
-	audio.send(Number(await client.waitLog('answered')));
+	const port = Number(await client.waitLog('answered'));
+	const answered = performance.now();
+	audio.send(port);
+	say(`a new process (port ${client.port}) registers with the same token`, client.sentAt('REGISTER'));
 	const resumed = client.sentAt('INVITE');
 	say('and resumes: an ordinary call with one more header, Call-State', resumed);
-	say('bob has answered a re-INVITE in the call he never left');
+	say('bob has answered a re-INVITE in the call he never left', answered);
 	return { audio, client, key, resumed };
 }
 
@@ -92,9 +94,9 @@ async function play(stack) {
 	const two = await secondLife(stack, token, one.state);
 	check(two.key.match(/key=([\w-]+)/)?.[1] === one.key.match(/key=([\w-]+)/)[1],
 		'the client key is another one after the loss');
-	say('the client key is the same again');
 	await until('audio after the resume', () => two.audio.first !== undefined);
 	say('first audio packet is back at alice', two.audio.first);
+	say('the client key is the same again');
 	check((await stack.onlyCall()) === callId, 'rtpengine has another call now');
 	await talk(stack, callId, two.audio);
 

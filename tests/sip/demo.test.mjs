@@ -23,6 +23,8 @@ test('a call that survives, told as a timeline', () => {
 	for (const told of ['the client key is the same again', 'bob hangs up, and the resumed alice gets his BYE', 'The call survived: audio was back']) {
 		assert.ok(stdout.includes(told), told);
 	}
+	const times = Array.from(stdout.matchAll(/^ *(\d+) ms {2}/gm), (m) => Number(m[1])).slice(1); // what is told first is where the others count from
+	assert.deepEqual(times, [...times].sort((a, b) => a - b), stdout);
 	// By SIPp's own clock, in whatever form it writes it.
 	const back = Number(stdout.match(/audio was back (\d+) ms after the resume/)[1]);
 	assert.ok(back < 5000, `${back} ms`);
