@@ -66,8 +66,8 @@ typedef struct text
 } text_t;
 
 static text_t token, json, jwe, map_text, ref_text;
-static text_t answer, answer_sealed, resume_invite, reinvite, reply_o, reply_n,
-		bye_n, reply_sealed, forged;
+static text_t answer, answer_sealed, plain, resume_invite, reinvite, reply_o,
+		reply_n, bye_n, reply_sealed, forged;
 
 static cr_span_t span(const text_t *t)
 {
@@ -376,7 +376,7 @@ static int sip_parse(void)
 
 static int not_concerned(void)
 {
-	return !cr_screen_concerned(span(&answer_sealed));
+	return !cr_screen_concerned(span(&plain));
 }
 
 static int edge(cr_edge_t (*way)(char *, size_t, const cr_env_t *, cr_span_t),
@@ -565,6 +565,18 @@ static void set_up_answer(void)
 			order.len, order.s, SDP);
 }
 
+/* The same of a call without states. */
+static void set_up_plain(void)
+{
+	set(&plain,
+			"%.*sRecord-Route: <sip:192.0.2.1;lr=on>\r\n"
+			"Contact: <sip:bob@192.0.2.20:5060>\r\n"
+			"Content-Type: application/sdp\r\n"
+			"Content-Length: %zu\r\n\r\n%s",
+			(int)(strstr(answer.s, "Record-Route") - answer.s), answer.s,
+			sizeof(SDP) - 1, SDP);
+}
+
 /* The first value of a field of the resumed INVITE. */
 static cr_span_t field(cr_hdr_t id)
 {
@@ -743,6 +755,7 @@ int main(int argc, char **argv)
 	set_up_issuer();
 	set_up_state();
 	set_up_answer();
+	set_up_plain();
 	set_up_resume();
 	if(!gcm_seal() || !b64_encode() || !map_seal() || !edge_out_seal())
 		die("set up", CR_EINTERNAL);

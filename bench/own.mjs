@@ -32,6 +32,8 @@ export async function own(dir, { rounds, calls, keyRing, module, note }) {
 		const options = (defines) => ({
 			next: `${PEER_IP}:${peerPort}`, keyRing, module, cfg: OWN_CFG,
 			defines: {
+				// All but loopback, on which everything is here.
+				MEDIA_DENIED: '"0.0.0.0/8, 169.254.0.0/16, 224.0.0.0/4, 255.255.255.255, ::1, fe80::/10, ff00::/8"',
 				DOMAIN: '"example.org"', TRUNK_IP: `"${PEER_IP}"`, TRUNK_URI: `"sip:${PEER_IP}:${peerPort}"`,
 				RTPENGINE: `"udp:${media.ip}:${media.ng}"`, DEBUG_LEVEL: 0, ...defines,
 			},

@@ -177,3 +177,11 @@ test('make help lists the targets that there are', () => {
 		assert.match(help, new RegExp(`^ +${target} `, 'm'));
 	}
 });
+
+test('what make bench measures of the core works, each of it', () => {
+	const at = path.join(tmp, 'bench');
+	run('make', ['-s', '-C', path.join(ROOT, 'bench'), `BUILD=${at}`, 'CFLAGS=-O0']);
+	const { status, stdout, stderr } = spawnSync(path.join(at, 'core'), ['0.1'], { encoding: 'utf8' });
+	assert.equal(status, 0, stdout + stderr);
+	assert.match(stdout, /^the core's work for a forged state\t\d/m);
+});

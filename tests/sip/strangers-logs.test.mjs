@@ -231,8 +231,10 @@ test('what Kamailio reads before there is a message is not in the log, and what 
 			for (let i = 0; i < 8; i++) await closed(stack.kamailio.ws, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n');
 		}
 		phone.close();
-		// Of HTTP that reads well there is a line of ours.
-		const said = stack.kamailio.log().slice(at).split('\n').filter((l) => l && !/NOTICE: .*fence-\d/.test(l) && !/NOTICE: [^"]*: http: 127\.0\.0\.1: \d{3} [A-Z][A-Za-z ]+$/.test(l));
+		// Of HTTP that reads well there is a line of ours, and Kamailio 6.1 says of its start what the
+		// process of TCP comes to after others are ready.
+		const expected = [/NOTICE: .*fence-\d/, /NOTICE: [^"]*: http: 127\.0\.0\.1: \d{3} [A-Z][A-Za-z ]+$/, /tcp_main_loop\(\): tcp main processing threads /];
+		const said = stack.kamailio.log().slice(at).split('\n').filter((l) => l && !expected.some((e) => e.test(l)));
 		assert.deepEqual(said, []);
 	} finally {
 		await stack.stop();
