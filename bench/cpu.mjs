@@ -8,7 +8,7 @@
 // apart at all.
 
 import { ALLOCATOR, Gateway } from './gateway.mjs';
-import { Load, PEER_IP, SUB } from './load.mjs';
+import { Load, PEER_IP, SUB, tries } from './load.mjs';
 import { row } from './stats.mjs';
 import { freePort } from '../tests/lib/ports.mjs';
 import { sleep } from '../tests/lib/wait.mjs';
@@ -46,22 +46,8 @@ async function startAll(gateways, dir, options) {
 	await start('plain-again', {});
 }
 
-/* A machine that stood still in the middle says nothing: such a load is repeated. */
-const TRIES = 3;
-
 /* @return {us: microseconds for each call, again} */
-async function measure(load, gateway, name, scenario, options) {
-	for (let left = TRIES; ; left--) {
-		try {
-			return await measureOnce(load, gateway, name, scenario, options);
-		} catch (e) {
-			if (e.fatal || left === 1) throw e;
-			options.note(`once more, because of ${e.message.split('\n')[0]}`);
-		}
-	}
-}
-
-async function measureOnce(load, gateway, name, scenario, { calls, rate, token }) {
+async function measure(load, gateway, name, scenario, { calls, rate, token }) {
 	const count = name in DONE;
 	const before = count && await gateway.counters();
 	const start = gateway.cpu_ns();
@@ -111,7 +97,7 @@ async function sitting(dir, { calls, rate, keyRing, module, note }, first, count
 		for (let r = -1; r < count; r++) {
 			const us = {};
 			for (const [name, gw, scenario] of (first + r) % 2 ? [...LOADS].reverse() : LOADS) {
-				const m = await measure(load, gateways[gw], name, scenario, { calls: r < 0 ? Math.min(calls, 400) : calls, rate, token, note });
+				const m = await tries(note, () => measure(load, gateways[gw], name, scenario, { calls: r < 0 ? Math.min(calls, 400) : calls, rate, token }));
 				us[name] = m.us;
 				again += m.again;
 			}

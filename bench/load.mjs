@@ -158,6 +158,19 @@ function write(dir, name, side) {
 
 /* ---- running ------------------------------------------------------------------- */
 
+/** What measure() resolves to. A machine that stood still in the middle says nothing:
+ * a load that failed is repeated, twice at most. */
+export async function tries(note, measure) {
+	for (let left = 3; ; left--) {
+		try {
+			return await measure();
+		} catch (e) {
+			if (e.fatal || left === 1) throw e;
+			note(`once more, because of ${e.message.split('\n')[0]}`);
+		}
+	}
+}
+
 const hexPort = (port) => `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
 /* A TCP port that is closed has connections for a while. */
 const STATE = { udp: '07', tcp: '0A' };
@@ -200,7 +213,7 @@ export class Load {
 	async start(scenario, to, { calls, rate, token = 'none', trace = false, timeout_s = 120 }) {
 		const run = `${scenario}-${++this.serial}`;
 		const common = (name, count) => ['-t', this.transport === 'tcp' ? 't1' : 'u1', '-key', 'tcp', this.transport === 'tcp' ? ';transport=tcp' : '',
-			'-nostdin', '-m', String(count), '-timeout', String(timeout_s), '-timeout_error',
+			'-nostdin', '-m', String(count), '-timeout', String(Math.ceil(timeout_s)), '-timeout_error',
 			'-trace_err', '-error_file', path.join(this.dir, `${name}.errors`)];
 		const peerName = `${run}-peer`;
 		const clientName = `${run}-client`;

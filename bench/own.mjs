@@ -4,7 +4,7 @@
 // count.
 
 import { ALLOCATOR, Gateway, OWN_CFG } from './gateway.mjs';
-import { Load, PEER_IP, SUB } from './load.mjs';
+import { Load, PEER_IP, SUB, tries } from './load.mjs';
 import { row } from './stats.mjs';
 import { freePort } from '../tests/lib/ports.mjs';
 import { Rtpengine } from '../tests/lib/rtpengine.mjs';
@@ -16,7 +16,7 @@ const RATE = 150;
 
 async function measure(load, gateway, scenario, { calls, token }) {
 	const start = gateway.cpu_ns();
-	await load.run(scenario, gateway.address, { calls, rate: RATE, token });
+	await load.run(scenario, gateway.address, { calls, rate: RATE, token, timeout_s: 30 + calls / RATE });
 	await sleep(SETTLE_MS);
 	return (gateway.cpu_ns() - start) / calls / 1000;
 }
@@ -45,7 +45,7 @@ export async function own(dir, { rounds, calls, keyRing, module, note }) {
 		for (let r = -1; r < Math.ceil(rounds / 5); r++) {
 			const us = {};
 			for (const [name, gateway, scenario] of r % 2 ? [...loads].reverse() : loads) {
-				us[name] = await measure(load, gateway, scenario, { calls: r < 0 ? 200 : Math.ceil(calls / 2), token });
+				us[name] = await tries(note, () => measure(load, gateway, scenario, { calls: r < 0 ? 200 : Math.ceil(calls / 2), token }));
 			}
 			if (r < 0) continue;
 			all.push(us);

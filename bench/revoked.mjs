@@ -3,7 +3,7 @@
 // costs to refuse a forged state, next to a resume. In a real Kamailio.
 
 import { ALLOCATOR, Gateway } from './gateway.mjs';
-import { Load, PEER_IP, SUB } from './load.mjs';
+import { Load, PEER_IP, SUB, tries } from './load.mjs';
 import { atLeast, row } from './stats.mjs';
 import { freePort } from '../tests/lib/ports.mjs';
 import { Client } from '../tests/lib/sip.mjs';
@@ -50,19 +50,7 @@ async function idle(gateway, ms) {
 	return (gateway.cpu_ns() - start) / (performance.now() - at);
 }
 
-/* Once more where a machine that stood still has spoilt it, see cpu.mjs. */
-async function cpu(load, gateway, what, options) {
-	for (let left = 3; ; left--) {
-		try {
-			return await cpuOnce(load, gateway, what, options);
-		} catch (e) {
-			if (e.fatal || left === 1) throw e;
-			options.note(`once more, because of ${e.message.split('\n')[0]}`);
-		}
-	}
-}
-
-async function cpuOnce(load, gateway, [scenario, times = 1], { calls, rate, token, rest }) {
+async function cpu(load, gateway, [scenario, times = 1], { calls, rate, token, rest }) {
 	const n = calls * times;
 	const before = await gateway.counters();
 	const [start, at] = [gateway.cpu_ns(), performance.now()];
@@ -100,10 +88,10 @@ export async function revoked(dir, { rounds, calls, rate, keyRing, module, note 
 		client = await Client.open({ to: { ip: full.kamailio.ip, port: full.kamailio.port } });
 		const all = [];
 		for (let r = -1; r < Math.ceil(rounds / 5); r++) {
-			const o = { calls: r < 0 ? 200 : calls, rate, token, rest, note };
+			const o = { calls: r < 0 ? 200 : calls, rate, token, rest };
 			const us = {};
 			for (const [name, what] of Object.entries(LOADS)) {
-				const m = await cpu(load, empty, what, o);
+				const m = await tries(note, () => cpu(load, empty, what, o));
 				us[name] = m.us;
 				again += m.again;
 			}
