@@ -12,17 +12,17 @@ import { sleep } from '../tests/lib/wait.mjs';
 
 /* tm's default wt_timer is 5 s. */
 const SETTLE_MS = 5600;
-const RATE = 150;
+const RATE = 150; // at most
 
-async function measure(load, gateway, scenario, { calls, token }) {
+async function measure(load, gateway, scenario, { calls, rate, token }) {
 	const start = gateway.cpu_ns();
-	await load.run(scenario, gateway.address, { calls, rate: RATE, token, timeout_s: 30 + calls / RATE });
+	await load.run(scenario, gateway.address, { calls, rate, token, timeout_s: 30 + calls / rate });
 	await sleep(SETTLE_MS);
 	return (gateway.cpu_ns() - start) / calls / 1000;
 }
 
 /** @return {rows} */
-export async function own(dir, { rounds, calls, keyRing, module, note }) {
+export async function own(dir, { rounds, calls, rate, keyRing, module, note }) {
 	const peerPort = await freePort(PEER_IP);
 	const load = new Load(dir, peerPort);
 	const all = [];
@@ -45,7 +45,7 @@ export async function own(dir, { rounds, calls, keyRing, module, note }) {
 		for (let r = -1; r < Math.ceil(rounds / 5); r++) {
 			const us = {};
 			for (const [name, gateway, scenario] of r % 2 ? [...loads].reverse() : loads) {
-				us[name] = await tries(note, () => measure(load, gateway, scenario, { calls: r < 0 ? 200 : Math.ceil(calls / 2), token }));
+				us[name] = await tries(note, () => measure(load, gateway, scenario, { calls: r < 0 ? Math.min(calls, 200) : Math.ceil(calls / 2), rate: Math.min(rate, RATE), token }));
 			}
 			if (r < 0) continue;
 			all.push(us);
