@@ -9,9 +9,12 @@
 
 #include "../../core/data_lump.h"
 #include "../../core/dprint.h"
+#include "../../core/msg_translator.h"
 #include "../../core/mem/mem.h"
 #include "../../core/parser/parse_content.h"
+#include "../../core/parser/parse_cseq.h"
 
+#include "body.h"
 #include "net.h"
 #include "sdp.h"
 
@@ -53,48 +56,160 @@ int kam_media_param(modparam_t type, void *val)
 	}
 }
 
-/* Take lines out of the body, or put others for them. @return 0 or -1 */
-static int apply(struct sip_msg *msg, const cr_sdp_edits_t *edits)
+/* @return 0 or -1 */
+static int replace(struct sip_msg *msg, cr_span_t old, cr_span_t instead)
 {
-	for(int i = 0; i < edits->n; i++) {
-		cr_span_t line = edits->line[i], instead = edits->instead[i];
-		struct lump *l
-				= del_lump(msg, (int)(line.s - msg->buf), (int)line.len, 0);
-		char *copy;
+	struct lump *l;
+	char *copy;
 
-		if(l == NULL)
-			return -1;
-		if(instead.len == 0)
-			continue;
-		copy = pkg_malloc(instead.len);
-		if(copy == NULL) {
-			PKG_MEM_ERROR;
-			return -1;
-		}
-		memcpy(copy, instead.s, instead.len);
-		if(insert_new_lump_after(l, copy, (int)instead.len, 0) == NULL) {
-			pkg_free(copy);
-			return -1;
-		}
+	if(old.len == 0)
+		return 0;
+	l = del_lump(msg, (int)(old.s - msg->buf), (int)old.len, 0);
+	if(l == NULL)
+		return -1;
+	if(instead.len == 0)
+		return 0;
+	copy = pkg_malloc(instead.len);
+	if(copy == NULL) {
+		PKG_MEM_ERROR;
+		return -1;
+	}
+	memcpy(copy, instead.s, instead.len);
+	if(insert_new_lump_after(l, copy, (int)instead.len, 0) == NULL) {
+		pkg_free(copy);
+		return -1;
 	}
 	return 0;
 }
 
-int ki_resume_check_sdp(struct sip_msg *msg)
+/* ---- the description in a message --------------------------------------------- */
+
+typedef struct found
+{
+	cr_body_t kind;
+	cr_span_t type; /* the value of Content-Type */
+	cr_span_t body;
+	cr_span_t sdp;
+} found_t;
+
+/* Offers and answers are in these, and in what accepts them (RFC 3264, RFC 3311, RFC
+ * 3262). Whoever reads them in others does so by their type. */
+static int may_describe(struct sip_msg *msg)
+{
+	int method;
+
+	if(msg->first_line.type == SIP_REQUEST) {
+		method = msg->first_line.u.request.method_value;
+	} else {
+		if(msg->REPLY_STATUS >= 300 || parse_headers(msg, HDR_CSEQ_F, 0) < 0
+				|| msg->cseq == NULL)
+			return 0;
+		method = get_cseq(msg)->method_id;
+	}
+	return (method
+				   & (METHOD_INVITE | METHOD_UPDATE | METHOD_PRACK
+						   | METHOD_ACK))
+			!= 0;
+}
+
+/* @return how many Content-Type fields there are, or -1 */
+static int find_type(cr_span_t *type, struct sip_msg *msg)
+{
+	int n = 0;
+
+	if(parse_headers(msg, HDR_EOH_F, 0) < 0)
+		return -1;
+	for(struct hdr_field *h = msg->headers; h != NULL; h = h->next) {
+		if(h->type != HDR_CONTENTTYPE_T)
+			continue;
+		*type = cr_span_trim(kam_span(h->body));
+		n++;
+	}
+	return n;
+}
+
+/* A body of no length is all that is behind the head (RFC 3261 section 18.3). To
+ * Kamailio's modules it is none, so it gets a length. @return 0 or -1 */
+static int give_length(struct sip_msg *msg)
 {
 	const char *body = get_body(msg), *end = msg->buf + msg->len;
-	cr_sdp_edits_t edits;
+	char text[48];
+	cr_writer_t w = cr_writer(text, sizeof(text));
 
-	if(body == NULL || body >= end)
+	if(body == NULL || body >= end || msg->content_length != NULL
+			|| !may_describe(msg))
+		return 0;
+	cr_put_str(&w, "Content-Length: ");
+	cr_put_uint(&w, (uint32_t)(end - body));
+	cr_put_str(&w, "\r\n");
+	if(cr_writer_end(&w) != CR_OK
+			|| kam_add_header(msg, (cr_span_t){text, w.len}) < 0)
+		return -1;
+	return sip_msg_apply_changes(msg) == 1 ? 0 : -1;
+}
+
+/* One of two types counts for one reader, and the other for another; so does what the
+ * modules of Kamailio do not take for the type that we do. */
+static void find_sdp(found_t *f, struct sip_msg *msg)
+{
+	const char *body = get_body(msg), *end = msg->buf + msg->len;
+	int n, sdp = (TYPE_APPLICATION << 16) | SUBTYPE_SDP;
+
+	*f = (found_t){.kind = CR_BODY_NONE};
+	if(body == NULL || body >= end || msg->content_length == NULL)
+		return;
+	f->body = f->sdp = (cr_span_t){body, (size_t)(end - body)};
+	n = find_type(&f->type, msg);
+	f->kind = n < 0 || n > 1 ? CR_BODY_HIDDEN : CR_BODY_SDP;
+	if(f->kind == CR_BODY_HIDDEN || !may_describe(msg))
+		return;
+	f->kind = cr_body_read(&f->sdp, f->type, f->body);
+	if(f->kind == CR_BODY_SDP && n == 1 && parse_content_type_hdr(msg) != sdp)
+		f->kind = CR_BODY_HIDDEN;
+}
+
+/* The description goes on alone, and some of its lines do not. @return 1, 2 or -1 */
+static int apply(
+		struct sip_msg *msg, const found_t *f, const cr_sdp_edits_t *edits)
+{
+	const char *end = f->sdp.s + f->sdp.len;
+	int err = 0;
+
+	if(f->kind == CR_BODY_PART) {
+		size_t before = (size_t)(f->sdp.s - f->body.s);
+
+		err |= replace(msg, f->type, CR_SPAN("application/sdp"));
+		err |= replace(msg, cr_span_sub(f->body, 0, before), (cr_span_t){0});
+		err |= replace(msg,
+				cr_span_sub(f->body, (size_t)(end - f->body.s), f->body.len),
+				(cr_span_t){0});
+	}
+	for(int i = 0; i < edits->n && err == 0; i++)
+		err |= replace(msg, edits->line[i], edits->instead[i]);
+	if(err != 0)
+		return -1;
+	return f->kind == CR_BODY_PART || edits->n > 0 ? 2 : 1;
+}
+
+int ki_resume_check_sdp(struct sip_msg *msg)
+{
+	cr_sdp_edits_t edits;
+	found_t f;
+
+	if(give_length(msg) < 0)
+		return -1;
+	find_sdp(&f, msg);
+	if(f.kind == CR_BODY_NONE)
 		return 1;
-	switch(cr_sdp_check(&edits, (cr_span_t){body, (size_t)(end - body)}, denied,
-			n_denied)) {
+	if(f.kind == CR_BODY_HIDDEN)
+		return -3;
+	switch(cr_sdp_check(&edits, f.sdp, denied, n_denied)) {
 		case CR_OK:
-			if(edits.n == 0)
-				return 1;
-			return apply(msg, &edits) < 0 ? -1 : 2;
+			return apply(msg, &f, &edits);
 		case CR_EUNSUPPORTED:
-			return -2;
+			/* For a sender that may name it, nothing is taken out. */
+			edits.n = 0;
+			return apply(msg, &f, &edits) < 0 ? -1 : -2;
 		default:
 			return -1;
 	}

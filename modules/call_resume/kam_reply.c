@@ -26,22 +26,36 @@ static int goes_on(struct sip_msg *msg)
 	return parse_headers(msg, HDR_VIA2_F, 0) == 0 && msg->via2 != NULL;
 }
 
+/* 0: none that could hold an answer */
+static int method_of(struct sip_msg *msg)
+{
+	if(msg->REPLY_STATUS >= 300 || parse_headers(msg, HDR_CSEQ_F, 0) < 0
+			|| msg->cseq == NULL)
+		return 0;
+	return (int)get_cseq(msg)->method_id
+			& (METHOD_INVITE | METHOD_UPDATE | METHOD_PRACK);
+}
+
 static int is_answer(struct sip_msg *msg)
 {
-	return msg->REPLY_STATUS >= 200 && msg->REPLY_STATUS < 300
-			&& parse_headers(msg, HDR_CSEQ_F, 0) == 0 && msg->cseq != NULL
-			&& get_cseq(msg)->method_id == METHOD_INVITE;
+	return msg->REPLY_STATUS >= 200 && method_of(msg) == METHOD_INVITE;
+}
+
+static int has_body(struct sip_msg *msg)
+{
+	const char *body = get_body(msg);
+
+	return body != NULL && body < msg->buf + msg->len;
 }
 
 /* To the side that asked it is a reply without an answer; the call stays as it was. */
 static int remove_answer(struct sip_msg *msg)
 {
-	const char *body = get_body(msg);
 	int at;
 
-	if(body == NULL || body >= msg->buf + msg->len)
+	if(!has_body(msg))
 		return 0;
-	at = (int)(body - msg->buf);
+	at = (int)(get_body(msg) - msg->buf);
 	if(del_lump(msg, at, (int)msg->len - at, 0) == NULL
 			|| kam_remove_headers(msg, CR_SPAN("Content-Type")) < 0)
 		return -1;
@@ -61,11 +75,11 @@ static int before_reply(struct sip_msg *msg, unsigned int flags, void *param)
 		return 0;
 	if(ki_resume_check_media(msg) < 0 && remove_answer(msg) < 0)
 		return 0;
-	if(!is_answer(msg))
+	if(!is_answer(msg) && (method_of(msg) == 0 || !has_body(msg)))
 		return 1;
 	asked = kam_tm.t_check(msg, &branch) == 1;
 	/* A client has answered: now all of its state is known. */
-	if(asked && kam_config.push)
+	if(asked && kam_config.push && is_answer(msg))
 		(void)ki_resume_push(msg);
 	if(!asked)
 		kam_event_answer(msg);
