@@ -10,7 +10,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-import { addressOf, mediaOf, readMessage } from '../../web/call-resume/message.js';
+import { addressOf, mediaOf, partsOf, readMessage } from '../../web/call-resume/message.js';
 import { random } from './random.mjs';
 
 const tool = fileURLToPath(new URL('../../build/unit/tool_fields', import.meta.url));
@@ -132,3 +132,46 @@ test('a caller is named by the URI, not by the display name', () => {
 		['sip:m@x;tag=3', 'sip:m@x', '3'], ['<sip:m@x;tag=9>', 'sip:m@x;tag=9', undefined], ['"open <sip:bob@x>', undefined, undefined],
 	]) assert.deepEqual(addressOf(value), { uri, tag }, value);
 });
+
+test('user and host of a URI', () => {
+	for (const [uri, user, host] of [
+		['sip:alice@example.org;transport=ws', 'alice', 'example.org'], ['sips:a@b@example.org:5061', 'a@b', 'example.org'], ['sip:example.org', undefined, undefined], ['', undefined, undefined],
+	]) assert.deepEqual(partsOf(uri), { user, host }, uri);
+});
+
+/** How long it takes at best, in milliseconds. */
+function time(read, given) {
+	let best = Infinity;
+	for (let i = 0; i < 5; i++) {
+		const from = performance.now();
+		read(given);
+		best = Math.min(best, performance.now() - from);
+	}
+	return best;
+}
+
+// What the network sends is read in the page's only thread: in a time that grows as its length does, and not as its square.
+const field = (value) => readMessage(`${HEAD}${value}\r\n\r\n`);
+const start = (line) => readMessage(HEAD.replace(/^[^\r]*/, line));
+const readers = [
+	['a field of blanks', field, (n) => `Subject: a${' '.repeat(n)}b`], ['blanks around a name', field, (n) => `a${'\t'.repeat(n)}b: x`],
+	['blanks around a value', field, (n) => `X:${' '.repeat(n)}x${'\t '.repeat(n / 2)}`], ['folds', field, (n) => `X: x${'\r\n '.repeat(n)}`],
+	['folds of blanks', field, (n) => `X: x\r\n${' '.repeat(n)}x`], ['many fields', field, (n) => `a: b${'\r\na: b'.repeat(n / 4)}`],
+	['blanks in front of a message', readMessage, (n) => `${' \r\n'.repeat(n)}x`], ['no end of a head', readMessage, (n) => '\r\n'.repeat(n)],
+	['a start line of blanks', start, (n) => `INVITE sip:x SIP/2.0${' '.repeat(n)}x`], ['a start line of words', start, (n) => 'x '.repeat(n)],
+	['a status of digits', start, (n) => `SIP/2.0 ${'2'.repeat(n)}`], ['a start line without blanks', start, (n) => 'x'.repeat(n)],
+	['a CSeq of blanks', (value) => readMessage(HEAD.replace('1 INVITE', value)), (n) => `1${' '.repeat(n)}x`],
+	['a CSeq of digits', (value) => readMessage(HEAD.replace('1 INVITE', value)), (n) => '1'.repeat(n)],
+	...['"', '"a', '\\', '"\\', '<', '>', '<>', '" "', ' ', ';', ';tag', ';tag=', ';tag=a"', 'a', 'a;', '";tag=1" ', '\t<'].flatMap((part) => ['', '"', '<sip:a@b>', '<sip:a@b>;tag=', 'a', '"a" <'].map(
+		(begin) => [`an address of ${begin} and many ${part}`, addressOf, (n) => `${begin}${part.repeat(n)}`])),
+	...[':', '@', 'sip:', ':@', ';'].map((part) => [`a URI of many ${part}`, partsOf, (n) => part.repeat(n)]),
+	['a line of blanks in SDP', mediaOf, (n) => `v=0\r\na=${' '.repeat(n)}x`], ['a kind of blanks', mediaOf, (n) => `v=0\r\nm=${' '.repeat(n)}x`],
+	['a kind without blanks', mediaOf, (n) => `v=0\r\nm=${'x'.repeat(n)}`], ['many m-lines', mediaOf, (n) => `v=0${'\nm=audio 9'.repeat(n / 4)}`],
+	['many directions', mediaOf, (n) => `v=0${'\na=sendonly'.repeat(n / 4)}`], ['lines of blanks', mediaOf, (n) => `v=0${'\n   '.repeat(n / 4)}`],
+];
+for (const [what, read, of] of readers) {
+	test(`${what}: four times as long takes no sixteen times as long`, () => {
+		const [short, long] = [15_000, 60_000].map((n) => time(read, of(n)));
+		assert.ok(long < 12 * short + 30, `${short} and ${long} ms`);
+	});
+}

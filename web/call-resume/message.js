@@ -5,7 +5,14 @@
 const COMPACT = { v: 'via', f: 'from', t: 'to', i: 'call-id', m: 'contact', r: 'refer-to', o: 'event' };
 const ONCE = ['from', 'to', 'call-id', 'cseq'];
 
-const trim = (text) => text.replace(/^[ \t\r]+|[ \t\r]+$/g, '');
+const BLANKS = ' \t\r';
+/** Without blanks on either side. (A regular expression looks at a row of blanks in the middle once from each of them.) */
+function trim(text) {
+	let [from, to] = [0, text.length];
+	while (from < to && BLANKS.includes(text[from])) from++;
+	while (to > from && BLANKS.includes(text[to - 1])) to--;
+	return text.slice(from, to);
+}
 /** Of ASCII only: toLowerCase() makes a k of the Kelvin sign. */
 const lower = (text) => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
@@ -54,6 +61,13 @@ export function addressOf(value) {
 	if (/[<>]/.test(params)) return {}; // a second one
 	const [, tag] = /;tag(?![\w.!%*+`'~-])(?:=([\w.!%*+`'~-]+)(?![^;?, \t]))?/i.exec(params) ?? [];
 	return { uri: bracketed ?? bare, tag };
+}
+
+/** User and host of a SIP URI that has both.
+ * @returns {{user?: string, host?: string}} */
+export function partsOf(uri) {
+	const [, user, host] = /^[^:]*:(.*)@([^:;]*)/.exec(uri) ?? [];
+	return { user, host };
 }
 
 /** The m-lines of a description from the far end: kind, and direction as we see it. */

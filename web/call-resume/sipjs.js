@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // SIP.js, as CallResume needs it.
 
+import { partsOf } from './message.js';
 import { AWAY, TARGET, capturing, capture, release, glare, layOut, silence, sleep } from './shared.js';
 
 /** Its status, unless the library has made it up: 408 when nobody answered, 503 without a connection. */
@@ -109,7 +110,7 @@ export class SIPjsPhone {
 		const given = this.#call.sessionDescriptionHandlerOptions ?? {};
 		const constraints = capturing(how, given.constraints);
 		const target = this.#agent.configuration.uri.clone();
-		[, target.user, target.host] = /:(.*)@([^:;]*)/.exec(how.target) ?? [, TARGET, target.host];
+		({ user: target.user = TARGET, host: target.host = target.host } = partsOf(how.target ?? ''));
 		this.#token ??= typeof token === 'function' ? await token() : token;
 		const session = new Inviter(this.#agent, target, {
 			...this.#call,
