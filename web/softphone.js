@@ -17,6 +17,8 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const CALLS_MAX = 2;
 const RECENT_MAX = 6;
+/** Cards of missed calls; who calls and hangs up again and again has one of them. */
+const MISSED_MAX = 3;
 
 // ---- what is said ---------------------------------------------------------
 
@@ -209,11 +211,23 @@ async function finished(call) {
 	const { was, ours, missed, text, who } = call;
 	say(ours ? 'Call ended' : `${who}: ${text}`);
 	if (call.number) keepRecent(call, missed);
+	call.card.last();
+	if (missed) makeRoom(({ missed: too }) => too);
 	// What the user has done needs no word; other ends stay to be read, failures until closed.
 	if (ours) phone.close(call);
 	else if (was === 'up') {
 		await sleep(6000);
 		if (all.has(call)) phone.close(call);
+	}
+}
+
+/** Cards of calls that are over go; of missed calls the last one of each caller stays, and few in all. */
+function makeRoom(which = () => true) {
+	const callers = new Set();
+	for (const call of [...all].reverse()) {
+		if (call.state !== 'over' || call.retry || !which(call)) continue;
+		if (!call.missed || callers.has(call.number) || callers.size === MISSED_MAX) phone.close(call);
+		else callers.add(call.number);
 	}
 }
 
@@ -254,6 +268,7 @@ ua.on('newRTCSession', ({ originator, session, request }) => {
 	// Both ends had lost the call, and the other one was first to call again: the helper takes it.
 	if (request.hasHeader('Call-State-Id') && live().some((call) => call.state === 'resuming' && call.number === who.number)) return;
 	if (live().length >= CALLS_MAX) return session.terminate({ status_code: 486 });
+	makeRoom();
 	const call = new Call(phone, {
 		state: 'incoming', offersVideo: /\nm=video [1-9]/.test(request.body ?? ''), data: { ...who, incoming: true },
 	});

@@ -48,7 +48,8 @@ export class Card {
 		this.element = id && document.querySelector(`#calls [data-id="${CSS.escape(id)}"]`);
 		if (!this.element) {
 			this.element = document.getElementById('card').content.cloneNode(true).firstElementChild;
-			document.getElementById('calls').append(this.element);
+			const calls = document.getElementById('calls');
+			calls.insertBefore(this.element, calls.querySelector('[data-state=over]'));
 		}
 		this.element.addEventListener('click', (event) => {
 			const what = event.target.closest('[data-do]')?.dataset.do;
@@ -149,6 +150,14 @@ export class Card {
 			if (track && video.srcObject?.getTracks()[0] !== track) video.srcObject = new MediaStream([track]);
 			if (!track) video.srcObject = null;
 		}
+	}
+
+	/** Behind the others: the call is over. (One that goes on would fall silent for a moment.) */
+	last() {
+		const { activeElement } = document;
+		if (!this.element.nextElementSibling) return;
+		this.element.parentNode.append(this.element);
+		if (this.element.contains(activeElement)) activeElement.focus();
 	}
 
 	#togglePad(open = this.#in('.pad').hidden) {
