@@ -29,6 +29,7 @@ kam_config_t kam_config = {
 		.turn_lifetime = 43200,
 		.ref_lifetime = 7 * 86400,
 		.log_damaged = 1,
+		.connect_back = 1,
 		.unproved_time = 30,
 };
 struct tm_binds kam_tm;
@@ -342,6 +343,7 @@ static param_export_t params[] = {
 	{"bind_fingerprint", PARAM_INT, &kam_config.bind_fingerprint},
 	{"reference_lifetime", PARAM_INT, &kam_config.ref_lifetime},
 	{"log_damaged", PARAM_INT, &kam_config.log_damaged},
+	{"connect_back", PARAM_INT, &kam_config.connect_back},
 	{"unproved_max", PARAM_INT, &kam_config.unproved_max},
 	{"unproved_time", PARAM_INT, &kam_config.unproved_time},
 	{"manage", PARAM_INT, &kam_config.manage},
@@ -544,7 +546,7 @@ static int mod_init(void)
 			|| kam_event_init() < 0 || kam_limit_init() < 0)
 		return -1;
 	if(kam_modules_init() < 0 || kam_away_init() < 0 || kam_reply_init() < 0
-			|| keep_threads_apart() < 0)
+			|| keep_threads_apart() < 0 || kam_connect_init() < 0)
 		return -1;
 	return kam_edge_init();
 }
@@ -553,6 +555,7 @@ static int mod_init(void)
 static int child_init(int rank)
 {
 	kam_edge_child(rank);
+	kam_connect_child(rank);
 	if(rank == PROC_MAIN)
 		return kam_limit_start();
 	return rank == PROC_INIT ? kam_revoke_check() : 0;

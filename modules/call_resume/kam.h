@@ -43,6 +43,7 @@ typedef struct kam_config
 	int bind_fingerprint;   /* a kam_bind_t */
 	int ref_lifetime;       /* s, of what proves a call in a request */
 	int log_damaged;        /* 0: nothing is logged about a damaged message */
+	int connect_back;       /* 0: no connection is opened but by a script */
 	int manage;             /* 1: does by itself what a script would have to */
 	int push;               /* 1: a client that answers gets its full state */
 } kam_config_t;
@@ -370,6 +371,15 @@ int kam_limit_init(void);
 int kam_limit_start(void);
 
 int ki_resume_admit(struct sip_msg *msg);
+
+/* ---- no connection but by a script (kam_connect.c) ------------------------------ */
+
+/** Watches the script, if connect_back says so. @return 0, or -1 and it is logged */
+int kam_connect_init(void);
+/** In each process, with the rank that Kamailio gives to it. */
+void kam_connect_child(int rank);
+/** Until the script runs next this process opens no connection. */
+void kam_connect_off(void);
 
 /* ---- where media go (kam_media.c) ------------------------------------------------ */
 

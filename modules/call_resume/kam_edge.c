@@ -303,6 +303,7 @@ static int edge_in(sr_event_param_t *evp)
 	if(shows)
 		return 0;
 	end_quiet();
+	kam_connect_off(); /* not every script comes to its end */
 	spliced = refused = 0;
 	plain = -1;
 	if(read_head(buf, &head, evp->rcv) != CR_OK) {

@@ -3,7 +3,8 @@
  *
  * Connections whose other end has proved nothing: how many of them an address may
  * have, and for how long. Kamailio gives each a read buffer when it is accepted, and
- * runs no script for one that is silent.
+ * runs no script for one that is silent. Those that Kamailio opens are of them: where
+ * it does not for what a script sends, a stranger has made it (kam_connect.c).
  *
  * The script says who has proved what, by a longer lifetime than the core's
  * (tcp_set_connection_lifetime() of tcpops), so that nothing is kept here.
@@ -53,8 +54,7 @@ static uint64_t net_of(const struct ip_addr *ip)
 
 static int is_unproved(const struct tcp_connection *c)
 {
-	return (c->flags & F_CONN_PASSIVE) && !(c->flags & F_CONN_FORCE_EOF)
-			&& c->state != S_CONN_BAD
+	return !(c->flags & F_CONN_FORCE_EOF) && c->state != S_CONN_BAD
 			&& c->lifetime <= (ticks_t)cfg_get(tcp, tcp_cfg, con_lifetime);
 }
 

@@ -12,6 +12,32 @@ import { message, random } from '../lib/sip.mjs';
 import { DOMAIN } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
 
+/** What Kamailio's readers answer by themselves, before any script: a ping (RFC 5626 section 4.4.1), HTTP that asks whether to go on. */
+const BY_ITSELF = {
+	'pings of two CRLF': ['port', '\r\n\r\n'],
+	'HTTP with Expect': ['ws', 'GET /nothing HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx'],
+};
+
+/** Write it all at once and reset the connection, before Kamailio reads. @return what listens at its port since */
+async function hitAndRun(lab, port, text, listen = (localPort) => lab.trap(STRANGER_IP, localPort)) {
+	const { pid } = lab.stack.kamailio.proc;
+	const pids = [pid, ...fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').map(Number)];
+	const all = (signal) => { for (const one of pids) process.kill(one, signal); };
+	all('SIGSTOP');
+	try {
+		const socket = net.connect({ host: lab.stack.kamailio.ip, port, localAddress: STRANGER_IP });
+		socket.on('error', () => {});
+		await once(socket, 'connect'); // by the kernel
+		const { localPort } = socket;
+		await new Promise((resolve) => { socket.write(text, resolve); });
+		socket.resetAndDestroy();
+		await once(socket, 'close');
+		return await listen(localPort);
+	} finally {
+		all('SIGCONT');
+	}
+}
+
 describe('requests on a connection that is closed before their answer', () => {
 	let lab;
 	before(async () => { lab = await Lab.start('closed', { defines: { STRANGERS_MAX: 1000000 } }); });
@@ -21,26 +47,6 @@ describe('requests on a connection that is closed before their answer', () => {
 		await lab?.stack.stop();
 	});
 
-	/** Write it all at once and reset the connection, before Kamailio reads. @return a trap at its port */
-	async function hitAndRun(port, text) {
-		const { pid } = lab.stack.kamailio.proc;
-		const pids = [pid, ...fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').map(Number)];
-		const all = (signal) => { for (const one of pids) process.kill(one, signal); };
-		all('SIGSTOP');
-		try {
-			const socket = net.connect({ host: lab.stack.kamailio.ip, port, localAddress: STRANGER_IP });
-			socket.on('error', () => {});
-			await once(socket, 'connect'); // by the kernel
-			const { localPort } = socket;
-			await new Promise((resolve) => { socket.write(text, resolve); });
-			socket.resetAndDestroy();
-			await once(socket, 'close');
-			return await lab.trap(STRANGER_IP, localPort);
-		} finally {
-			all('SIGCONT');
-		}
-	}
-
 	const gone = () => until('the connection to be gone', async () => /opened_connections: 0/.test(await lab.stack.kamailio.kamcmd('core.tcp_info')));
 
 	test('SIP: none is opened back', async () => {
@@ -48,7 +54,7 @@ describe('requests on a connection that is closed before their answer', () => {
 			const requests = ['INVITE', 'OPTIONS', 'MESSAGE', 'BYE', 'INVITE', 'REGISTER'].map((method) => message(`${method} sip:x@${DOMAIN} SIP/2.0`, [
 				`Via: SIP/2.0/TCP ${STRANGER_IP}:9;branch=z9hG4bK${random()}`, 'Max-Forwards: 70', `From: <sip:${user}@${DOMAIN}>;tag=1`,
 				`To: <sip:x@${DOMAIN}>${method === 'BYE' ? ';tag=2' : ''}`, `Call-ID: ${random()}`, `CSeq: 1 ${method}`]));
-			const back = await hitAndRun(lab.stack.kamailio.port, requests.join(''));
+			const back = await hitAndRun(lab, lab.stack.kamailio.port, requests.join(''));
 			await until('all of them to be refused', () => lab.stack.kamailio.log().split(`${user}@`).length > 4);
 			await gone();
 			assert.equal(back.connections, 0);
@@ -57,9 +63,63 @@ describe('requests on a connection that is closed before their answer', () => {
 
 	test('HTTP: none is opened back', async () => {
 		for (let round = 0; round < 3; round++) {
-			const back = await hitAndRun(lab.stack.kamailio.ws, 'GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(20));
+			const back = await hitAndRun(lab, lab.stack.kamailio.ws, 'GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(20));
 			await gone();
 			assert.equal(back.connections, 0);
 		}
 	});
+
+	for (const [what, [where, text]] of Object.entries(BY_ITSELF)) {
+		test(`${what}: none is opened back`, async () => {
+			for (let round = 0; round < 4; round++) {
+				const back = await hitAndRun(lab, lab.stack.kamailio[where], text.repeat(20));
+				await gone();
+				assert.equal(back.connections, 0);
+			}
+		});
+	}
+
+	test('a ping is answered on its connection', async () => {
+		const { ip, port } = lab.stack.kamailio;
+		const socket = net.connect({ host: ip, port, localAddress: STRANGER_IP });
+		try {
+			socket.write('\r\n\r\n');
+			const [answer] = await once(socket, 'data');
+			assert.equal(answer.toString('latin1'), '\r\n');
+		} finally {
+			socket.destroy();
+		}
+	});
+});
+
+test('where Kamailio opens them: they are of that address, and end', async () => {
+	const lab = await Lab.start('opened', { defines: { RESUME_CONNECT_BACK: 1, UNPROVED_MAX: 2, UNPROVED_TIME: 4 } });
+	const back = [];
+	/** Talks for as long as it may. */
+	const hold = async (localPort) => {
+		const server = net.createServer((socket) => {
+			const talk = setInterval(() => socket.write('\r\n\r\n'), 300);
+			const one = { closed: false };
+			back.push(one);
+			socket.on('error', () => {}).on('data', () => {}).on('close', () => {
+				clearInterval(talk);
+				one.closed = true;
+			});
+			lab.keep({ close: () => socket.destroy() });
+		}).listen(localPort, STRANGER_IP);
+		lab.keep({ close: () => server.close() });
+		await once(server, 'listening');
+	};
+	try {
+		while (back.length < 4) {
+			const n = back.length;
+			await hitAndRun(lab, lab.stack.kamailio.port, '\r\n\r\n'.repeat(20), hold);
+			await until('one to be opened', () => back.length > n, { timeout_ms: 3000 }).catch(() => {});
+		}
+		await until('those above its number to be closed', () => back.filter((b) => !b.closed).length <= 2, { timeout_ms: 3000 });
+		await until('the others to be closed', () => back.every((b) => b.closed), { timeout_ms: 10000 });
+	} finally {
+		await lab.clear();
+		await lab.stack.stop();
+	}
 });

@@ -214,9 +214,9 @@ test('a /64 of IPv6 is one address, another one is another', { skip: process.env
 });
 
 /** Says something now and then, and is closed; resolves when it is. */
-async function talksIdly(port) {
+async function talksIdly(port, secure = false) {
 	let closed = false;
-	const slow = net.connect({ host: '127.0.0.1', port, localAddress: STRANGER });
+	const slow = (secure ? tls : net).connect({ host: '127.0.0.1', port, localAddress: STRANGER, rejectUnauthorized: false });
 	slow.on('error', () => {});
 	slow.on('close', () => { closed = true; });
 	const timer = setInterval(() => slow.write('\r\n\r\n'), 300);
@@ -244,6 +244,18 @@ test('who talks and proves nothing is closed all the same, who has a token is no
 	for (const client of [phone, page]) assert.equal((await client.register()).status, 200);
 	assert.equal(await connections(own), 2);
 	assert.match(await own.kamailio.kamcmd('ul.dump'), /carol[^]*emil|emil[^]*carol/);
+});
+
+test('over TLS the same: who talks is closed, and no address has more than its number', async () => {
+	own = await Stack.start('strangers-resources-tls', { tls: true, defines: { UNPROVED_TIME: 4, UNPROVED_MAX: 20, RESUME_LOG_DAMAGED: 1 } });
+	const { tls: port } = own.kamailio;
+	const phone = await user({ name: 'carol', transport: 'tls', from: own, to: { ip: '127.0.0.1', port } });
+	const crowd = keep(new Crowd());
+	await crowd.grow(50, { port, secure: true });
+	await until('the surplus to be closed', () => crowd.closed >= 30);
+	assert.equal(crowd.open, 20);
+	await talksIdly(port, true);
+	assert.equal((await phone.register()).status, 200);
 });
 
 test('there are more files than connections', async () => {
