@@ -86,6 +86,18 @@ test('WITH_SLOW_DOWN: forged states from many addresses take no more memory than
 	}
 });
 
+/** What no phone sends, and Kamailio would write a line about. */
+const realm = `realm="${DOMAIN}"`;
+const most = `Digest username="100", ${realm}, nonce="x", uri="sip:${DOMAIN}"`;
+const CREDENTIALS = {
+	'of another scheme': 'Basic eDp5', 'without an end': `Digest username="100", ${realm}, nonce="x`, 'that are empty': 'Digest ',
+	'without a user': `Digest ${realm}, nonce="x", uri="sip:${DOMAIN}", response="x"`, 'without a nonce': `Digest username="100", ${realm}, uri="sip:${DOMAIN}", response="x"`,
+	'without a URI': `Digest username="100", ${realm}, nonce="x", response="x"`, 'without a response': most,
+	'of qop, without a number': `${most}, response="x", qop=auth, cnonce="x"`, 'of qop, without a nonce of theirs': `${most}, response="x", qop=auth, nc=1`,
+	'whose number is in another value': `${most}, response="x", cnonce="x", qop=auth, opaque=", nc=1"`, 'whose number is behind a value': `${most}, response="x", cnonce="x", qop=auth nc=1`,
+	'whose number is behind no comma': `${most}, response="x", cnonce="x", qop=auth \\, nc=1`,
+};
+
 describe('scanners', () => {
 	const MAX = 20;
 	const ADDRESSES = 12;
@@ -156,6 +168,8 @@ describe('scanners', () => {
 	for (const [what, options] of Object.entries({
 		'a tag that looks like ours': { method: 'BYE', tag: ';tag=a.crm1.b' }, 'the end of a session that there is not': { method: 'BYE', tag: ';tag=2', more: ['Call-State: replaced'] },
 		'no hops left': { hops: 0 }, 'a Request-URI that is too long': { method: 'OPTIONS', uri: `sip:${'x'.repeat(900)}@${DOMAIN}` }, 'a Contact that is no address': { method: 'OPTIONS', contact: '<tel:1>' }, 'a PRACK of no call': { method: 'PRACK' },
+		...Object.fromEntries(['999999999', '70 (x)', '7 0', '-1', ''].map((hops) => [`Max-Forwards: ${hops}`, { method: 'OPTIONS', hops }])),
+		...Object.fromEntries(Object.entries(CREDENTIALS).map(([which, value]) => [`credentials ${which}`, { method: 'INVITE', more: [`Proxy-Authorization: ${value}`] }])),
 	})) {
 		test(`with ${what}`, async () => {
 			await forgotten();
