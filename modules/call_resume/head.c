@@ -136,6 +136,8 @@ static void look_at_line(cr_head_t *head, cr_span_t line)
 {
 	cr_span_t value;
 
+	if(line.len > 0 && !is_blank(line.s[0]))
+		head->fields++;
 	/* Most begin with something else. */
 	switch(line.len > 0 ? line.s[0] : 0) {
 		case ' ':

@@ -10,6 +10,10 @@
 #include "err.h"
 #include "sip.h"
 
+/* No message has as many fields, and what is done for each of them may look at all
+ * of the others. */
+#define CR_HEAD_FIELDS_MAX 256
+
 typedef struct cr_head
 {
 	int is_sip;  /* SIP/2.0 is in the first line */
@@ -17,6 +21,7 @@ typedef struct cr_head
 					   * included; 0 when it is cut off */
 	int states;  /* there is a field whose name begins with Call-State */
 	int folded;  /* a field goes on in another line */
+	int fields;  /* how many there are */
 	int lengths; /* how many Content-Length fields there are */
 	cr_span_t length; /* the value of the last of them */
 } cr_head_t;

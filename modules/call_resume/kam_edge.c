@@ -279,6 +279,8 @@ static int read_head(str *buf, cr_head_t *head, const receive_info_t *rcv)
 		cr_head_unfold(buf->s, (size_t)buf->len);
 		err = cr_head_read(head, kam_span(*buf));
 	}
+	if(err == CR_OK && head->fields > CR_HEAD_FIELDS_MAX)
+		err = CR_EMALFORMED;
 	if(err == CR_OK && is_http_reply(kam_span(*buf)))
 		err = CR_EMALFORMED;
 	if(err == CR_OK && rcv != NULL && !is_stream(rcv->proto))

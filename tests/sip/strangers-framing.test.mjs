@@ -98,3 +98,26 @@ describe('HTTP where SIP is spoken is nobody\'s message', () => {
 		assert.doesNotMatch(await stack.kamailio.kamcmd('htable.dump', 'signins'), /192\.0\.2/);
 	});
 });
+
+describe('a message of more fields than any has', () => {
+	const MOST = 256;
+	const ask = (s, n) => {
+		const fields = [`Via: SIP/2.0/${s.transport.toUpperCase()} ${s.host};branch=z9hG4bK${random()};rport`, `From: <sip:e@${DOMAIN}>;tag=1`, `To: <sip:e@${DOMAIN}>`,
+			`Call-ID: ${random()}`, 'CSeq: 1 OPTIONS', 'Max-Forwards: 70', 'Content-Length: 0'];
+		s.send([`OPTIONS sip:${DOMAIN} SIP/2.0`, ...fields.slice(0, -1), ...Array.from({ length: n - fields.length }, () => 'Identity:'), fields.at(-1), '', ''].join('\r\n'));
+	};
+	for (const transport of ['udp', 'tcp', 'ws']) {
+		test(`over ${transport}: nobody's; one with as many as that is answered`, async () => {
+			const before = await stat('heads_malformed');
+			const { length } = stack.kamailio.log();
+			const s = keep(await Endpoint.open({ ip: STRANGER_IP, transport, to: at(transport) }));
+			ask(s, MOST + 1);
+			await until('it to be counted', async () => await stat('heads_malformed') === before + 1);
+			assert.equal(s.inbox.length, 0);
+			assert.equal(stack.kamailio.log().slice(length), '');
+			const again = keep(await Endpoint.open({ ip: STRANGER_IP, transport, to: at(transport) }));
+			ask(again, MOST);
+			await again.take('an answer', (m) => m.status >= 400);
+		});
+	}
+});

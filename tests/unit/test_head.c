@@ -205,6 +205,21 @@ static void what_kamailio_takes_for_http(void **state)
 		assert_false(cr_head_is_http(cr_span_str(none[i])));
 }
 
+/* ---- fields ------------------------------------------------------------------------------ */
+
+static void fields_are_counted(void **state)
+{
+	(void)state;
+	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\r\nC:\r\n c\r\nl: "
+						  "0\r\n\r\nD: e\r\n"),
+			CR_OK);
+	assert_int_equal(head.fields, 3);
+	assert_int_equal(HEAD("\r\nOPTIONS sip:x SIP/2.0\r\nA:\r\nB"), CR_OK);
+	assert_int_equal(head.fields, 2);
+	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\r\n\r\n"), CR_OK);
+	assert_int_equal(head.fields, 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, edge_setup, teardown)
 
 int main(void)
@@ -221,6 +236,7 @@ int main(void)
 			T(a_message_ends_where_its_length_says),
 			T(a_message_without_a_length_gets_one),
 			T(what_kamailio_takes_for_http),
+			T(fields_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, edge_teardown);
