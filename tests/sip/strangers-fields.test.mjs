@@ -95,7 +95,9 @@ describe('the token stays here', () => {
 
 const OFF = ['P-Asserted-Identity', 'P-Preferred-Identity', 'Remote-Party-ID', 'P-Asserted-Service', 'P-Preferred-Service', 'P-Associated-URI', 'P-Called-Party-ID',
 	'P-Served-User', 'P-Profile-Key', 'P-Charge-Info', 'P-Charging-Vector', 'P-Charging-Function-Addresses', 'P-Access-Network-Info', 'P-Visited-Network-ID',
-	'Diversion', 'History-Info', 'Identity', 'Identity-Info', 'Reply-To', 'Call-Info', 'Alert-Info', 'Answer-Mode', 'Priv-Answer-Mode'];
+	'Diversion', 'History-Info', 'Identity', 'Identity-Info', 'Reply-To', 'Call-Info', 'Alert-Info', 'Answer-Mode', 'Priv-Answer-Mode', 'Auto-Answer', 'P-Auto-Answer',
+	// Identity and Identity-Info in short (RFC 8224 section 4, RFC 4474 section 9): those of the list that have such a name.
+	'y', 'n'];
 const PASS = ['Privacy', 'Referred-By', 'User-to-User', 'Subject', 'Organization', 'X-Own'];
 
 test('identity fields of a client go no further, in any request; others do', async () => {
