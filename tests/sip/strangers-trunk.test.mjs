@@ -256,6 +256,28 @@ describe('a call that begins with the address of the trunk', () => {
 		await lab.stack.talk(alice, '', invite.callId);
 	});
 
+	test('makes no phone answer by itself, nor fetch or play something; the trunk\'s own in a call, or over TCP, says what it likes', async () => {
+		const off = ['Call-Info: <sip:x>;answer-after=0', 'Alert-Info: <http://x/>;info=alert-autoanswer', 'Answer-Mode: Auto', 'Priv-Answer-Mode: Auto', 'Auto-Answer: yes', 'P-Auto-Answer: normal'];
+		const names = off.map((f) => f.split(':')[0].toLowerCase());
+		const has = (m) => names.filter((n) => m.get(n));
+		const alice = await phone();
+		const forger = await lab.party('bob', { ip: TRUNK_IP });
+		const headers = [...off, 'Subject: passes'];
+		assert.equal((await forger.call({ service: 'alice', headers })).final.status, 200);
+		assert.equal((await forger.outside('MESSAGE', `sip:alice@${DOMAIN}`, { headers })).status, 200);
+		for (const method of ['INVITE', 'MESSAGE']) {
+			const m = await alice.take(`the ${method}`, (r) => r.method === method);
+			assert.deepEqual([has(m), m.get('subject')], [[], 'passes'], method);
+		}
+		const far = await lab.far();
+		const call = await far.call({ service: 'alice' });
+		assert.equal((await call.request('INFO', { headers })).status, 200);
+		assert.deepEqual(has(await alice.take('the INFO', (r) => r.method === 'INFO')), names);
+		const trunk = await lab.party('bob', { ip: TRUNK_IP, transport: 'tcp' });
+		assert.equal((await trunk.outside('MESSAGE', `sip:alice@${DOMAIN}`, { headers })).status, 200);
+		assert.deepEqual(has(alice.requests.findLast((r) => r.method === 'MESSAGE')), names);
+	});
+
 	test('over TCP the connection proves the address: nothing is held', async () => {
 		const alice = await phone();
 		const { length } = lab.stack.rtpengine.proc.output();
