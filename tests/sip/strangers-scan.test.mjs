@@ -136,7 +136,7 @@ describe('scanners', () => {
 		const scanner = keep(await Endpoint.open({ ip, transport, to: at(stack, transport) }));
 		for (let i = 0; i < times; i++) {
 			scanner.send(message(`${method} ${uri} SIP/2.0`, [`Via: SIP/2.0/${transport.toUpperCase()} ${scanner.host};branch=z9hG4bK${random()}`, `Max-Forwards: ${hops}`,
-				`From: <sip:${from}@${domain}>;tag=1`, `To: <sip:${from}@${DOMAIN}>${tag}`, `Call-ID: ${random()}`, `CSeq: 1 ${method}`, 'User-Agent: friendly-scanner', `Contact: ${contact ?? `<sip:${from}@${scanner.host}>`}`, ...more]));
+				`From: <sip:${from && `${from}@`}${domain}>;tag=1`, `To: <sip:${from || 'x'}@${DOMAIN}>${tag}`, `Call-ID: ${random()}`, `CSeq: 1 ${method}`, 'User-Agent: friendly-scanner', `Contact: ${contact ?? `<sip:${from || 'x'}@${scanner.host}>`}`, ...more]));
 			await new Promise((resolve) => { setImmediate(resolve); });
 		}
 		// What the far end says is answered when all of it is.
@@ -168,6 +168,7 @@ describe('scanners', () => {
 	for (const [what, options] of Object.entries({
 		'a tag that looks like ours': { method: 'BYE', tag: ';tag=a.crm1.b' }, 'the end of a session that there is not': { method: 'BYE', tag: ';tag=2', more: ['Call-State: replaced'] },
 		'no hops left': { hops: 0 }, 'a Request-URI that is too long': { method: 'OPTIONS', uri: `sip:${'x'.repeat(900)}@${DOMAIN}` }, 'a Contact that is no address': { method: 'OPTIONS', contact: '<tel:1>' }, 'a PRACK of no call': { method: 'PRACK' },
+		'a From without a user': { method: 'OPTIONS', from: '' },
 		...Object.fromEntries(['999999999', '70 (x)', '7 0', '-1', ''].map((hops) => [`Max-Forwards: ${hops}`, { method: 'OPTIONS', hops }])),
 		...Object.fromEntries(Object.entries(CREDENTIALS).map(([which, value]) => [`credentials ${which}`, { method: 'INVITE', more: [`Proxy-Authorization: ${value}`] }])),
 	})) {
