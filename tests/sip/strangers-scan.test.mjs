@@ -314,6 +314,35 @@ describe('scanners', () => {
 	});
 });
 
+/** As short as they can be, and get an answer over UDP. Each has a Call-ID of its own, or is taken for a copy of the one before. */
+const SHORTEST = [
+	`OPTIONS sip:a SIP/2.0\r\nv:SIP/2.0/UDP h\r\nf:sip:a;tag=1\r\nt:sip:a\r\ni:a\r\nCSeq:1 OPTIONS\r\n\r\n`,
+	`X sip:a SIP/2.0\r\nv:SIP/2.0/UDP h;rport\r\nf:sip:a;tag=1\r\nt:sip:a\r\ni:b\r\nCSeq:1 X\r\n\r\n`,
+	`X sip:a SIP/2.0\r\nv:SIP/2.0/UDP h;rport\r\nf:sip:a;tag=1\r\nt:sip:a;tag=1\r\ni:c\r\nCSeq:1 X\r\n\r\n`,
+	`X sip:a SIP/2.0\r\nv:SIP/2.0/UDP h;rport\r\nf:sip:a@${DOMAIN};tag=1\r\nt:sip:a\r\ni:d\r\nCSeq:1 X\r\n\r\n`,
+	`REGISTER sip:a SIP/2.0\r\nv:SIP/2.0/UDP h;rport\r\nf:sip:a;tag=1\r\nt:sip:a\r\ni:e\r\nCSeq:1 REGISTER\r\n\r\n`,
+	`REGISTER sip:a SIP/2.0\r\nv:SIP/2.0/UDP h;rport\r\nf:sip:a@${DOMAIN};tag=1\r\nt:sip:a\r\ni:f\r\nCSeq:1 REGISTER\r\n\r\n`,
+	`INVITE sip:a SIP/2.0\r\nv:SIP/2.0/UDP h;rport\r\nf:sip:a@${DOMAIN};tag=1\r\nt:sip:a\r\ni:g\r\nCSeq:1 INVITE\r\n\r\n`,
+];
+
+for (const [what, most, digest] of [['a token', 2.7, false], ['a password', 4.2, true]]) {
+	test(`an answer over UDP is at most ${most} times as long as its request, where ${what} is asked for`, async () => {
+		const dir = runFolder('strangers-length');
+		Portal.create(dir);
+		const stack = await Stack.start('strangers-length-own', { defines: digest ? { WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(dir, 'portal.sqlite')}"` } : {} });
+		try {
+			for (const text of SHORTEST) {
+				const stranger = keep(await Endpoint.open({ ip: '127.0.0.66', to: at(stack) }));
+				stranger.send(text);
+				const answer = await stranger.take('an answer', (m) => m.status);
+				assert.ok(answer.text.length <= most * text.length, `${text.length} bytes, ${answer.text.length}: ${answer.text}`);
+			}
+		} finally {
+			await stack.stop();
+		}
+	});
+}
+
 test('no answer and no request of ours tells the version', async () => {
 	const stack = await Stack.start('strangers-version', { defines: { RESUME_PUSH: true, STRANGERS_MAX: 1000 } });
 	const texts = [];
