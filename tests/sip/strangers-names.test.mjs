@@ -150,6 +150,56 @@ describe('a user like others, who knows the names of a call', () => {
 	});
 });
 
+describe('a user whose name is nearly that of another one', () => {
+	let lab;
+	before(async () => { lab = await Lab.start('nearly'); });
+	beforeEach(() => lab.clear());
+	after(async () => {
+		await lab?.clear();
+		await lab?.stack.stop();
+	});
+
+	const user = async (name) => lab.party(name, { token: await lab.stack.kamailio.token(`sip:${name}@${DOMAIN}`, `s-${random()}`) });
+
+	/** @param called  as the far end writes it; only that one is to get it */
+	async function isCalled(far, called, one, others) {
+		const call = await far.call({ service: called });
+		assert.equal(call.final.status, 200);
+		await one.take('the INVITE', (m) => m.method === 'INVITE');
+		assert.equal((await call.request('BYE')).status, 200);
+		for (const other of others) assert.deepEqual(other.requests, []);
+	}
+
+	test('by its case: is called under it, and the other one is under hers', async () => {
+		const far = await lab.far();
+		const alice = await lab.party('alice');
+		assert.equal((await alice.register()).status, 200);
+		const other = await user('Alice');
+		assert.equal((await other.register()).status, 200);
+		await isCalled(far, 'alice', alice, [other]);
+		alice.requests.length = 0;
+		await isCalled(far, 'Alice', other, [alice]);
+	});
+
+	test('by an escape: does not get in', async () => {
+		const far = await lab.far();
+		const alice = await lab.party('alice');
+		assert.equal((await alice.register()).status, 200);
+		const anna = await user('anna%5Bm%20m%5D');
+		assert.equal((await anna.register()).status, 200, 'a name that needs escapes');
+		const others = [];
+		for (const name of ['%61lice', 'ali%63e', 'alic%65', 'anna%5bm%20m%5D', 'anna[m%20m]']) {
+			const other = await user(name);
+			const asked = await other.register();
+			assert.equal(asked.status, 400, `${name}: ${asked.start}`);
+			others.push(other);
+		}
+		await isCalled(far, 'alice', alice, others);
+		await isCalled(far, 'anna%5Bm%20m%5D', anna, others);
+		await isCalled(far, '%61lice', alice, others);
+	});
+});
+
 test('a session reference is good for reference_lifetime seconds', async () => {
 	const lab = await Lab.start('age', { defines: { RESUME_REFERENCE_LIFETIME: 3 } });
 	try {
