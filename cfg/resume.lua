@@ -17,7 +17,8 @@
 -- resume.sdp() for every request with a body, in front of resume.request(); resume.contact()
 -- for requests and replies of clients, behind it; resume.uri() behind loose_route();
 -- resume.sdp_of_reply() first in the onreply callback. They need nathelper and textopsx.
--- Where the message is the trunk's (resume.is_from_trunk), what it names is its own business.
+-- Where the message is the trunk's (resume.is_from_trunk), what it names is its own business; over UDP, where
+-- anybody can have written it, that is its own address.
 --
 -- Not here: the announcement, and a client that has registered again over another
 -- connection and still has its call.
@@ -108,7 +109,7 @@ end
 local function is_sdp_good()
 	local rc = KSR.call_resume.resume_check_sdp()
 	if rc == 2 then KSR.textopsx.msg_apply_changes() end
-	return rc > 0 or (rc == -2 and is_from_trunk())
+	return rc > 0 or (is_from_trunk() and (rc == -4 or (rc == -2 and get("$pr") ~= "udp")))
 end
 
 -- For requests: ends the script for one whose body the media server may not be given.

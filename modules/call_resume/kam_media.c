@@ -191,6 +191,17 @@ static int apply(
 	return f->kind == CR_BODY_PART || edits->n > 0 ? 2 : 1;
 }
 
+/* Media that go to where the message has come from go to nobody else. */
+static int names_sender_only(const struct sip_msg *msg, cr_span_t body)
+{
+	const struct ip_addr *from = &msg->rcv.src_ip;
+	uint8_t own[CR_ADDRESS_LEN];
+	cr_sdp_edits_t edits;
+
+	cr_address_of(own, from->u.addr, from->len);
+	return cr_sdp_check(&edits, body, denied, n_denied, own) == CR_OK;
+}
+
 int ki_resume_check_sdp(struct sip_msg *msg)
 {
 	cr_sdp_edits_t edits;
@@ -203,13 +214,15 @@ int ki_resume_check_sdp(struct sip_msg *msg)
 		return 1;
 	if(f.kind == CR_BODY_HIDDEN)
 		return -3;
-	switch(cr_sdp_check(&edits, f.sdp, denied, n_denied)) {
+	switch(cr_sdp_check(&edits, f.sdp, denied, n_denied, NULL)) {
 		case CR_OK:
 			return apply(msg, &f, &edits);
 		case CR_EUNSUPPORTED:
 			/* For a sender that may name it, nothing is taken out. */
 			edits.n = 0;
-			return apply(msg, &f, &edits) < 0 ? -1 : -2;
+			if(apply(msg, &f, &edits) < 0)
+				return -1;
+			return names_sender_only(msg, f.sdp) ? -4 : -2;
 		default:
 			return -1;
 	}
@@ -222,7 +235,8 @@ int ki_resume_has_ice(struct sip_msg *msg)
 
 	return body != NULL && body < end
 					&& cr_sdp_check(&edits,
-							   (cr_span_t){body, (size_t)(end - body)}, NULL, 0)
+							   (cr_span_t){body, (size_t)(end - body)}, NULL, 0,
+							   NULL)
 							== CR_OK
 					&& edits.is_ice
 			? 1

@@ -8,6 +8,15 @@
 
 #define V4_BITS 96 /* in front of an IPv4 address */
 
+static const uint8_t mapped[V4_BITS / 8] = {[10] = 0xff, [11] = 0xff};
+
+void cr_address_of(uint8_t *address, const uint8_t *bytes, size_t len)
+{
+	if(len < CR_ADDRESS_LEN)
+		memcpy(address, mapped, sizeof(mapped));
+	memcpy(address + CR_ADDRESS_LEN - len, bytes, len);
+}
+
 static int is_v4(cr_span_t text)
 {
 	return text.len > 0 && memchr(text.s, ':', text.len) == NULL;
@@ -15,7 +24,6 @@ static int is_v4(cr_span_t text)
 
 int cr_address_parse(uint8_t *address, cr_span_t text)
 {
-	static const uint8_t mapped[V4_BITS / 8] = {[10] = 0xff, [11] = 0xff};
 	char mem[INET6_ADDRSTRLEN];
 
 	if(text.len >= sizeof(mem))

@@ -27,6 +27,9 @@ typedef struct cr_net
  */
 int cr_address_parse(uint8_t *address, cr_span_t text) CR_MUST_CHECK;
 
+/** An address as the network has it: of 4 bytes, or of 16. */
+void cr_address_of(uint8_t *address, const uint8_t *bytes, size_t len);
+
 /** A network as text, such as 10.0.0.0/8; an address alone is one of itself.
  * @return CR_OK or CR_EMALFORMED */
 int cr_net_parse(cr_net_t *net, cr_span_t text) CR_MUST_CHECK;

@@ -78,6 +78,7 @@ typedef struct check
 {
 	const cr_net_t *denied;
 	int n_denied;
+	const uint8_t *own;
 	cr_sdp_edits_t *edits;
 	int media;  /* m= lines */
 	int plain;  /* some of these not of SRTP */
@@ -168,7 +169,8 @@ static void edit(check_t *c, cr_span_t line, cr_span_t instead)
 
 static int is_denied(check_t *c, const uint8_t *address)
 {
-	int is = cr_nets_have(c->denied, c->n_denied, address);
+	int is = cr_nets_have(c->denied, c->n_denied, address)
+			&& (c->own == NULL || memcmp(c->own, address, CR_ADDRESS_LEN) != 0);
 
 	c->denies |= is;
 	return is;
@@ -242,9 +244,10 @@ static void check_line(check_t *c, cr_span_t line)
 }
 
 int cr_sdp_check(cr_sdp_edits_t *edits, cr_span_t sdp, const cr_net_t *denied,
-		int n_denied)
+		int n_denied, const uint8_t *own)
 {
-	check_t c = {.denied = denied, .n_denied = n_denied, .edits = edits};
+	check_t c = {
+			.denied = denied, .n_denied = n_denied, .own = own, .edits = edits};
 
 	edits->n = 0;
 	if(sdp.len == 0 || memchr(sdp.s, '\0', sdp.len) != NULL)

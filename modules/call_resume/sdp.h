@@ -44,9 +44,10 @@ typedef struct cr_sdp_edits
  *   candidates are taken out, and c= becomes the unspecified address.
  * @param edits  receives what to take out, with CR_OK
  * @param sdp    in whichever part of a body it is; nothing at all is none
+ * @param own    an address that is not denied, whatever the networks say; or NULL
  * @return CR_OK; CR_EMALFORMED, CR_ETOOBIG: not one; CR_EUNSUPPORTED: a denied address
  */
 int cr_sdp_check(cr_sdp_edits_t *edits, cr_span_t sdp, const cr_net_t *denied,
-		int n_denied) CR_MUST_CHECK;
+		int n_denied, const uint8_t *own) CR_MUST_CHECK;
 
 #endif

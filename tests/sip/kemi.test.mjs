@@ -235,8 +235,10 @@ test('a session description that names an address where media may not go: refuse
 	reg.close();
 	const one = keep(await FarEnd.open({ user: 'alice', port: reg.port, to: gateway }));
 	one.ip = inside; // in its answers
-	// What the trunk names is its own business.
-	const theirs = await bob.call({ service: 'alice', body: sdp(inside, 4000) });
+	// What the trunk names is its own business, where it proves that it is the trunk.
+	assert.equal((await bob.call({ service: 'alice', body: sdp(inside, 4000) })).final.status, 488, 'over UDP');
+	const trunk = keep(await FarEnd.open({ ip: TRUNK_IP, transport: 'tcp', to: gateway }));
+	const theirs = await trunk.call({ service: 'alice', body: sdp(inside, 4000) });
 	assert.equal(theirs.final.status, 200);
 	assert.equal(theirs.final.body, '');
 });

@@ -25,7 +25,7 @@ const party = async (user, options) => keep(await FarEnd.open({
 }));
 
 describe('a network that is denied', () => {
-	before(async () => { stack = await Stack.start('strangers-addresses', { defines: { MEDIA_DENIED: `"${DENIED_IP}/32 2001:db8::/32"` } }); });
+	before(async () => { stack = await Stack.start('strangers-addresses', { defines: { MEDIA_DENIED: `"${DENIED_IP}/32 ${TRUNK_IP} 2001:db8::/32"` } }); });
 	afterEach(async () => {
 		open.splice(0).forEach((s) => s.close());
 		await stack.dropMedia();
@@ -131,13 +131,41 @@ describe('a network that is denied', () => {
 		assert.equal(call.final.body, '');
 	});
 
-	test('of the trunk it is its own business', async () => {
+	test('of the trunk over TCP it is its own business', async () => {
 		const bob = await party('bob');
 		assert.equal((await bob.register()).status, 200);
-		far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
+		far = keep(await FarEnd.open({ ip: TRUNK_IP, transport: 'tcp', to: gateway() }));
 		const call = await far.call({ service: 'bob', to: `sip:bob@${DOMAIN}`, body: sdp(DENIED_IP, 4000) });
 		assert.equal(call.final.status, 200);
 		assert.equal((await call.request('BYE')).status, 200);
+	});
+
+	test('with the address of the trunk over UDP, which anybody can write: that address, and no other that is denied', async () => {
+		const bob = await party('bob');
+		assert.equal((await bob.register()).status, 200);
+		far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
+		const names = { service: 'bob', to: `sip:bob@${DOMAIN}` };
+		for (const body of [sdp(DENIED_IP, 4000), sdp(TRUNK_IP, 4000).replace('m=', `m=audio 4000 RTP/AVP 8\r\nc=IN IP4 ${DENIED_IP}\r\nm=`)]) {
+			assert.equal((await far.call({ ...names, body })).final.status, 488);
+		}
+		assert.ok(!bob.requests.some((m) => m.method === 'INVITE'));
+		await stack.noMedia();
+		const call = await far.call({ ...names, body: sdp(TRUNK_IP, 4000) });
+		assert.equal(call.final.status, 200);
+		assert.equal((await call.request('INVITE', { body: sdp(DENIED_IP, 4000) })).status, 488);
+		call.ack({ via: call.branch });
+		assert.equal((await call.request('BYE')).status, 200);
+	});
+
+	test('in an answer with the address of the trunk over UDP: the caller gets none', async () => {
+		far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
+		const alice = await party('alice');
+		for (const [ip, body] of [[DENIED_IP, /^$/], [TRUNK_IP, /m=audio/]]) {
+			far.ip = ip; // in its descriptions
+			const call = await alice.call({ service: '100' });
+			assert.equal(call.final.status, 200);
+			assert.match(call.final.body, body);
+		}
 	});
 });
 

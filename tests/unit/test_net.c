@@ -61,14 +61,19 @@ static void what_is_no_network(void **state)
 
 static cr_sdp_edits_t edits;
 
-static int checked(const char *lines)
+static int checked_from(const uint8_t *own, const char *lines)
 {
 	int n = snprintf(buf[0], OUT_MAX,
 			"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=127.0.0.1\r\n%s\r\n", lines);
 
 	assert_int_equal(cr_net_parse(&nets[0], CR_SPAN("127.0.0.0/8")), CR_OK);
 	assert_int_equal(cr_net_parse(&nets[1], CR_SPAN("::1")), CR_OK);
-	return cr_sdp_check(&edits, (cr_span_t){buf[0], (size_t)n}, nets, 2);
+	return cr_sdp_check(&edits, (cr_span_t){buf[0], (size_t)n}, nets, 2, own);
+}
+
+static int checked(const char *lines)
+{
+	return checked_from(NULL, lines);
 }
 
 #define M "m=audio 9 RTP/AVP 0\r\n"
@@ -92,7 +97,7 @@ static void what_a_media_server_may_be_given(void **state)
 		assert_int_equal(checked(good[i]), CR_OK);
 		assert_int_equal(edits.n, 0);
 	}
-	assert_int_equal(cr_sdp_check(&edits, CR_SPAN(""), nets, 2), CR_OK);
+	assert_int_equal(cr_sdp_check(&edits, CR_SPAN(""), nets, 2, NULL), CR_OK);
 }
 
 static void what_names_a_denied_address(void **state)
@@ -114,6 +119,28 @@ static void what_names_a_denied_address(void **state)
 		assert_int_equal(checked(bad[i]), CR_EUNSUPPORTED);
 }
 
+static void an_address_of_ones_own(void **state)
+{
+	static const uint8_t v4[] = {127, 0, 0, 2}, v6[16] = {[15] = 1};
+	uint8_t own[CR_ADDRESS_LEN];
+
+	(void)state;
+	cr_address_of(own, v4, sizeof(v4));
+	assert_int_equal(checked_from(own, M "c=IN IP4 127.0.0.2"), CR_OK);
+	assert_int_equal(edits.n, 0);
+	assert_int_equal(checked_from(own, M "c=IN IP6 ::ffff:127.0.0.2"), CR_OK);
+	assert_int_equal(
+			checked_from(own, M "c=IN IP4 127.0.0.1"), CR_EUNSUPPORTED);
+	assert_int_equal(
+			checked_from(own,
+					M "c=IN IP4 127.0.0.2\r\n" M "a=rtcp:9 IN IP4 127.0.0.1"),
+			CR_EUNSUPPORTED);
+	cr_address_of(own, v6, sizeof(v6));
+	assert_int_equal(checked_from(own, M "c=IN IP6 ::1"), CR_OK);
+	assert_int_equal(
+			checked_from(own, M "c=IN IP4 127.0.0.1"), CR_EUNSUPPORTED);
+}
+
 static void what_is_none(void **state)
 {
 	static const char *const bad[] = {M "c=IN IP4 localhost", M "c=IN IP4",
@@ -132,7 +159,7 @@ static void what_is_none(void **state)
 				|| checked(bad[i]) == CR_ETOOBIG);
 	n = sprintf(text, "v=0\r\nc=IN IP4 192.0.2.1%cx\r\n", 0);
 	assert_int_equal(
-			cr_sdp_check(&edits, (cr_span_t){text, (size_t)n}, nets, 2),
+			cr_sdp_check(&edits, (cr_span_t){text, (size_t)n}, nets, 2, NULL),
 			CR_EMALFORMED);
 }
 
@@ -166,6 +193,7 @@ int main(void)
 			T(what_is_no_network),
 			T(what_a_media_server_may_be_given),
 			T(what_names_a_denied_address),
+			T(an_address_of_ones_own),
 			T(what_is_none),
 			T(with_ice_they_are_taken_out),
 	};
