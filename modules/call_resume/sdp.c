@@ -129,6 +129,22 @@ static int is_unspecified(const uint8_t *address)
 	return any == 0;
 }
 
+/* 0.0.0.0 as an address of IPv6: rtpengine does not know it for the unspecified one, and
+ * the kernel sends what is for it to the machine itself. */
+static int is_odd(const uint8_t *address, cr_span_t word)
+{
+	return is_unspecified(address) && address[10] != 0
+			&& memchr(word.s, ':', word.len) != NULL;
+}
+
+/* @return CR_OK or CR_EMALFORMED */
+static int read_address(uint8_t *address, cr_span_t word)
+{
+	if(cr_address_parse(address, word) != CR_OK || is_odd(address, word))
+		return CR_EMALFORMED;
+	return CR_OK;
+}
+
 static int begins(cr_span_t line, cr_span_t with)
 {
 	return cr_span_eq_case(cr_span_sub(line, 0, with.len), with);
@@ -182,7 +198,7 @@ static void check_address(check_t *c, cr_span_t line, cr_span_t word)
 {
 	uint8_t address[CR_ADDRESS_LEN];
 
-	if(cr_address_parse(address, without_ttl(word)) != CR_OK)
+	if(read_address(address, without_ttl(word)) != CR_OK)
 		c->err = CR_EMALFORMED;
 	else if(!is_unspecified(address) && is_denied(c, address))
 		edit(c, line,
@@ -195,7 +211,7 @@ static void check_candidate(check_t *c, cr_span_t line)
 	cr_span_t word = word_at(line, 4);
 	uint8_t address[CR_ADDRESS_LEN];
 
-	if(cr_address_parse(address, word) != CR_OK) {
+	if(read_address(address, word) != CR_OK) {
 		if(!is_mdns(word))
 			c->err = CR_EMALFORMED;
 	} else if(is_unspecified(address) || is_denied(c, address)) {

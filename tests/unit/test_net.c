@@ -163,6 +163,18 @@ static void what_is_none(void **state)
 			CR_EMALFORMED);
 }
 
+static void zero_in_disguise_is_not_on_hold(void **state)
+{
+	static const char *const bad[] = {M "c=IN IP6 ::ffff:0.0.0.0",
+			M "c=IN IP6 0:0:0:0:0:FFFF:0:0", M "a=rtcp:9 IN IP6 ::ffff:0.0.0.0",
+			ICE "a=candidate:1 1 udp 1 ::ffff:0:0 9 typ host"};
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(checked(bad[i]), CR_EMALFORMED);
+	assert_int_equal(checked(M "c=IN IP6 0:0:0:0:0:0:0:0"), CR_OK);
+}
+
 static void with_ice_they_are_taken_out(void **state)
 {
 	(void)state;
@@ -195,6 +207,7 @@ int main(void)
 			T(what_names_a_denied_address),
 			T(an_address_of_ones_own),
 			T(what_is_none),
+			T(zero_in_disguise_is_not_on_hold),
 			T(with_ice_they_are_taken_out),
 	};
 
