@@ -98,24 +98,32 @@ int kam_is_mapped_reply(struct sip_msg *msg)
 			&& cr_edge_proves(env, (cr_span_t){msg->buf, msg->len});
 }
 
+/* Outside of a dialog a Route is of the sender's choice, the one of a call of his own that
+ * is over, say. */
+static int is_outside(struct sip_msg *msg)
+{
+	return msg->first_line.type == SIP_REQUEST
+			&& (parse_headers(msg, HDR_TO_F, 0) < 0 || msg->to == NULL
+					|| get_to(msg)->tag_value.len == 0);
+}
+
 /* Outside of a dialog, and about one: the call that comes out of an attended transfer
  * (RFC 5589 section 7). */
-static int is_about_call(struct sip_msg *msg)
+static int is_about_call(const struct sip_msg *msg)
 {
 	const cr_env_t *env = kam_env();
 
-	return env != NULL && msg->first_line.type == SIP_REQUEST
-			&& parse_headers(msg, HDR_TO_F, 0) == 0 && msg->to != NULL
-			&& get_to(msg)->tag_value.len == 0
-			&& cr_edge_names(env, (cr_span_t){msg->buf, msg->len});
+	return env != NULL && cr_edge_names(env, (cr_span_t){msg->buf, msg->len});
 }
 
 int kam_in_call(struct sip_msg *msg)
 {
-	return is_here(msg)
-			&& (kam_edge_spliced() || kam_is_mapped_reply(msg)
-					|| opens(msg, CR_PURPOSE_CALLER)
-					|| opens(msg, CR_PURPOSE_CALLEE) || is_about_call(msg));
+	if(!is_here(msg))
+		return 0;
+	if(is_outside(msg))
+		return is_about_call(msg);
+	return kam_edge_spliced() || kam_is_mapped_reply(msg)
+			|| opens(msg, CR_PURPOSE_CALLER) || opens(msg, CR_PURPOSE_CALLEE);
 }
 
 /* What asks for nothing but the end of the call, or whether it is up. */

@@ -62,25 +62,77 @@ describe('requests that claim the address of the trunk, over UDP', () => {
 		await lab.stack.noMedia();
 	});
 
-	test('a call that replaces one of a client that has resumed is known as ours, to either side', async () => {
+	/** A call of alice, who has resumed it; d: the far end's side of it, ask: the INVITE of a call that replaces it. */
+	async function resumed(transport) {
 		const far = await lab.far();
 		const alice = await lab.party('alice', { Kind: Client });
 		const lost = await alice.call({ service: '100' });
-		const back = await lab.party('alice');
-		const resumed = await back.call({ service: '100', state: lost.state });
-		assert.equal(resumed.final.status, 200);
+		const back = await lab.party('alice', { transport });
+		if (transport === 'udp') assert.equal((await back.register()).status, 200);
+		const call = await back.call({ service: '100', state: lost.state });
+		assert.equal(call.final.status, 200);
 		const d = far.dialog(lost.callId);
-		const asked = await far.outside('INVITE', d.target, { to: `sip:alice@${DOMAIN}`, body: sdp(TRUNK_IP, far.media),
+		const ask = (uri, to = `sip:alice@${DOMAIN}`) => far.outside('INVITE', uri, { to, body: sdp(TRUNK_IP, far.media),
 			headers: [`Replaces: ${d.callId};to-tag=${tagOf(d.remote)};from-tag=${tagOf(d.local)}`] });
-		assert.equal(asked.status, 200);
-		const other = new Dialog(far, { callId: asked.callId, cseq: far.last.cseq, local: asked.get('from'), remote: asked.get('to'), target: asked.contact, routes: asked.recordRoutes.reverse() });
-		other.ack();
-		far.dialogs.set(other.callId, other);
-		assert.equal((await other.request('INFO')).status, 200);
-		assert.equal((await back.dialog(other.callId).request('INFO')).status, 200);
-		assert.equal((await other.request('BYE')).status, 200);
-		assert.equal((await resumed.request('BYE')).status, 200);
+		return { far, back, call, d, ask };
+	}
+
+	for (const [transport, to] of [['udp', `sip:alice@${DOMAIN}`], ['udp', 'sip:alice@127.0.0.1'], ['tcp', 'sip:alice@127.0.0.1'], ['ws', `sip:alice@${DOMAIN}`]]) {
+		test(`a call to ${to} over ${transport} that replaces one of a client that has resumed is known as ours, to either side`, async () => {
+			const { far, back, call, d, ask } = await resumed(transport);
+			const asked = await ask(d.target, to);
+			assert.equal(asked.status, 200);
+			const other = new Dialog(far, { callId: asked.callId, cseq: far.last.cseq, local: asked.get('from'), remote: asked.get('to'), target: asked.contact, routes: asked.recordRoutes.reverse() });
+			other.ack();
+			far.dialogs.set(other.callId, other);
+			assert.equal((await other.request('INFO')).status, 200);
+			assert.equal((await back.dialog(other.callId).request('INFO')).status, 200);
+			assert.equal((await other.request('BYE')).status, 200);
+			assert.equal((await call.request('BYE')).status, 200);
+			await lab.stack.noMedia();
+		});
+	}
+
+	/** Where an INVITE is not to go: that many places, and what to look at afterwards. */
+	async function places() {
+		const reader = await lab.stranger();
+		const inside = await lab.trap();
+		const { length } = lab.stack.kamailio.log();
+		return {
+			uris: [`sip:alice@${STRANGER_IP}:${reader.port}`, `sip:x@y.invalid;alias=${STRANGER_IP}~${reader.port}~1`, `sip:x@127.0.0.1:${inside.port};transport=tcp`,
+				`sip:x@y.invalid;alias=127.0.0.1~${inside.port}~2`, `sip:x@127.0.0.1:${inside.port};crc=1`, 'sip:x@n1.slow.example', 'sip:x@y.invalid;alias=n1.slow.example~5060~1'],
+			untouched() {
+				assert.deepEqual(reader.inbox, []);
+				assert.equal(inside.connections, 0);
+				assert.doesNotMatch(lab.stack.kamailio.log().slice(length), /resolve/);
+			},
+		};
+	}
+
+	test('one that says that it replaces a call, with the reference of one\'s own that is over: it goes nowhere', async () => {
+		await lab.far();
+		const mallory = await lab.party('mallory');
+		const call = await mallory.call({ service: '100' });
+		assert.equal((await call.request('BYE')).status, 200);
+		await lab.stack.dropMedia();
+		const forger = await lab.party('bob', { ip: TRUNK_IP, token: undefined });
+		const { uris, untouched } = await places();
+		for (const uri of uris) {
+			const asked = await forger.outside('INVITE', uri, { to: `sip:alice@${DOMAIN}`, callId: call.callId, body: sdp(TRUNK_IP, 9), headers: ['Replaces: any;to-tag=1;from-tag=2', ...call.routes.map((r) => `Route: ${r}`)] });
+			assert.equal(asked.status, 480, uri);
+		}
+		untouched();
 		await lab.stack.noMedia();
+	});
+
+	test('one that replaces a call, with the map of it in a Contact that is not the client\'s: it goes nowhere', async () => {
+		const { call, d, ask } = await resumed('tcp');
+		const { uris, untouched } = await places();
+		const map = /;crm1=[^;>]*/.exec(d.target)[0];
+		for (const uri of uris) assert.equal((await ask(uri + map)).status, 480, uri);
+		untouched();
+		assert.equal(await lab.stack.onlyCall(), d.callId);
+		assert.equal((await call.request('BYE')).status, 200);
 	});
 
 	test('one that says that it replaces a call, to a Contact that is made up: it goes nowhere', async () => {
