@@ -210,7 +210,9 @@ local function proved()
 	if KSR.hdr.is_present("Route") < 0 then no_dialog() end
 	if is_from_trunk() then
 		-- Over UDP anybody can write another sender's address.
-		if get("$pr") == "udp" and get("$resume(in_call)") ~= 1 then no_dialog() end
+		if get("$pr") ~= "udp" then return end
+		if get("$resume(in_call)") ~= 1 or get("$resume(spliced)") == 1 then no_dialog() end
+		if get("$resume(known)") ~= 1 then KSR.pv.seti("$avp(revoked)", 1) end
 		return
 	end
 	if get("$resume(known)") ~= 1 and get("$avp(resumed)") ~= 1 then
@@ -257,6 +259,11 @@ function resume.within_dialog()
 		if method == "ACK" and KSR.textops.has_body() > 0 then KSR.x.exit() end
 	end
 	KSR.call_resume.resume_unmark_uri()
+	-- Of a session that has been revoked, with the trunk's address.
+	if get("$avp(revoked)") == 1 and (get("$resume(connected)") ~= 1
+		or not is_in("tcp tls ws wss", string.match(get("$du") or "", "transport=(%a+)$") or "none")) then
+		refuse(403, "Not in a call of ours")
+	end
 	KSR.call_resume.resume_within_dialog()
 	resume.hide_token()
 	if method == "ACK" or get("$resume(to_client)") ~= 1 then return end

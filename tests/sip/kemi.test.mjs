@@ -8,7 +8,7 @@ import path from 'node:path';
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { ROOT } from '../lib/kamailio.mjs';
 import { Rtp } from '../lib/rtp.mjs';
-import { Client, Endpoint, FarEnd, replyTo, sdp } from '../lib/sip.mjs';
+import { Client, Dialog, Endpoint, FarEnd, replyTo, sdp } from '../lib/sip.mjs';
 import { until } from '../lib/wait.mjs';
 
 const LIB = path.join(ROOT, 'tests/lib');
@@ -168,6 +168,20 @@ test('resume_revoke() and resume_revoke_ttl()', async () => {
 	assert.ok(await left('gone-2') <= 50);
 	const gone = await client({ token: await stack.kamailio.token(`sip:alice@${DOMAIN}`, 'gone-1') });
 	assert.equal((await gone.register()).status, 401);
+});
+
+test('a session is revoked: its client does not go on with the address of the trunk; the far end gets to it still', async () => {
+	const bob = await farEnd();
+	const mine = await stack.kamailio.token(`sip:alice@${DOMAIN}`, 'gone-3');
+	const alice = keep(await FarEnd.open({ user: 'alice', token: mine, transport: 'tcp', to: gateway }));
+	const call = await alice.call();
+	assert.equal(call.final.status, 200);
+	await stack.kamailio.kamcmd('call_resume.revoke', 'sid', 'gone-3');
+	const forger = keep(await FarEnd.open({ ip: TRUNK_IP, to: gateway }));
+	for (const method of ['INFO', 'UPDATE']) assert.equal((await new Dialog(forger, { ...call, party: forger }).request(method)).status, 403, method);
+	assert.equal(bob.requests.filter((m) => m.method !== 'ACK').length, 1, 'the INVITE alone');
+	assert.equal((await bob.dialog(call.callId).request('INFO')).status, 200);
+	assert.equal((await call.request('BYE')).status, 200);
 });
 
 test('events: resumed, refused, and ended while the client was away', async () => {

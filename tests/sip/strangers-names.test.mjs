@@ -8,8 +8,8 @@ import { once } from 'node:events';
 
 import { Lab, STRANGER_IP, tagOf } from '../lib/lab.mjs';
 import { Rtp } from '../lib/rtp.mjs';
-import { Client, Dialog, random, sdp } from '../lib/sip.mjs';
-import { DOMAIN } from '../lib/stack.mjs';
+import { Client, Dialog, FarEnd, random, sdp } from '../lib/sip.mjs';
+import { DOMAIN, TRUNK_IP } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
 
 describe('a user like others, who knows the names of a call', () => {
@@ -102,6 +102,40 @@ describe('a user like others, who knows the names of a call', () => {
 		await lab.stack.noMedia();
 	});
 
+	for (const [where, ip] of [['at its address', TRUNK_IP], ['at another one', '127.0.0.5']]) {
+		test(`nor with the address of the trunk, over UDP, to the far end ${where}; that one still gets to the client`, async () => {
+			const sid = random();
+			const token = await lab.stack.kamailio.token(`sip:alice@${DOMAIN}`, sid);
+			const far = await lab.far();
+			const other = lab.keep(await FarEnd.open({ ip, to: lab.at() }));
+			const { host } = far;
+			if (ip !== TRUNK_IP) far.host = other.host; // in its Contact
+			const alice = await lab.party('alice', { token, transport: 'ws' });
+			const call = await alice.call({ service: '100' });
+			assert.equal(call.final.status, 200);
+			await lab.stack.kamailio.kamcmd('call_resume.revoke', 'sid', sid);
+			assert.equal((await call.request('INFO')).status, 403);
+			const forger = await lab.party('bob', { ip: TRUNK_IP, token: undefined });
+			const asked = [far, other].map((f) => f.requests.length);
+			// With her own Route, and one that says that its sender is the other side.
+			for (const tag of [tagOf(call.local), tagOf(call.remote)]) {
+				const mine = new Dialog(forger, { ...call, party: forger, routes: call.routes.map((r) => r.replace(/ftag=[^;>]*/, `ftag=${tag}`)) });
+				for (const method of ['INFO', 'INVITE', 'UPDATE', 'REFER']) {
+					const { status } = await mine.request(method, { headers: ['P-Asserted-Identity: <sip:boss@x>'], body: method === 'INVITE' ? sdp(TRUNK_IP, 9) : '' });
+					assert.equal(status, ip === TRUNK_IP ? 481 : 403, method);
+				}
+				mine.ack({ headers: ['Content-Type: text/plain'], body: 'x' });
+			}
+			assert.deepEqual([far, other].map((f) => f.requests.length), asked);
+			far.host = host;
+			const d = far.dialog(call.callId);
+			assert.equal((await d.request('INVITE', { body: sdp(TRUNK_IP, far.media, 2) })).status, 200);
+			d.ack();
+			assert.equal((await d.request('BYE')).status, 200);
+			await lab.stack.noMedia();
+		});
+	}
+
 	test('nor do the names that a client has from a resume', async () => {
 		const far = await lab.far();
 		const token = await lab.stack.kamailio.token(`sip:alice@${DOMAIN}`, 's-resumed');
@@ -112,6 +146,8 @@ describe('a user like others, who knows the names of a call', () => {
 		await lab.stack.kamailio.kamcmd('call_resume.revoke', 'sid', 's-resumed');
 		const asked = far.requests.length;
 		for (const method of ['INFO', 'MESSAGE', 'REFER']) assert.equal((await call.request(method)).status, 403, method);
+		const forger = await lab.party('alice', { ip: TRUNK_IP, token: undefined });
+		assert.equal((await new Dialog(forger, { ...call, party: forger }).request('OPTIONS')).status, 481, 'with the address of the trunk');
 		assert.equal(far.requests.length, asked);
 		assert.equal((await call.request('BYE')).status, 200);
 		await lab.stack.noMedia();
