@@ -350,6 +350,7 @@ static param_export_t params[] = {
 	{"push", PARAM_INT, &kam_config.push},
 	{"trusted_proxy", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_proxy_param},
 	{"denied_media", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_media_param},
+	{"trunk_address", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_trunk_param},
 	{0, 0, 0}
 };
 

@@ -386,6 +386,12 @@ void kam_connect_off(void);
 /** The parameter denied_media. @return 0, or -1 and it is logged */
 int kam_media_param(modparam_t type, void *val);
 
+/** The parameter trunk_address. As kam_media_param(). */
+int kam_trunk_param(modparam_t type, void *val);
+
+/** 1 for an address of denied_media that is not the trunk's. */
+int kam_media_is_denied(const struct ip_addr *ip);
+
 int ki_resume_check_sdp(struct sip_msg *msg);
 int ki_resume_has_ice(struct sip_msg *msg);
 

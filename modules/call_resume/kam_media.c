@@ -18,31 +18,35 @@
 #include "net.h"
 #include "sdp.h"
 
-#define DENIED_MAX 32
+#define NETS_MAX 32
 
-static cr_net_t denied[DENIED_MAX];
-static int n_denied;
-
-static int add_denied(cr_span_t text)
+typedef struct nets
 {
-	if(n_denied == DENIED_MAX) {
-		LM_ERR("denied_media: more than %d networks\n", DENIED_MAX);
+	const char *name;
+	cr_net_t net[NETS_MAX];
+	int n;
+} nets_t;
+
+static nets_t denied = {.name = "denied_media"};
+static nets_t trunk = {.name = "trunk_address"};
+
+static int add_net(nets_t *to, cr_span_t text)
+{
+	if(to->n == NETS_MAX) {
+		LM_ERR("%s: more than %d networks\n", to->name, NETS_MAX);
 		return -1;
 	}
-	if(cr_net_parse(&denied[n_denied], text) != CR_OK) {
-		LM_ERR("denied_media: [%.*s] is no network, such as 10.0.0.0/8\n",
+	if(cr_net_parse(&to->net[to->n], text) != CR_OK) {
+		LM_ERR("%s: [%.*s] is no network, such as 10.0.0.0/8\n", to->name,
 				(int)text.len, text.s);
 		return -1;
 	}
-	n_denied++;
+	to->n++;
 	return 0;
 }
 
-int kam_media_param(modparam_t type, void *val)
+static int add_nets(nets_t *to, const char *p)
 {
-	const char *p = (const char *)val;
-
-	(void)type;
 	for(;;) {
 		cr_span_t one;
 
@@ -50,10 +54,31 @@ int kam_media_param(modparam_t type, void *val)
 		one = (cr_span_t){p, strcspn(p, ", \t")};
 		if(one.len == 0)
 			return 0;
-		if(add_denied(one) < 0)
+		if(add_net(to, one) < 0)
 			return -1;
 		p += one.len;
 	}
+}
+
+int kam_media_param(modparam_t type, void *val)
+{
+	(void)type;
+	return add_nets(&denied, (const char *)val);
+}
+
+int kam_trunk_param(modparam_t type, void *val)
+{
+	(void)type;
+	return add_nets(&trunk, (const char *)val);
+}
+
+int kam_media_is_denied(const struct ip_addr *ip)
+{
+	uint8_t address[CR_ADDRESS_LEN];
+
+	cr_address_of(address, ip->u.addr, ip->len);
+	return cr_nets_have(denied.net, denied.n, address)
+			&& !cr_nets_have(trunk.net, trunk.n, address);
 }
 
 /* @return 0 or -1 */
@@ -199,7 +224,7 @@ static int names_sender_only(const struct sip_msg *msg, cr_span_t body)
 	cr_sdp_edits_t edits;
 
 	cr_address_of(own, from->u.addr, from->len);
-	return cr_sdp_check(&edits, body, denied, n_denied, own) == CR_OK;
+	return cr_sdp_check(&edits, body, denied.net, denied.n, own) == CR_OK;
 }
 
 int ki_resume_check_sdp(struct sip_msg *msg)
@@ -214,7 +239,7 @@ int ki_resume_check_sdp(struct sip_msg *msg)
 		return 1;
 	if(f.kind == CR_BODY_HIDDEN)
 		return -3;
-	switch(cr_sdp_check(&edits, f.sdp, denied, n_denied, NULL)) {
+	switch(cr_sdp_check(&edits, f.sdp, denied.net, denied.n, NULL)) {
 		case CR_OK:
 			return apply(msg, &f, &edits);
 		case CR_EUNSUPPORTED:

@@ -205,29 +205,37 @@ static int has_transaction(struct sip_msg *msg)
 	return has_names_of(msg, t) ? 1 : -1;
 }
 
-static int is_numeric(str *host)
+static int has_connections(int proto)
 {
-	return str2ip(host) != NULL || str2ip6(host) != NULL;
+	return proto == PROTO_TCP || proto == PROTO_TLS || proto == PROTO_WS
+			|| proto == PROTO_WSS;
 }
 
-/* Without a transaction it is the second Via that says where the reply goes. */
-static int is_next_hop_numeric(struct sip_msg *msg)
+/* Without a transaction it is the second Via that says where the reply goes, and its
+ * sender may have written that: to no name, and with a datagram to nothing inside. */
+static int may_go_on(struct sip_msg *msg)
 {
 	struct via_body *via;
+	struct ip_addr *ip;
+	str *host;
 
 	if(parse_headers(msg, HDR_VIA2_F, 0) < 0 || msg->via2 == NULL
 			|| msg->via2->error != PARSE_OK)
 		return 0;
 	via = msg->via2;
-	return is_numeric(
-			via->received != NULL ? &via->received->value : &via->host);
+	host = via->received != NULL ? &via->received->value : &via->host;
+	ip = str2ip(host);
+	if(ip == NULL)
+		ip = str2ip6(host);
+	return ip != NULL
+			&& (has_connections(via->proto) || !kam_media_is_denied(ip));
 }
 
 /* The transaction is another one's, of a Kamailio that died. Nothing is looked up and
  * nothing is connected to for it (RFC 3261 section 18.2.2 would have us try). */
 static int is_proved(struct sip_msg *msg)
 {
-	if(!kam_in_call(msg) || !is_next_hop_numeric(msg))
+	if(!kam_in_call(msg) || !may_go_on(msg))
 		return 0;
 	msg->rpl_send_flags.f |= SND_F_FORCE_CON_REUSE;
 	return 1;

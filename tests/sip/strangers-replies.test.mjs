@@ -6,9 +6,11 @@ import assert from 'node:assert/strict';
 
 import { Lab, STRANGER_IP, stray, tagOf } from '../lib/lab.mjs';
 import { Rtp } from '../lib/rtp.mjs';
-import { Client, random, sdp } from '../lib/sip.mjs';
+import { Client, Endpoint, random, sdp } from '../lib/sip.mjs';
 import { DOMAIN, TRUNK_IP } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
+
+const INSIDE_IP = '127.0.0.9';
 
 /** That many strays have been refused, and no line was written about them. */
 async function refusedReplies(lab, n, send) {
@@ -21,7 +23,7 @@ async function refusedReplies(lab, n, send) {
 
 describe('replies that nobody has asked for', () => {
 	let lab;
-	before(async () => { lab = await Lab.start('replies'); });
+	before(async () => { lab = await Lab.start('replies', { defines: { MEDIA_DENIED: `"${INSIDE_IP} ${TRUNK_IP}"` } }); });
 	beforeEach(() => lab.clear());
 	after(async () => {
 		await lab?.clear();
@@ -97,6 +99,25 @@ describe('replies that nobody has asked for', () => {
 		await until('the name to be refused', async () => await lab.stat('replies_refused') === refused + 1);
 		assert.doesNotMatch(lab.stack.kamailio.log(), /resolve_host/);
 		assert.equal(inside.connections, 0);
+	});
+
+	test('one with the reference of a call of one\'s own that is over goes over UDP to nothing inside, but to the trunk', async () => {
+		const far = await lab.far();
+		const mallory = await lab.party('mallory');
+		const call = await mallory.call({ service: '100' });
+		assert.equal((await call.request('BYE')).status, 200);
+		const inside = lab.keep(await Endpoint.open({ ip: INSIDE_IP }));
+		const stranger = await lab.stranger();
+		const names = { callId: call.callId, from: 1, to: 2, fields: call.routes.map((r) => `Record-Route: ${r}`), method: 'INFO' };
+		const to = (ip, more) => stray(lab, { ...names, via: `SIP/2.0/UDP ${ip}${more}` });
+		await refusedReplies(lab, 3, () => {
+			stranger.send(to(INSIDE_IP, `:${inside.port}`));
+			stranger.send(to('x.invalid', `;received=${INSIDE_IP};rport=${inside.port}`));
+			stranger.send(to(`[::ffff:${INSIDE_IP}]`, `:${inside.port}`));
+		});
+		stranger.send(to(TRUNK_IP, `:${far.port}`));
+		await far.take('the reply', (m) => m.status === 200 && m.method === 'INFO');
+		assert.deepEqual(inside.inbox, []);
 	});
 });
 
