@@ -221,6 +221,19 @@ static int w_resume_check_sdp(struct sip_msg *msg, char *p1, char *p2)
 	return ki_resume_check_sdp(msg);
 }
 
+static int w_resume_ring(struct sip_msg *msg, char *name, char *most)
+{
+	str s;
+	int n;
+
+	if(get_str_fparam(&s, msg, (fparam_t *)name) < 0
+			|| get_int_fparam(&n, msg, (fparam_t *)most) < 0) {
+		LM_ERR("resume_ring(): cannot evaluate its arguments\n");
+		return -1;
+	}
+	return ki_resume_ring(msg, &s, n);
+}
+
 static int w_resume_has_ice(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_has_ice(msg);
@@ -308,6 +321,8 @@ static cmd_export_t cmds[] = {
 		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_unmark_uri", (cmd_function)w_resume_unmark_uri, 0, 0, 0,
 		REQUEST_ROUTE},
+	{"resume_ring", (cmd_function)w_resume_ring, 2,
+		fixup_spve_igp, fixup_free_spve_igp, REQUEST_ROUTE},
 	{"resume_admit", (cmd_function)w_resume_admit, 0, 0, 0, ANY_ROUTE},
 	{"resume_ended", (cmd_function)w_resume_ended, 0, 0, 0,
 		REQUEST_ROUTE | FAILURE_ROUTE},
@@ -429,6 +444,10 @@ static sr_kemi_t kemi_exports[] = {
 	{ str_init("call_resume"), str_init("resume_unmark_uri"), SR_KEMIP_INT,
 		ki_resume_unmark_uri, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_ring"), SR_KEMIP_INT,
+		ki_resume_ring, { SR_KEMIP_STR, SR_KEMIP_INT, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE }
+	},
 	{ str_init("call_resume"), str_init("resume_admit"), SR_KEMIP_INT,
 		ki_resume_admit, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
@@ -544,7 +563,8 @@ static int mod_init(void)
 		return -1;
 	}
 	if(kam_stat_init() < 0 || kam_env_init() < 0 || kam_revoke_init() < 0
-			|| kam_event_init() < 0 || kam_limit_init() < 0)
+			|| kam_event_init() < 0 || kam_limit_init() < 0
+			|| kam_ringing_init() < 0)
 		return -1;
 	if(kam_modules_init() < 0 || kam_away_init() < 0 || kam_reply_init() < 0
 			|| keep_threads_apart() < 0 || kam_connect_init() < 0)
@@ -564,6 +584,7 @@ static int child_init(int rank)
 
 static void mod_destroy(void)
 {
+	kam_ringing_destroy();
 	kam_env_destroy();
 }
 

@@ -395,6 +395,14 @@ int kam_media_is_denied(const struct ip_addr *ip);
 int ki_resume_check_sdp(struct sip_msg *msg);
 int ki_resume_has_ice(struct sip_msg *msg);
 
+/* ---- calls that nobody has answered (kam_ringing.c) ------------------------------- */
+
+/** Before the fork. @return 0 or -1 */
+int kam_ringing_init(void);
+void kam_ringing_destroy(void);
+
+int ki_resume_ring(struct sip_msg *msg, str *name, int most);
+
 /* ---- which connection (kam_connection.c) ------------------------------------- */
 
 int ki_resume_mark_contact(struct sip_msg *msg);

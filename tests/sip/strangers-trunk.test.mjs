@@ -358,3 +358,58 @@ describe('a call that begins with the address of the trunk', () => {
 		assert.deepEqual(holds(length), []);
 	});
 });
+
+describe('calls that nobody has answered, with the address of the trunk', () => {
+	let lab;
+	before(async () => { lab = await Lab.start('unanswered', { defines: { RINGING_MAX: 8, TRUNK_RINGING_MAX: 12 } }); });
+	beforeEach(() => lab.clear());
+	after(async () => {
+		await lab?.clear();
+		await lab?.stack.stop();
+	});
+
+	const streams = (n) => sdp(TRUNK_IP, 4000) + Array.from({ length: n - 1 }, (_, i) => `m=audio ${4002 + 2 * i} RTP/AVP 8\r\n`).join('');
+
+	/** A client whose phone rings. */
+	async function phone(user) {
+		const party = await lab.party(user, { answer: (m) => m.method !== 'INVITE' || (party.reply(m, 180, 'Ringing'), false) });
+		assert.equal((await party.register()).status, 200);
+		// Without what comes again.
+		const calls = () => [...new Map(party.requests.filter((m) => m.method === 'INVITE').map((m) => [m.callId, m])).values()];
+		return Object.assign(party, { calls, rings: (n) => until(`${n} calls`, () => calls().length === n) });
+	}
+
+	/** An INVITE of so many streams; resolves with its answer. */
+	const rings = (party, user, body) => party.outside('INVITE', `sip:${user}@${DOMAIN}`, { body });
+
+	test('ring at a client as far as its streams go, and at all as far as those of the trunk go; others call', async () => {
+		const [bob, alice] = [await phone('bob'), await phone('alice')];
+		const forger = await lab.party('x', { ip: TRUNK_IP, token: undefined });
+		const mallory = await lab.party('mallory');
+		const waiting = [rings(forger, 'bob', streams(5))];
+		await bob.rings(1);
+		assert.equal((await rings(forger, 'bob', streams(4))).status, 486);
+		assert.equal((await rings(forger, 'bob', streams(4).replace('v=0', '--x\r\n\r\nv=0'))).status, 486, 'what cannot be read counts in full');
+		waiting.push(rings(forger, 'bob', ''), rings(mallory, 'bob', streams(2)));
+		await bob.rings(3);
+		assert.equal((await rings(mallory, 'bob', streams(1))).status, 486, 'of a client too');
+		// Six of the trunk so far.
+		waiting.push(rings(forger, 'alice', streams(6)));
+		await alice.rings(1);
+		const refused = await rings(forger, 'alice', streams(1));
+		assert.equal(refused.start, 'SIP/2.0 503 Too many calls that nobody has answered');
+		assert.equal(refused.get('retry-after'), '10');
+		const tcp = await lab.party('x', { ip: TRUNK_IP, transport: 'tcp', token: undefined });
+		waiting.push(rings(tcp, 'alice', streams(1)), rings(mallory, 'alice', streams(1)));
+		await alice.rings(3);
+		assert.equal((await lab.stack.rtpengine.calls()).length, 5, 'and one without an offer');
+		// They end, and there is room again.
+		for (const party of [bob, alice]) {
+			for (const m of party.calls()) party.reply(m, 603, 'Decline');
+		}
+		for (const answer of await Promise.all(waiting)) assert.equal(answer.status, 603);
+		bob.answer = () => true;
+		assert.equal((await rings(forger, 'bob', streams(8))).status, 200);
+		assert.equal((await rings(forger, 'bob', streams(8))).status, 200, 'the one before is answered');
+	});
+});
