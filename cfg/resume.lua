@@ -112,9 +112,16 @@ local function is_sdp_good()
 	return rc > 0 or (is_from_trunk() and (rc == -4 or (rc == -2 and get("$pr") ~= "udp")))
 end
 
+-- True for a body that may be read as a session description: as DESCRIBES in kamailio.cfg.
+local function describes()
+	local kind = string.lower(get("$cT") or "")
+	return is_in("INVITE UPDATE PRACK ACK", get("$rm")) or get("$hdrc(Content-Type)") ~= 1
+		or string.find(kind, "^application%s*/%s*sdp") ~= nil or string.find(kind, "^multipart%s*/") ~= nil
+end
+
 -- For requests: ends the script for one whose body the media server may not be given.
 function resume.sdp()
-	if not is_sdp_good() then refuse(488, "Media Not Acceptable") end
+	if describes() and not is_sdp_good() then refuse(488, "Media Not Acceptable") end
 end
 
 -- For replies: one whose description the media server may not be given goes on without it.

@@ -200,7 +200,7 @@ export const sdp = (ip, port, version = 1) => [
 
 export function message(start, fields, body = '') {
 	const lines = [start, ...fields.filter(Boolean)];
-	if (body && !fields.some((f) => /^content-type:/i.test(f))) lines.push('Content-Type: application/sdp');
+	if (body && !fields.some((f) => /^(content-type|c)[ \t]*:/i.test(f))) lines.push('Content-Type: application/sdp');
 	return `${lines.join('\r\n')}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 }
 

@@ -237,6 +237,9 @@ test('a session description that names an address where media may not go: refuse
 	const call = await alice.call();
 	assert.equal(call.final.status, 200);
 	const asked = bob.requests.length;
+	assert.equal((await call.request('INFO', { headers: ['Content-Type: text/plain'], body: 'c=3' })).status, 200, 'a text');
+	assert.equal((await call.request('INFO', { body: 'c=3' })).status, 488);
+	bob.requests.splice(asked);
 	const again = await call.request('INVITE', { body: sdp(inside, 4000, 2) });
 	call.ack({ via: call.branch });
 	assert.equal(again.status, 488);

@@ -111,6 +111,29 @@ describe('a network that is denied', () => {
 		await stack.noMedia();
 	});
 
+	test('a text that looks like one gets to whom it is for; what is called one, or is in several parts, is judged', async () => {
+		far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
+		const alice = await party('alice');
+		const call = await alice.call({ service: '100' });
+		assert.equal(call.final.status, 200);
+		const texts = ['c=3', 'm=two', 'v=0\r\nc=IN IP4 x', 'with a NUL \0 in it'];
+		for (const body of texts) {
+			for (const type of ['Content-Type: text/plain;charset=UTF-8', 'c: text/plain']) {
+				assert.equal((await alice.outside('MESSAGE', `sip:100@${DOMAIN}`, { headers: [type], body })).status, 200, body);
+				assert.equal((await call.request('INFO', { headers: [type], body })).status, 200, body);
+				for (const m of far.requests.slice(-2)) assert.equal(m.body, body);
+			}
+		}
+		for (const type of [['application/sdp'], ['Application / SDP;x=y'], ['multipart/mixed;boundary=x'], ['text/plain', 'application/sdp']]) {
+			const seen = far.requests.length;
+			const headers = type.map((t) => `Content-Type: ${t}`);
+			assert.equal((await alice.outside('MESSAGE', `sip:100@${DOMAIN}`, { headers, body: sdp(DENIED_IP, 4000) })).status, 488, type);
+			assert.equal(far.requests.length, seen);
+		}
+		assert.equal((await alice.call({ service: '100', headers: ['Content-Type: text/plain'], body: 'c=3' })).final.status, 488, 'an INVITE has a description, whatever it is called');
+		assert.equal((await call.request('BYE')).status, 200);
+	});
+
 	test('what rtpengine does not take goes to nobody', async () => {
 		far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
 		const alice = await party('alice');
