@@ -254,6 +254,11 @@ static int w_resume_admit(struct sip_msg *msg, char *p1, char *p2)
 	return ki_resume_admit(msg);
 }
 
+static int w_resume_proved(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_proved(msg);
+}
+
 static int w_resume_ended(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_ended(msg);
@@ -324,6 +329,8 @@ static cmd_export_t cmds[] = {
 	{"resume_ring", (cmd_function)w_resume_ring, 2,
 		fixup_spve_igp, fixup_free_spve_igp, REQUEST_ROUTE},
 	{"resume_admit", (cmd_function)w_resume_admit, 0, 0, 0, ANY_ROUTE},
+	{"resume_proved", (cmd_function)w_resume_proved, 0, 0, 0,
+		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_ended", (cmd_function)w_resume_ended, 0, 0, 0,
 		REQUEST_ROUTE | FAILURE_ROUTE},
 	{"resume_call", (cmd_function)w_resume_call, 0, 0, 0,
@@ -361,6 +368,7 @@ static param_export_t params[] = {
 	{"connect_back", PARAM_INT, &kam_config.connect_back},
 	{"unproved_max", PARAM_INT, &kam_config.unproved_max},
 	{"unproved_time", PARAM_INT, &kam_config.unproved_time},
+	{"proved_max", PARAM_INT, &kam_config.proved_max},
 	{"manage", PARAM_INT, &kam_config.manage},
 	{"push", PARAM_INT, &kam_config.push},
 	{"trusted_proxy", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_proxy_param},
@@ -450,6 +458,9 @@ static sr_kemi_t kemi_exports[] = {
 	},
 	{ str_init("call_resume"), str_init("resume_admit"), SR_KEMIP_INT,
 		ki_resume_admit, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_proved"), SR_KEMIP_INT,
+		ki_resume_proved, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_ended"), SR_KEMIP_INT,
 		ki_resume_ended, { KEMI_NONE, KEMI_NONE, KEMI_NONE,

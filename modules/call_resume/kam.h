@@ -38,6 +38,7 @@ typedef struct kam_config
 	int turn_lifetime;      /* s */
 	int unproved_max;       /* connections of one address; 0: no limit */
 	int unproved_time;      /* s */
+	int proved_max;         /* connections of one user; 0: no limit */
 	char *revoked_htable;   /* a table of htable; unset: no revocation */
 	char *event_callback;   /* KEMI function for what are event routes */
 	int bind_fingerprint;   /* a kam_bind_t */
@@ -148,6 +149,7 @@ typedef enum kam_stat
 	KAM_HEADS_MALFORMED,
 	KAM_REPLIES_REFUSED,
 	KAM_UNPROVED_CLOSED,
+	KAM_PROVED_CLOSED,
 	KAM_RELOADS,
 	KAM_ROTATIONS,
 	KAM_REVOCATIONS,
@@ -360,7 +362,7 @@ int kam_is_proxy(const struct ip_addr *ip);
 /** 1 when a trusted proxy, which ended TLS, sent this over WebSocket or HTTP. */
 int kam_is_behind_proxy(const struct sip_msg *msg);
 
-/* ---- connections that have proved nothing (kam_limit.c) -------------------- */
+/* ---- how many connections there may be (kam_limit.c) -------------------- */
 
 #define KAM_UNPROVED_TIME_MAX 3600
 
@@ -371,6 +373,7 @@ int kam_limit_init(void);
 int kam_limit_start(void);
 
 int ki_resume_admit(struct sip_msg *msg);
+int ki_resume_proved(struct sip_msg *msg);
 
 /* ---- no connection but by a script (kam_connect.c) ------------------------------ */
 

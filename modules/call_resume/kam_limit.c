@@ -6,19 +6,26 @@
  * runs no script for one that is silent. Those that Kamailio opens are of them: where
  * it does not for what a script sends, a stranger has made it (kam_connect.c).
  *
- * The script says who has proved what, by a longer lifetime than the core's
- * (tcp_set_connection_lifetime() of tcpops), so that nothing is kept here.
+ * And those whose other end has proved who it is: how many of them a user may have.
+ *
+ * The script says which is which, by a longer lifetime than the core's
+ * (tcp_set_connection_lifetime() of tcpops). Whose a connection is stands in a list,
+ * one entry for each connection that there may be.
  */
 #include "kam.h"
 
 #include "../../core/cfg/cfg.h"
 #include "../../core/dprint.h"
+#include "../../core/locking.h"
+#include "../../core/mem/shm_mem.h"
 #include "../../core/mod_fix.h"
 #include "../../core/pt.h"
 #include "../../core/sr_module.h"
 #include "../../core/tcp_conn.h"
 #include "../../core/tcp_options.h"
 #include "../../core/timer_proc.h"
+
+#include "crowd.h"
 
 #define TICK_US 100000
 #define TICKS_PER_S (1000000 / TICK_US)
@@ -27,15 +34,20 @@
 extern gen_lock_t *tcpconn_lock;
 extern struct tcp_connection **tcpconn_id_hash;
 
-typedef struct unproved
-{
-	uint64_t net;
-	int id;
-	int is_counted; /* not of a proxy, which speaks for many */
-} unproved_t;
+/* Of this process: of addresses, and of proxies, which speak for many. */
+static cr_member_t found[FOUND_MAX], of_proxy[FOUND_MAX];
+static int n_found, n_of_proxy;
 
+/* Whose the connections are that have proved it; for all processes. */
+typedef struct users
+{
+	gen_lock_t lock;
+	int n, max;
+	cr_member_t of[];
+} users_t;
+
+static users_t *users;
 static cmd_function close_connection;
-static unproved_t found[FOUND_MAX]; /* of this process */
 static int newest_ago[KAM_UNPROVED_TIME_MAX];
 static unsigned int seconds;
 
@@ -52,47 +64,38 @@ static uint64_t net_of(const struct ip_addr *ip)
 	return net;
 }
 
+static int is_closing(const struct tcp_connection *c)
+{
+	return (c->flags & F_CONN_FORCE_EOF) || c->state == S_CONN_BAD;
+}
+
 static int is_unproved(const struct tcp_connection *c)
 {
-	return !(c->flags & F_CONN_FORCE_EOF) && c->state != S_CONN_BAD
+	return !is_closing(c)
 			&& c->lifetime <= (ticks_t)cfg_get(tcp, tcp_cfg, con_lifetime);
 }
 
-/* Ids rise with each connection, and wrap. */
-static int is_before(int id, int other)
+/** Fills found[] and of_proxy[]. @param newest  the highest id of all connections, if
+ * there is one */
+static void find_unproved(int *newest)
 {
-	return (int)((unsigned int)id - (unsigned int)other) < 0;
-}
-
-/** Fills found[]. @param newest  the highest id of all connections, if there is one
- * @return how many are in it */
-static int find_unproved(int *newest)
-{
-	int n = 0;
-
+	n_found = n_of_proxy = 0;
 	TCPCONN_LOCK;
 	for(int i = 0; i < TCP_ID_HASH_SIZE; i++) {
 		for(struct tcp_connection *c = tcpconn_id_hash[i]; c; c = c->id_next) {
-			if(is_before(*newest, c->id))
+			cr_member_t m = {.whose = net_of(&c->rcv.src_ip), .id = c->id};
+
+			if(cr_crowd_is_older(*newest, c->id))
 				*newest = c->id;
-			if(!is_unproved(c) || n == FOUND_MAX)
+			if(!is_unproved(c))
 				continue;
-			found[n++] = (unproved_t){.net = net_of(&c->rcv.src_ip),
-					.id = c->id,
-					.is_counted = !kam_is_proxy(&c->rcv.src_ip)};
+			if(kam_is_proxy(&c->rcv.src_ip) && n_of_proxy < FOUND_MAX)
+				of_proxy[n_of_proxy++] = m;
+			else if(n_found < FOUND_MAX)
+				found[n_found++] = m;
 		}
 	}
 	TCPCONN_UNLOCK;
-	return n;
-}
-
-static int by_net_and_age(const void *a, const void *b)
-{
-	const unproved_t *x = a, *y = b;
-
-	if(x->net != y->net)
-		return x->net < y->net ? -1 : 1;
-	return is_before(x->id, y->id) ? -1 : x->id != y->id;
 }
 
 static int close_one(int id)
@@ -137,36 +140,191 @@ static void report(int many, int old)
 	said = seconds;
 }
 
-static void close_surplus(unsigned int ticks, void *param)
+static int close_old(const cr_member_t *m, int n, int then)
+{
+	int old = 0;
+
+	for(int i = 0; i < n; i++) {
+		if(!m[i].is_surplus && !cr_crowd_is_older(then, m[i].id))
+			old += close_one(m[i].id);
+	}
+	return old;
+}
+
+static int close_marked(const cr_member_t *m, int n)
+{
+	int many = 0;
+
+	for(int i = 0; i < n; i++) {
+		if(m[i].is_surplus)
+			many += close_one(m[i].id);
+	}
+	return many;
+}
+
+static void close_unproved(void)
 {
 	static int newest;
-	int is_known, of_net = 0, many = 0, old = 0;
-	int n = find_unproved(&newest);
-	int then = newest_then(newest, &is_known);
+	int is_known, then, many, old = 0;
 
-	(void)ticks;
-	(void)param;
-	qsort(found, n, sizeof(found[0]), by_net_and_age);
-	for(int i = 0; i < n; i++) {
-		of_net = i > 0 && found[i].net == found[i - 1].net ? of_net + 1 : 1;
-		if(found[i].is_counted && of_net > kam_config.unproved_max)
-			many += close_one(found[i].id);
-		else if(is_known && !is_before(then, found[i].id))
-			old += close_one(found[i].id);
-	}
+	find_unproved(&newest);
+	then = newest_then(newest, &is_known);
+	cr_crowd_sort(found, n_found);
+	cr_crowd_mark(found, n_found, kam_config.unproved_max, 0);
+	many = close_marked(found, n_found);
+	if(is_known)
+		old = close_old(found, n_found, then)
+				+ close_old(of_proxy, n_of_proxy, then);
 	kam_count_many(KAM_UNPROVED_CLOSED, many + old);
 	report(many, old);
 }
 
+/* ---- connections of a user ---------------------------------------------------- */
+
+/* @return that connection, while it is there; with the lock of all connections */
+static struct tcp_connection *connection_of(int id)
+{
+	struct tcp_connection *c = tcpconn_id_hash[tcp_id_hash(id)];
+
+	while(c != NULL && c->id != id)
+		c = c->id_next;
+	return c != NULL && !is_closing(c) ? c : NULL;
+}
+
+static void forget_closed(void)
+{
+	int n = 0;
+
+	TCPCONN_LOCK;
+	for(int i = 0; i < users->n; i++) {
+		if(connection_of(users->of[i].id) != NULL)
+			users->of[n++] = users->of[i];
+	}
+	TCPCONN_UNLOCK;
+	users->n = n;
+}
+
+static void close_surplus_of_users(void)
+{
+	static unsigned int said;
+	static int n_many;
+	int many = 0;
+
+	lock_get(&users->lock);
+	forget_closed();
+	cr_crowd_sort(users->of, users->n);
+	if(cr_crowd_mark(users->of, users->n, kam_config.proved_max, 1) > 0)
+		many = close_marked(users->of, users->n);
+	lock_release(&users->lock);
+	kam_count_many(KAM_PROVED_CLOSED, many);
+	n_many += many;
+	if(n_many == 0 || said == seconds)
+		return;
+	LM_WARN("closed %d connections of users that had more than %d\n", n_many,
+			kam_config.proved_max);
+	n_many = 0;
+	said = seconds;
+}
+
+static void close_surplus(unsigned int ticks, void *param)
+{
+	(void)ticks;
+	(void)param;
+	close_unproved();
+	if(users != NULL)
+		close_surplus_of_users();
+}
+
+/* Who says so: the token or password of this message, or the call that it is in.
+ * @return 0: nobody does */
+static int find_user(uint64_t *user, struct sip_msg *msg)
+{
+	const kam_session_t *session = kam_session(msg);
+	cr_ref_t ref;
+
+	if(session->authenticated) {
+		*user = cr_crowd_user(cr_span_str(session->token.sub));
+		return 1;
+	}
+	if(msg->first_line.type != SIP_REQUEST
+			|| (kam_open_ref(&ref, msg, CR_PURPOSE_CALLER) != CR_OK
+					&& kam_open_ref(&ref, msg, CR_PURPOSE_CALLEE) != CR_OK)
+			|| ref.sub.len == 0)
+		return 0;
+	*user = cr_crowd_user(ref.sub);
+	return 1;
+}
+
+static int is_listed(int id)
+{
+	for(int i = 0; i < users->n; i++) {
+		if(users->of[i].id == id)
+			return 1;
+	}
+	return 0;
+}
+
+/* What Kamailio has opened itself has no limit. */
+static int is_ours(int id)
+{
+	const struct tcp_connection *c;
+	int is;
+
+	TCPCONN_LOCK;
+	c = connection_of(id);
+	is = c != NULL && !(c->flags & F_CONN_PASSIVE);
+	TCPCONN_UNLOCK;
+	return is;
+}
+
+int ki_resume_proved(struct sip_msg *msg)
+{
+	int is, id = msg->rcv.proto_reserved1;
+	uint64_t user = 0;
+
+	if(users == NULL || msg->rcv.proto == PROTO_UDP)
+		return 1;
+	lock_get(&users->lock);
+	is = is_listed(id);
+	lock_release(&users->lock);
+	if(is || is_ours(id))
+		return 1;
+	if(!find_user(&user, msg))
+		return -1;
+	lock_get(&users->lock);
+	if(!is_listed(id) && users->n < users->max)
+		users->of[users->n++] = (cr_member_t){.whose = user, .id = id};
+	is = is_listed(id);
+	lock_release(&users->lock);
+	return is ? 1 : -1;
+}
+
+static int make_users(void)
+{
+	int max = cfg_get(tcp, tcp_cfg, max_connections);
+	size_t size = sizeof(*users) + (size_t)max * sizeof(users->of[0]);
+
+	users = shm_malloc(size);
+	if(users == NULL) {
+		SHM_MEM_ERROR;
+		return -1;
+	}
+	memset(users, 0, size);
+	users->max = max;
+	return lock_init(&users->lock) != NULL ? 0 : -1;
+}
+
+/* ---- the start, and what scripts ask ------------------------------------------- */
+
 int ki_resume_admit(struct sip_msg *msg)
 {
-	int n, newest = 0, of_net = 0;
+	int newest = 0, of_net = 0;
 
 	if(kam_config.unproved_max == 0 || kam_is_proxy(&msg->rcv.src_ip))
 		return 1;
-	n = find_unproved(&newest);
-	for(int i = 0; i < n; i++)
-		of_net += found[i].net == net_of(&msg->rcv.src_ip);
+	find_unproved(&newest);
+	for(int i = 0; i < n_found; i++)
+		of_net += found[i].whose == net_of(&msg->rcv.src_ip);
 	return of_net <= kam_config.unproved_max ? 1 : -1;
 }
 
@@ -185,6 +343,8 @@ int kam_limit_init(void)
 		LM_ERR("unproved_max needs the module tcpops\n");
 		return -1;
 	}
+	if(kam_config.proved_max > 0 && make_users() < 0)
+		return -1;
 	return register_sync_timers(1);
 }
 

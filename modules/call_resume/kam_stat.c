@@ -47,6 +47,7 @@ static const char *const names[KAM_STAT_N] = {
 		[KAM_HEADS_MALFORMED] = "heads_malformed",
 		[KAM_REPLIES_REFUSED] = "replies_refused",
 		[KAM_UNPROVED_CLOSED] = "unproved_closed",
+		[KAM_PROVED_CLOSED] = "proved_closed",
 		[KAM_RELOADS] = "reloads",
 		[KAM_ROTATIONS] = "rotations",
 		[KAM_REVOCATIONS] = "revocations",

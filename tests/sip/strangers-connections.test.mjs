@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Who takes all of Kamailio's connections: a user with a password, or strangers of several addresses. At the
+// configuration as it is, and with nginx.
+
+import { after, afterEach, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import net from 'node:net';
+
+import { Visitor } from '../lib/portal.mjs';
+import { Phone } from '../lib/phone.mjs';
+import { FarEnd } from '../lib/sip.mjs';
+import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
+import { sleep, until } from '../lib/wait.mjs';
+
+const USER_MAX = 20;
+let stack, ca, mallory, alice;
+let open = [];
+const keep = (x) => (open.push(x), x);
+const at = () => ({ ip: stack.kamailio.ip, port: stack.kamailio.port });
+
+before(async () => {
+	const dir = runFolder('strangers-connections');
+	stack = await Stack.start('strangers-connections', { dir, web: true, defines: { WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${dir}/portal.sqlite"` } });
+	({ certificate: { cert: ca } } = stack);
+	mallory = stack.portal.add(`mallory@${DOMAIN}`);
+	alice = stack.portal.add(`alice@${DOMAIN}`);
+});
+afterEach(async () => {
+	open.splice(0).forEach((x) => x.close());
+	await stack.dropMedia();
+});
+after(() => stack?.stop());
+
+async function phone(user, password, ip) {
+	const p = keep(await Phone.open({ user, password, transport: 'tcp', ip, to: at() }));
+	p.socket.once('close', () => { p.gone = true; });
+	return p;
+}
+const there = (phones) => phones.filter((p) => !p.gone).length;
+const portal = async () => (await new Visitor(stack.web.url, { ca }).signIn('alice', alice)).status;
+
+test('a user has so many connections, and the oldest one is closed: others get in', async () => {
+	const log = stack.kamailio.log().length;
+	const phones = [];
+	for (let i = 0; i < 300; i++) {
+		const p = await phone('mallory', mallory, '127.0.0.66');
+		assert.equal((await p.outside('OPTIONS', `sip:${DOMAIN}`)).status, 200);
+		phones.push(p);
+	}
+	await until('all but so many to be closed', () => there(phones) <= USER_MAX);
+	assert.equal(there(phones.slice(-USER_MAX)), USER_MAX, 'the newest stay');
+	assert.equal((await (await phone('alice', alice, '127.0.0.3')).register()).status, 200);
+	assert.equal(await portal(), 200);
+	const lines = stack.kamailio.log().slice(log).match(/closed \d+ connections of users that had more than 20/g);
+	assert.ok(lines.length > 0 && lines.length < 60, `${lines.length} lines`);
+	assert.match(await stack.kamailio.kamcmd('call_resume.stats'), /\bproved_closed: 2[0-9]{2}/);
+});
+
+test('... nor has he more by requests in a call of his', async () => {
+	keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: { ip: stack.kamailio.ip, port: stack.kamailio.port } }));
+	const call = await (await phone('mallory', mallory, '127.0.0.66')).call({ service: '100' });
+	assert.equal(call.final.status, 200);
+	const phones = [];
+	for (let i = 0; i < 60; i++) {
+		const p = await phone('mallory', mallory, '127.0.0.66');
+		p.send(call.text('INFO'));
+		assert.equal((await p.take('the answer', (m) => m.status >= 200)).status, 200);
+		phones.push(p);
+	}
+	await until('all but so many to be closed', () => there(phones) <= USER_MAX);
+	assert.equal(there(phones.slice(-USER_MAX)), USER_MAX);
+});
