@@ -37,6 +37,8 @@ extern struct tcp_connection **tcpconn_id_hash;
 /* Of this process: of addresses, and of proxies, which speak for many. */
 static cr_member_t found[FOUND_MAX], of_proxy[FOUND_MAX];
 static int n_found, n_of_proxy;
+/* What is there beside found[]: who has proved something, proxies, what we have opened. */
+static int n_others;
 
 /* Whose the connections are that have proved it; for all processes. */
 typedef struct users
@@ -79,7 +81,7 @@ static int is_unproved(const struct tcp_connection *c)
  * there is one */
 static void find_unproved(int *newest)
 {
-	n_found = n_of_proxy = 0;
+	n_found = n_of_proxy = n_others = 0;
 	TCPCONN_LOCK;
 	for(int i = 0; i < TCP_ID_HASH_SIZE; i++) {
 		for(struct tcp_connection *c = tcpconn_id_hash[i]; c; c = c->id_next) {
@@ -87,12 +89,14 @@ static void find_unproved(int *newest)
 
 			if(cr_crowd_is_older(*newest, c->id))
 				*newest = c->id;
-			if(!is_unproved(c))
-				continue;
-			if(kam_is_proxy(&c->rcv.src_ip) && n_of_proxy < FOUND_MAX)
+			if(!is_unproved(c)) {
+				n_others += !is_closing(c);
+			} else if(!kam_is_proxy(&c->rcv.src_ip)) {
+				if(n_found < FOUND_MAX)
+					found[n_found++] = m;
+			} else if(++n_others && n_of_proxy < FOUND_MAX) {
 				of_proxy[n_of_proxy++] = m;
-			else if(n_found < FOUND_MAX)
-				found[n_found++] = m;
+			}
 		}
 	}
 	TCPCONN_UNLOCK;
@@ -122,7 +126,7 @@ static int newest_then(int newest, int *is_known)
 }
 
 /* What was done, at most once a second. */
-static void report(int many, int old)
+static void report(int many, int old, int each)
 {
 	static int n_many, n_old;
 	static unsigned int said;
@@ -132,10 +136,8 @@ static void report(int many, int old)
 	if(n_many + n_old == 0 || said == seconds)
 		return;
 	LM_WARN("closed %d connections that had proved nothing: %d more than %d of "
-			"one"
-			" address, %d older than %d s\n",
-			n_many + n_old, n_many, kam_config.unproved_max, n_old,
-			kam_config.unproved_time);
+			"one address, %d older than %d s\n",
+			n_many + n_old, n_many, each, n_old, kam_config.unproved_time);
 	n_many = n_old = 0;
 	said = seconds;
 }
@@ -162,21 +164,34 @@ static int close_marked(const cr_member_t *m, int n)
 	return many;
 }
 
+/* All of them together may have half of what others leave, so that there is as much room
+ * for who comes next. Who has most gives; where everybody has one, the oldest go.
+ * @return how many each may have */
+static int mark_surplus(void)
+{
+	int all = (cfg_get(tcp, tcp_cfg, max_connections) - n_others) / 2, each;
+
+	cr_crowd_sort(found, n_found);
+	each = cr_crowd_share(found, n_found, kam_config.unproved_max, all);
+	cr_crowd_mark(found, n_found, each, 0);
+	cr_crowd_mark_oldest(found, n_found, all);
+	return each;
+}
+
 static void close_unproved(void)
 {
 	static int newest;
-	int is_known, then, many, old = 0;
+	int is_known, then, many, each, old = 0;
 
 	find_unproved(&newest);
 	then = newest_then(newest, &is_known);
-	cr_crowd_sort(found, n_found);
-	cr_crowd_mark(found, n_found, kam_config.unproved_max, 0);
+	each = mark_surplus();
 	many = close_marked(found, n_found);
 	if(is_known)
 		old = close_old(found, n_found, then)
 				+ close_old(of_proxy, n_of_proxy, then);
 	kam_count_many(KAM_UNPROVED_CLOSED, many + old);
-	report(many, old);
+	report(many, old, each);
 }
 
 /* ---- connections of a user ---------------------------------------------------- */

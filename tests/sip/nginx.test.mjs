@@ -158,9 +158,12 @@ describe('the WebSocket behind nginx', () => {
 		await stack.noMedia();
 	});
 
-	test('is for pages of any https origin, unless WS_ORIGIN says else, and only there', async () => {
+	test('is for pages of its own host, and only there', async () => {
 		const { token } = await signedIn();
-		await assert.rejects(page(token, { origin: 'file://' }), /HTTP\/1\.1 403/);
+		for (const origin of ['file://', 'https://localhost.example', 'https://example', 'null', 'ftp://localhost']) {
+			await assert.rejects(page(token, { origin }), /HTTP\/1\.1 403/, origin);
+		}
+		for (const origin of ['https://localhost', 'http://localhost:1']) await page(token, { origin });
 		await assert.rejects(page(token, { path: '/other' }), /HTTP\/1\.1 404/);
 		await assert.rejects(page(token, { path: '/session' }), /HTTP\/1\.1 405/);
 	});

@@ -37,7 +37,8 @@ async function phone(user, password, ip) {
 	return p;
 }
 const there = (phones) => phones.filter((p) => !p.gone).length;
-const portal = async () => (await new Visitor(stack.web.url, { ca }).signIn('alice', alice)).status;
+/** Without a cookie: 401. */
+const portal = async () => (await new Visitor(stack.web.url, { ca }).renew()).status;
 
 test('a user has so many connections, and the oldest one is closed: others get in', async () => {
 	const log = stack.kamailio.log().length;
@@ -50,7 +51,7 @@ test('a user has so many connections, and the oldest one is closed: others get i
 	await until('all but so many to be closed', () => there(phones) <= USER_MAX);
 	assert.equal(there(phones.slice(-USER_MAX)), USER_MAX, 'the newest stay');
 	assert.equal((await (await phone('alice', alice, '127.0.0.3')).register()).status, 200);
-	assert.equal(await portal(), 200);
+	assert.equal(await portal(), 401);
 	const lines = stack.kamailio.log().slice(log).match(/closed \d+ connections of users that had more than 20/g);
 	assert.ok(lines.length > 0 && lines.length < 60, `${lines.length} lines`);
 	assert.match(await stack.kamailio.kamcmd('call_resume.stats'), /\bproved_closed: 2[0-9]{2}/);
@@ -70,3 +71,62 @@ test('... nor has he more by requests in a call of his', async () => {
 	await until('all but so many to be closed', () => there(phones) <= USER_MAX);
 	assert.equal(there(phones.slice(-USER_MAX)), USER_MAX);
 });
+
+/** Strangers of so many addresses, each with so many silent connections, made again when they are closed. */
+class Strangers {
+	constructor(addresses, each) {
+		Object.assign(this, { addresses, each, on: true, sockets: new Set(), made: 0 });
+	}
+
+	#one(ip) {
+		const s = net.connect({ ...Strangers.to(), localAddress: ip });
+		this.made++;
+		this.sockets.add(s);
+		s.on('error', () => {});
+		s.on('close', () => {
+			this.sockets.delete(s);
+			if (this.on) setTimeout(() => this.on && this.#one(ip), 50).unref();
+		});
+	}
+
+	static to() {
+		return { host: stack.kamailio.ip, port: stack.kamailio.port };
+	}
+
+	async come() {
+		for (const ip of this.addresses) {
+			for (let i = 0; i < this.each; i++) {
+				this.#one(ip);
+				if (i % 50 === 49) await sleep(20);
+			}
+		}
+		await until('them to be back again', () => this.made > 1.2 * this.addresses.length * this.each);
+	}
+
+	close() {
+		this.on = false;
+		for (const s of this.sockets) s.destroy();
+	}
+}
+
+/** Somebody who asks without a password, over a connection of his own: whether there is an answer. */
+async function answered() {
+	const p = keep(await Phone.open({ user: 'alice', password: alice, transport: 'tcp', ip: '127.0.0.3', to: at() }));
+	const answer = p.bare('REGISTER', `sip:${DOMAIN}`).then((m) => m.status, () => 'none');
+	const status = await Promise.race([answer, new Promise((resolve) => { p.socket.once('close', () => resolve('closed')); })]);
+	p.close();
+	return status;
+}
+
+for (const [what, addresses, each] of [['five', 5, 249], ['six hundred', 600, 2]]) {
+	test(`strangers of ${what} addresses, each with less than one may have, leave room for others`, async () => {
+		await keep(new Strangers(Array.from({ length: addresses }, (_, i) => `127.0.${7 + i % 9}.${1 + Math.floor(i / 9)}`), each)).come();
+		const seen = {};
+		for (let i = 0; i < 20; i++) {
+			for (const [who, got] of [['phone', await answered()], ['portal', await portal()]]) {
+				seen[`${who}: ${got}`] = (seen[`${who}: ${got}`] ?? 0) + 1;
+			}
+		}
+		assert.deepEqual(seen, { 'phone: 401': 20, 'portal: 401': 20 });
+	});
+}

@@ -313,7 +313,7 @@ const direct = (headers, { from = '127.0.0.1', user = 'nobody', password = 'gues
 const handshake = (headers) => new Promise((resolve, reject) => {
 	const request = http.request({
 		host: stack.kamailio.ip, port: stack.kamailio.ws, path: '/ws', agent: false, headers: Object.fromEntries(Object.entries({
-			Upgrade: 'websocket', Connection: 'Upgrade', Origin: url, 'Sec-WebSocket-Protocol': 'sip', 'Sec-WebSocket-Version': '13',
+			Host: new URL(url).host, Upgrade: 'websocket', Connection: 'Upgrade', Origin: url, 'Sec-WebSocket-Protocol': 'sip', 'Sec-WebSocket-Version': '13',
 			'Sec-WebSocket-Key': randomBytes(16).toString('base64'), ...headers,
 		}).filter(([, value]) => value !== undefined)),
 	});
