@@ -10,6 +10,7 @@ import path from 'node:path';
 import tls from 'node:tls';
 import { once } from 'node:events';
 
+import { Nginx } from '../lib/nginx.mjs';
 import { QUICK, Visitor, assertRefused, fetchJson } from '../lib/portal.mjs';
 import { Client, FarEnd } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
@@ -256,6 +257,60 @@ describe('as it comes', () => {
 		await until('the answers', () => Object.values(seen).reduce((a, b) => a + b, 0) >= 990, { timeout_ms: 20000 });
 		assert.ok(seen[429] > 50 && seen[400] >= 300, JSON.stringify(seen));
 		assert.equal(plain.kamailio.log().slice(at), '');
+	});
+
+	test('bodies that come a byte at a time: so many of one address, and no more', async () => {
+		const seen = {};
+		const slow = Array.from({ length: 150 }, () => {
+			const s = keep(tls.connect({ host: '127.0.0.1', port: plain.web.port, localAddress: '127.0.0.66', rejectUnauthorized: false }));
+			s.close = s.destroy;
+			s.on('error', () => {});
+			s.once('data', (data) => {
+				const [, status] = /^HTTP\/1\.1 (\d+)/.exec(data.toString('latin1'));
+				seen[status] = (seen[status] ?? 0) + 1;
+				s.answered = true;
+			});
+			s.once('secureConnect', () => {
+				s.begun = s.write('PUT /session/calls/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 16000\r\n\r\nx');
+			});
+			return s;
+		});
+		const drip = setInterval(() => slow.forEach((s) => s.begun && !s.destroyed && !s.answered && s.write(' ')), 500);
+		try {
+			await until('those that are too many to be refused', () => seen[429] >= 50);
+			assert.deepEqual(seen, { 429: 50 });
+			assert.equal((await new Visitor(plain.web.url, { ca: plain.certificate.cert }).renew()).status, 401, 'others are answered');
+		} finally {
+			clearInterval(drip);
+		}
+		// Nothing comes any more.
+		const from = performance.now();
+		await until('the rest to be closed', () => slow.every((s) => s.destroyed));
+		assert.ok(performance.now() - from < 9000);
+		assert.equal((await new Visitor(plain.web.url, { ca: plain.certificate.cert }).session('POST', { body: 'x'.repeat(5000) })).status, 413);
+	});
+
+	test('all requests of an address together have a bound', async () => {
+		const few = await Nginx.start(plain.dir, {
+			name: 'nginx-few', kamailio: `${plain.kamailio.ip}:${plain.kamailio.ws}`, certificate: plain.certificate, root,
+			values: { REQUESTS_MAX: 'call_resume_all 3', REQUESTS_MAX_WS: 'call_resume_all 3', REQUESTS_MAX_SESSION: 'call_resume_all 3', REQUESTS_MAX_CALLS: 'call_resume_all 3' },
+		});
+		try {
+			const sockets = [];
+			const answers = [];
+			for (let i = 0; i < 3; i++) {
+				const party = keep(await Client.open({ transport: 'wss', to: { ip: few.ip, port: few.port, host: new URL(few.url).host, path: '/ws' } }));
+				sockets.push(party);
+			}
+			for (const path of ['/index.html', '/ws', '/session', '/session/calls']) {
+				answers.push((await fetchJson(few.url + path, { method: path.includes('session') ? 'POST' : 'GET', ca: plain.certificate.cert })).status);
+			}
+			assert.deepEqual(answers, [429, 429, 429, 429]);
+			sockets.forEach((s) => s.close());
+			await until('room to be there again', async () => (await fetchJson(`${few.url}/index.html`, { ca: plain.certificate.cert })).status === 200);
+		} finally {
+			await few.stop();
+		}
 	});
 
 	test('without Kamailio there is the page, and a clear answer from the rest', async () => {
