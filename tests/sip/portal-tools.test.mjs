@@ -4,6 +4,7 @@
 import { before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { X509Certificate, createHash } from 'node:crypto';
@@ -55,6 +56,27 @@ test('portal-user gives a file of an earlier version what it lacks, and what end
 	assert.equal(tool('portal-user', ['-d', file, 'dave@example.org']).status, 0);
 	assert.equal(ended(), 'sip:dave@example.org|three|0\nsip:dave@example.org||0');
 	assert.equal(sql('select count(*) from web_session'), '0');
+});
+
+test("portal-user, run by root, works as the folder's owner: the files are its, and root's stay root's", { skip: process.getuid() === 0 ? false : 'not root' }, (t) => {
+	const mine = fs.mkdtempSync(path.join(os.tmpdir(), 'call_resume-portal-user-'));
+	t.after(() => fs.rmSync(mine, { recursive: true }));
+	const [folder, secret] = ['kamailio', 'secret'].map((name) => path.join(mine, name));
+	const file = path.join(folder, 'users.sqlite');
+	fs.chmodSync(mine, 0o755);
+	fs.mkdirSync(folder);
+	fs.chownSync(folder, 65534, 65534);
+	assert.equal(tool('portal-user', [file, 'dave@example.org'], 'long enough').status, 0);
+	for (const name of fs.readdirSync(folder)) assert.equal(fs.statSync(path.join(folder, name)).uid, 65534, name);
+	assert.equal(fs.statSync(file).mode & 0o777, 0o600);
+
+	// What the owner puts in their place leads elsewhere.
+	fs.writeFileSync(secret, '', { mode: 0o600 });
+	fs.rmSync(file);
+	fs.symlinkSync(secret, file);
+	assert.notEqual(tool('portal-user', [file, 'dave@example.org'], 'long enough').status, 0);
+	assert.equal(fs.statSync(secret).uid, 0);
+	assert.equal(fs.readFileSync(secret, 'utf8'), '');
 });
 
 test('portal-user takes no bad names and no short passwords', () => {
