@@ -319,10 +319,22 @@ describe('guessing passwords', () => {
 		}
 	});
 
-	test('of one password for many users ends too', async () => {
+	const linesOf = (from) => stack.kamailio.log().slice(from).split('\n').filter((l) => /NOTICE.*portal: .* from /.test(l));
+
+	test('of one password for many users ends too, and so do the lines about it', async () => {
 		const from = elsewhere();
-		const seen = [];
-		for (let i = 0; i < 41; i++) seen.push((await browser().signIn(`user${i}`, WRONG, from)).status);
-		assert.deepEqual(seen, [...Array(40).fill(401), 429]);
+		const seen = [], log = stack.kamailio.log().length;
+		for (let i = 0; i < 60; i++) seen.push((await browser().signIn(`user${i}`, WRONG, from)).status);
+		assert.deepEqual(seen, [...Array(40).fill(401), ...Array(20).fill(429)]);
+		const lines = linesOf(log);
+		assert.equal(lines.length, 41);
+		assert.match(lines.at(-1), /refused from now on, Too many sign-ins failed/);
+	});
+
+	test('of many passwords for one user leaves one line when it is slowed down', async () => {
+		const from = elsewhere();
+		const log = stack.kamailio.log().length;
+		for (let i = 0; i < MAX + 10; i++) await browser().signIn('alice', WRONG, from);
+		assert.equal(linesOf(log).length, MAX + 1);
 	});
 });
