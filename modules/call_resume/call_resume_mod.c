@@ -234,6 +234,11 @@ static int w_resume_ring(struct sip_msg *msg, char *name, char *most)
 	return ki_resume_ring(msg, &s, n);
 }
 
+static int w_resume_check_source(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_check_source(msg);
+}
+
 static int w_resume_has_ice(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_has_ice(msg);
@@ -321,6 +326,8 @@ static cmd_export_t cmds[] = {
 	{"resume_dialog", (cmd_function)w_resume_dialog, 0, 0, 0, REQUEST_ROUTE},
 	{"resume_check_sdp", (cmd_function)w_resume_check_sdp, 0, 0, 0,
 		REQUEST_ROUTE | ONREPLY_ROUTE},
+	{"resume_check_source", (cmd_function)w_resume_check_source, 0, 0, 0,
+		ANY_ROUTE},
 	{"resume_has_ice", (cmd_function)w_resume_has_ice, 0, 0, 0, ANY_ROUTE},
 	{"resume_mark_contact", (cmd_function)w_resume_mark_contact, 0, 0, 0,
 		REQUEST_ROUTE | ONREPLY_ROUTE},
@@ -442,6 +449,9 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_check_sdp"), SR_KEMIP_INT,
 		ki_resume_check_sdp, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_check_source"), SR_KEMIP_INT,
+		ki_resume_check_source, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_has_ice"), SR_KEMIP_INT,
 		ki_resume_has_ice, { KEMI_NONE, KEMI_NONE, KEMI_NONE,

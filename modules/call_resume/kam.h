@@ -396,6 +396,7 @@ int kam_trunk_param(modparam_t type, void *val);
 int kam_media_is_denied(const struct ip_addr *ip);
 
 int ki_resume_check_sdp(struct sip_msg *msg);
+int ki_resume_check_source(struct sip_msg *msg);
 int ki_resume_has_ice(struct sip_msg *msg);
 
 /* ---- calls that nobody has answered (kam_ringing.c) ------------------------------- */

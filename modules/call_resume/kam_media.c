@@ -253,6 +253,11 @@ int ki_resume_check_sdp(struct sip_msg *msg)
 	}
 }
 
+int ki_resume_check_source(struct sip_msg *msg)
+{
+	return kam_media_is_denied(&msg->rcv.src_ip) ? -1 : 1;
+}
+
 int ki_resume_has_ice(struct sip_msg *msg)
 {
 	const char *body = get_body(msg), *end = msg->buf + msg->len;

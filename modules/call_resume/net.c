@@ -25,6 +25,7 @@ static int is_v4(cr_span_t text)
 int cr_address_parse(uint8_t *address, cr_span_t text)
 {
 	char mem[INET6_ADDRSTRLEN];
+	uint8_t ipv4[4];
 
 	if(text.len >= sizeof(mem))
 		return CR_EMALFORMED;
@@ -32,10 +33,10 @@ int cr_address_parse(uint8_t *address, cr_span_t text)
 	mem[text.len] = '\0';
 	if(!is_v4(text))
 		return inet_pton(AF_INET6, mem, address) == 1 ? CR_OK : CR_EMALFORMED;
-	memcpy(address, mapped, sizeof(mapped));
-	return inet_pton(AF_INET, mem, address + sizeof(mapped)) == 1
-			? CR_OK
-			: CR_EMALFORMED;
+	if(inet_pton(AF_INET, mem, ipv4) != 1)
+		return CR_EMALFORMED;
+	cr_address_of(address, ipv4, sizeof(ipv4));
+	return CR_OK;
 }
 
 /* @return bits, or more than any network has */

@@ -9,7 +9,7 @@ import path from 'node:path';
 
 import { ROOT } from '../lib/kamailio.mjs';
 import { Rtp } from '../lib/rtp.mjs';
-import { FarEnd, sdp } from '../lib/sip.mjs';
+import { Endpoint, FarEnd, sdp } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -83,6 +83,23 @@ describe('a network that is denied', () => {
 		const offered = bob.requests.find((m) => m.method === 'INVITE').body;
 		assert.match(offered, /m=audio/);
 		assert.equal((await call.request('BYE')).status, 200);
+		assert.equal(spy.received, 0);
+	});
+
+	test('the address that a phone behind NAT sends from, which over UDP may be forged: nothing is sent there', async () => {
+		const audio = keep(await Rtp.open({ ip: TRUNK_IP, echo: true }));
+		far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, media: audio.port, to: gateway() }));
+		const call = await (await party('alice')).call({ service: '100' });
+		assert.equal(call.final.status, 200);
+		const spy = keep(await Rtp.open({ ip: DENIED_IP }));
+		const forged = keep(await Endpoint.open({ ip: DENIED_IP, to: gateway() }));
+		forged.send(call.text('INVITE', { body: sdp('192.168.9.9', spy.port, 3) }));
+		const { body } = await far.take('the re-INVITE', (m) => m.method === 'INVITE' && m.cseq > 1 && /\bm=audio/.test(m.body));
+		const { tags } = await stack.rtpengine.ask({ command: 'query', 'call-id': call.callId });
+		assert.deepEqual(Object.values(tags).map((t) => t.medias[0].streams[0].endpoint.address).sort(), [TRUNK_IP, '192.168.9.9']);
+		// What the far end says to the last place goes to nobody there.
+		audio.send(Number(/m=audio (\d+)/.exec(body)[1]), stack.rtpengine.ip);
+		await until('it to be sent', async () => Object.values(await stack.rtpengine.packets(call.callId)).some((n) => n > 5));
 		assert.equal(spy.received, 0);
 	});
 
