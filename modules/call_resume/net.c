@@ -79,11 +79,33 @@ static int has(const cr_net_t *net, const uint8_t *address)
 			|| ((net->address[bytes] ^ address[bytes]) >> (8 - rest)) == 0;
 }
 
-int cr_nets_have(const cr_net_t *nets, int n, const uint8_t *address)
+static int any_has(const cr_net_t *nets, int n, const uint8_t *address)
 {
 	for(int i = 0; i < n; i++) {
 		if(has(&nets[i], address))
 			return 1;
 	}
 	return 0;
+}
+
+/* The prefixes of addresses of IPv6 that lead to the one of IPv4 in their last 32 bits: written as it
+ * is (RFC 4291 section 2.5.5.1), and by a NAT64 (RFC 6052 section 2.1). */
+static int leads_to_ipv4(const uint8_t *address)
+{
+	static const uint8_t to[][V4_BITS / 8] = {{0}, {0, 0x64, 0xff, 0x9b}};
+
+	return memcmp(address, to[0], sizeof(to[0])) == 0
+			|| memcmp(address, to[1], sizeof(to[1])) == 0;
+}
+
+int cr_nets_have(const cr_net_t *nets, int n, const uint8_t *address)
+{
+	uint8_t ipv4[CR_ADDRESS_LEN];
+
+	if(any_has(nets, n, address))
+		return 1;
+	if(!leads_to_ipv4(address))
+		return 0;
+	cr_address_of_ipv4(ipv4, address + V4_BITS / 8);
+	return any_has(nets, n, ipv4);
 }

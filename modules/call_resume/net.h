@@ -34,7 +34,8 @@ void cr_address_of(uint8_t *address, const uint8_t *bytes, size_t len);
  * @return CR_OK or CR_EMALFORMED */
 int cr_net_parse(cr_net_t *net, cr_span_t text) CR_MUST_CHECK;
 
-/** 1 when one of n networks has the address. */
+/** 1 when one of n networks has the address, or the one of IPv4 that it leads to: ::a.b.c.d,
+ * 64:ff9b::a.b.c.d. */
 int cr_nets_have(const cr_net_t *nets, int n, const uint8_t *address);
 
 #endif

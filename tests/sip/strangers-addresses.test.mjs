@@ -217,7 +217,7 @@ test('what cfg/resume.cfg denies: the machine itself, its control port for rtpen
 		for (const ip of ['127.0.0.1', '127.1.2.3', '169.254.169.254', '224.0.0.1', '0.0.0.1', '255.255.255.255']) {
 			assert.equal((await alice.call({ service: '100', body: sdp(ip, stack.rtpengine.ng) })).final.status, 488, ip);
 		}
-		for (const ip of ['::1', '::ffff:127.0.0.1', '::ffff:0.0.0.0', 'fe80::1', 'ff02::1']) {
+		for (const ip of ['::1', '::ffff:127.0.0.1', '::ffff:0.0.0.0', '::127.0.0.1', '64:ff9b::127.0.0.1', 'fe80::1', 'ff02::1']) {
 			const body = sdp('192.0.2.1', 4000).replace('IN IP4 192.0.2.1\r\nt=', `IN IP6 ${ip}\r\nt=`);
 			assert.equal((await alice.call({ service: '100', body })).final.status, 488, ip);
 		}

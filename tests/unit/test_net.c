@@ -45,6 +45,19 @@ static void a_network_has_its_addresses(void **state)
 	assert_true(in_net("::/0", "127.0.0.1"));
 }
 
+static void an_address_of_ipv6_that_leads_to_one_of_ipv4(void **state)
+{
+	(void)state;
+	assert_true(in_net("127.0.0.0/8", "::127.0.0.1"));
+	assert_true(in_net("127.0.0.0/8", "::7f00:1"));
+	assert_true(in_net("10.0.0.0/8", "64:ff9b::10.1.2.3"));
+	assert_true(in_net("10.0.0.0/8", "64:ff9b::a01:203"));
+	assert_false(in_net("10.0.0.0/8", "64:ff9b::11.1.2.3"));
+	assert_false(in_net("10.0.0.0/8", "64:ff9b:1::10.1.2.3"));
+	assert_false(in_net("10.0.0.0/8", "::1:0:10.1.2.3"));
+	assert_true(in_net("::/96", "::10.1.2.3"));
+}
+
 static void what_is_no_network(void **state)
 {
 	static const char *const bad[] = {"", "/8", "127.0.0.0/", "127.0.0.0/33",
@@ -202,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			T(a_network_has_its_addresses),
+			T(an_address_of_ipv6_that_leads_to_one_of_ipv4),
 			T(what_is_no_network),
 			T(what_a_media_server_may_be_given),
 			T(what_names_a_denied_address),
