@@ -264,6 +264,17 @@ static int w_resume_proved(struct sip_msg *msg, char *p1, char *p2)
 	return ki_resume_proved(msg);
 }
 
+static int w_resume_speaks_for(struct sip_msg *msg, char *address, char *p2)
+{
+	str s;
+
+	if(get_str_fparam(&s, msg, (fparam_t *)address) < 0) {
+		LM_ERR("resume_speaks_for(): cannot evaluate its argument\n");
+		return -1;
+	}
+	return ki_resume_speaks_for(msg, &s);
+}
+
 static int w_resume_ended(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_ended(msg);
@@ -338,6 +349,8 @@ static cmd_export_t cmds[] = {
 	{"resume_admit", (cmd_function)w_resume_admit, 0, 0, 0, ANY_ROUTE},
 	{"resume_proved", (cmd_function)w_resume_proved, 0, 0, 0,
 		REQUEST_ROUTE | ONREPLY_ROUTE},
+	{"resume_speaks_for", (cmd_function)w_resume_speaks_for, 1,
+		fixup_spve_null, fixup_free_spve_null, ANY_ROUTE},
 	{"resume_ended", (cmd_function)w_resume_ended, 0, 0, 0,
 		REQUEST_ROUTE | FAILURE_ROUTE},
 	{"resume_call", (cmd_function)w_resume_call, 0, 0, 0,
@@ -471,6 +484,9 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_proved"), SR_KEMIP_INT,
 		ki_resume_proved, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_speaks_for"), SR_KEMIP_INT,
+		ki_resume_speaks_for, { KEMI_STR, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_ended"), SR_KEMIP_INT,
 		ki_resume_ended, { KEMI_NONE, KEMI_NONE, KEMI_NONE,

@@ -374,6 +374,7 @@ int kam_limit_start(void);
 
 int ki_resume_admit(struct sip_msg *msg);
 int ki_resume_proved(struct sip_msg *msg);
+int ki_resume_speaks_for(struct sip_msg *msg, str *address);
 
 /* ---- no connection but by a script (kam_connect.c) ------------------------------ */
 

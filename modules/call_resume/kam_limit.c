@@ -20,6 +20,7 @@
 #include "../../core/mem/shm_mem.h"
 #include "../../core/mod_fix.h"
 #include "../../core/pt.h"
+#include "../../core/resolve.h"
 #include "../../core/sr_module.h"
 #include "../../core/tcp_conn.h"
 #include "../../core/tcp_options.h"
@@ -34,9 +35,9 @@
 extern gen_lock_t *tcpconn_lock;
 extern struct tcp_connection **tcpconn_id_hash;
 
-/* Of this process: of addresses, and of proxies, which speak for many. */
-static cr_member_t found[FOUND_MAX], of_proxy[FOUND_MAX];
-static int n_found, n_of_proxy;
+/* Of this process: of addresses, of proxies that have said for whom, and of proxies. */
+static cr_member_t found[FOUND_MAX], spoken[FOUND_MAX], of_proxy[FOUND_MAX];
+static int n_found, n_spoken, n_of_proxy;
 /* What is there beside found[]: who has proved something, proxies, what we have opened. */
 static int n_others;
 
@@ -49,6 +50,12 @@ typedef struct users
 } users_t;
 
 static users_t *users;
+
+/* Whom a proxy speaks for on a connection: at its id, modulo how many there are. More places than
+ * connections, so that two seldom have the same; the later one has it then. */
+#define PLACES_EACH 4
+static cr_member_t *spoken_for; /* for all processes */
+static unsigned int n_places;
 static cmd_function close_connection;
 static int newest_ago[KAM_UNPROVED_TIME_MAX];
 static unsigned int seconds;
@@ -77,11 +84,22 @@ static int is_unproved(const struct tcp_connection *c)
 			&& c->lifetime <= (ticks_t)cfg_get(tcp, tcp_cfg, con_lifetime);
 }
 
+/* @param m  receives for whom */
+static int is_spoken_for(cr_member_t *m)
+{
+	const cr_member_t *at = &spoken_for[(unsigned int)m->id % n_places];
+
+	if(at->id != m->id)
+		return 0;
+	m->whose = at->whose;
+	return 1;
+}
+
 /** Fills found[] and of_proxy[]. @param newest  the highest id of all connections, if
  * there is one */
 static void find_unproved(int *newest)
 {
-	n_found = n_of_proxy = n_others = 0;
+	n_found = n_spoken = n_of_proxy = n_others = 0;
 	TCPCONN_LOCK;
 	for(int i = 0; i < TCP_ID_HASH_SIZE; i++) {
 		for(struct tcp_connection *c = tcpconn_id_hash[i]; c; c = c->id_next) {
@@ -94,6 +112,9 @@ static void find_unproved(int *newest)
 			} else if(!kam_is_proxy(&c->rcv.src_ip)) {
 				if(n_found < FOUND_MAX)
 					found[n_found++] = m;
+			} else if(is_spoken_for(&m)) {
+				if(n_spoken < FOUND_MAX)
+					spoken[n_spoken++] = m;
 			} else if(++n_others && n_of_proxy < FOUND_MAX) {
 				of_proxy[n_of_proxy++] = m;
 			}
@@ -171,6 +192,11 @@ static int mark_surplus(void)
 {
 	int all = (cfg_get(tcp, tcp_cfg, max_connections) - n_others) / 2, each;
 
+	/* A proxy has limits of its own for each address; all together are our business. */
+	if(n_found + n_spoken > all) {
+		while(n_spoken > 0 && n_found < FOUND_MAX)
+			found[n_found++] = spoken[--n_spoken];
+	}
 	cr_crowd_sort(found, n_found);
 	each = cr_crowd_share(found, n_found, kam_config.unproved_max, all);
 	cr_crowd_mark(found, n_found, each, 0);
@@ -189,6 +215,7 @@ static void close_unproved(void)
 	many = close_marked(found, n_found);
 	if(is_known)
 		old = close_old(found, n_found, then)
+				+ close_old(spoken, n_spoken, then)
 				+ close_old(of_proxy, n_of_proxy, then);
 	kam_count_many(KAM_UNPROVED_CLOSED, many + old);
 	report(many, old, each);
@@ -314,6 +341,34 @@ int ki_resume_proved(struct sip_msg *msg)
 	return is ? 1 : -1;
 }
 
+int ki_resume_speaks_for(struct sip_msg *msg, str *address)
+{
+	struct ip_addr *ip = str2ip(address);
+	int id = msg->rcv.proto_reserved1;
+
+	if(ip == NULL)
+		ip = str2ip6(address);
+	if(ip == NULL || !kam_is_proxy(&msg->rcv.src_ip))
+		return -1;
+	if(n_places > 0 && msg->rcv.proto != PROTO_UDP)
+		spoken_for[(unsigned int)id % n_places]
+				= (cr_member_t){.whose = net_of(ip), .id = id};
+	return 1;
+}
+
+static int make_places(void)
+{
+	n_places = PLACES_EACH
+			* (unsigned int)cfg_get(tcp, tcp_cfg, max_connections);
+	spoken_for = shm_malloc(n_places * sizeof(*spoken_for));
+	if(spoken_for == NULL) {
+		SHM_MEM_ERROR;
+		return -1;
+	}
+	memset(spoken_for, 0, n_places * sizeof(*spoken_for));
+	return 0;
+}
+
 static int make_users(void)
 {
 	int max = cfg_get(tcp, tcp_cfg, max_connections);
@@ -358,7 +413,7 @@ int kam_limit_init(void)
 		LM_ERR("unproved_max needs the module tcpops\n");
 		return -1;
 	}
-	if(kam_config.proved_max > 0 && make_users() < 0)
+	if(make_places() < 0 || (kam_config.proved_max > 0 && make_users() < 0))
 		return -1;
 	return register_sync_timers(1);
 }

@@ -106,6 +106,6 @@ int cr_nets_have(const cr_net_t *nets, int n, const uint8_t *address)
 		return 1;
 	if(!leads_to_ipv4(address))
 		return 0;
-	cr_address_of_ipv4(ipv4, address + V4_BITS / 8);
+	cr_address_of(ipv4, address + V4_BITS / 8, 4);
 	return any_has(nets, n, ipv4);
 }
