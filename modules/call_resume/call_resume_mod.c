@@ -8,8 +8,8 @@
 #include "kam_event.h"
 #include "kam_modules.h"
 #include "kam_revoke.h"
-#include "challenge.h"
-#include "crypto.h"
+#include "core/challenge.h"
+#include "core/crypto.h"
 
 #include <pthread.h>
 

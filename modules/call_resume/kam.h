@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * The glue between Kamailio and the core: what its files share. They are
- * call_resume_mod.c (exports and parameters) and kam_*.c; every other file of
- * this folder is the core and includes nothing of Kamailio's.
+ * call_resume_mod.c (exports and parameters) and kam_*.c. The core, in core/, includes
+ * nothing of Kamailio's.
  */
 #ifndef CR_KAM_H
 #define CR_KAM_H
@@ -16,10 +16,10 @@
 #include "../../modules/sl/sl.h"
 #include "../../modules/tm/tm_load.h"
 
-#include "env.h"
-#include "ref.h"
-#include "token.h"
-#include "turn.h"
+#include "core/env.h"
+#include "core/ref.h"
+#include "core/token.h"
+#include "core/turn.h"
 
 /* ---- module parameters (call_resume_mod.c) -------------------------------- */
 

@@ -12,8 +12,8 @@
 #include "../../core/route.h"
 #include "../../core/xavp.h"
 
-#include "text.h"
-#include "wire.h"
+#include "core/text.h"
+#include "core/wire.h"
 
 /* ---- kept --------------------------------------------------------------------------- */
 

@@ -5,8 +5,8 @@
 
 #include "kam.h"
 #include "kam_revoke.h"
-#include "map.h"
-#include "sealed.h"
+#include "core/map.h"
+#include "core/sealed.h"
 
 #define SUB "sip:check@invalid"
 #define SID "check"

@@ -17,7 +17,7 @@
 #include "../../core/parser/contact/parse_contact.h"
 #include "../../core/parser/parse_uri.h"
 
-#include "wire.h"
+#include "core/wire.h"
 
 /* @return 0 when a message came over none */
 static int connection_of(const struct sip_msg *msg)

@@ -17,9 +17,9 @@
 #include "../../core/parser/parse_uri.h"
 #include "../../core/tcp_options.h"
 
-#include "head.h"
-#include "screen.h"
-#include "splice.h"
+#include "core/head.h"
+#include "core/screen.h"
+#include "core/splice.h"
 
 /* Shorter than the buffers that Kamailio itself receives into: BUF_SIZE for UDP
  * and, cloned, for TCP, where a WebSocket frame has up to 14 bytes in front of

@@ -15,8 +15,8 @@
 #include "../../core/mem/shm_mem.h"
 #include "../../core/pt.h"
 
-#include "base.h"
-#include "rotate.h"
+#include "core/base.h"
+#include "core/rotate.h"
 
 typedef struct shared
 {

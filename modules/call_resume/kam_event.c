@@ -9,10 +9,10 @@
 #include "../../core/mem/shm_mem.h"
 #include "../../core/route.h"
 
-#include "base.h"
-#include "ref.h"
-#include "seal.h"
-#include "text.h"
+#include "core/base.h"
+#include "core/ref.h"
+#include "core/seal.h"
+#include "core/text.h"
 
 typedef enum kind
 {

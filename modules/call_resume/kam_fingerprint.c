@@ -10,7 +10,7 @@
 #include "../../core/usr_avp.h"
 #include "../../core/parser/parse_content.h"
 
-#include "sip.h"
+#include "core/sip.h"
 
 int kam_fp_named(cr_fp_t *fp, struct sip_msg *msg)
 {

@@ -26,7 +26,7 @@
 #include "../../core/tcp_options.h"
 #include "../../core/timer_proc.h"
 
-#include "crowd.h"
+#include "core/crowd.h"
 
 #define TICK_US 100000
 #define TICKS_PER_S (1000000 / TICK_US)

@@ -14,9 +14,9 @@
 #include "../../core/parser/parse_content.h"
 #include "../../core/parser/parse_cseq.h"
 
-#include "body.h"
-#include "net.h"
-#include "sdp.h"
+#include "core/body.h"
+#include "core/net.h"
+#include "core/sdp.h"
 
 #define NETS_MAX 32
 

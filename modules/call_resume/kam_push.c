@@ -10,8 +10,8 @@
 #include "../../core/parser/parse_cseq.h"
 #include "../../core/socket_info.h"
 
-#include "push.h"
-#include "screen.h"
+#include "core/push.h"
+#include "core/screen.h"
 
 #define HEADERS_MAX (CR_JWE_MAX + 512)
 

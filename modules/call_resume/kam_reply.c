@@ -18,7 +18,7 @@
 #include "../../core/parser/parse_content.h"
 #include "../../core/parser/parse_cseq.h"
 
-#include "sip.h"
+#include "core/sip.h"
 
 /* Whether it would be sent on: what has one Via alone is for this Kamailio. */
 static int goes_on(struct sip_msg *msg)

@@ -18,10 +18,10 @@
 #include "../../core/parser/parse_cseq.h"
 #include "../../core/parser/parse_to.h"
 
-#include "screen.h"
-#include "sealed.h"
-#include "splice.h"
-#include "text.h"
+#include "core/screen.h"
+#include "core/sealed.h"
+#include "core/splice.h"
+#include "core/text.h"
 
 /* ---- resume_open() --------------------------------------------------------------- */
 

@@ -13,9 +13,9 @@
 #include "../../modules/htable/ht_api.h"
 #include "../../modules/htable/api.h"
 
-#include "bytes.h"
+#include "core/bytes.h"
 #include "kam.h"
-#include "text.h"
+#include "core/text.h"
 
 #define NAME_MAX_LEN (sizeof("sid:") - 1 + CR_SUB_MAX)
 

@@ -9,7 +9,7 @@
 #include "../../core/rpc.h"
 #include "../../core/str.h"
 
-#include "token.h"
+#include "core/token.h"
 
 struct sip_msg;
 

@@ -13,7 +13,7 @@
 #include "../../core/mem/shm_mem.h"
 #include "../../core/parser/parse_content.h"
 
-#include "sdp.h"
+#include "core/sdp.h"
 
 #define SLOTS 8192 /* a power of two */
 

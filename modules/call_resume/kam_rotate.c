@@ -5,7 +5,7 @@
 
 #include "../../core/dprint.h"
 
-#include "jose.h"
+#include "core/jose.h"
 #include "kam.h"
 
 void kam_count_retired(cr_span_t jose)

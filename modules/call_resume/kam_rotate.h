@@ -8,7 +8,7 @@
 
 #include "../../core/rpc.h"
 
-#include "span.h"
+#include "core/span.h"
 
 /** Count a token or JWE that did not verify or open if it names a key of the
  * ring that is retired. */

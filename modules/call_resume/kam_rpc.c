@@ -10,10 +10,10 @@
 
 #include "../../core/dprint.h"
 
-#include "base.h"
-#include "jose.h"
-#include "jwe.h"
-#include "sealed.h"
+#include "core/base.h"
+#include "core/jose.h"
+#include "core/jwe.h"
+#include "core/sealed.h"
 
 static void rpc_stats(rpc_t *rpc, void *ctx)
 {

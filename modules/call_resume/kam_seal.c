@@ -19,9 +19,9 @@
 #include "../../core/ut.h"
 #include "../../modules/rr/loose.h"
 
-#include "ref.h"
-#include "seal.h"
-#include "text.h"
+#include "core/ref.h"
+#include "core/seal.h"
+#include "core/text.h"
 
 #define ORDER_MAX 4096
 

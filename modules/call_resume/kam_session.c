@@ -12,10 +12,10 @@
 #include "../../core/dprint.h"
 #include "../../core/route.h"
 
-#include "base.h"
-#include "challenge.h"
-#include "screen.h"
-#include "text.h"
+#include "core/base.h"
+#include "core/challenge.h"
+#include "core/screen.h"
+#include "core/text.h"
 
 #define BEARER "Bearer "
 

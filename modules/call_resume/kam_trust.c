@@ -14,7 +14,7 @@
 #include "../../core/parser/parse_via.h"
 #include "../../core/resolve.h"
 
-#include "splice.h"
+#include "core/splice.h"
 
 /* ---- session references --------------------------------------------------------- */
 

@@ -145,8 +145,9 @@ test('a pull request: the folder, its documentation, and the lists of modules, i
 	for (const file of ['Makefile', 'CMakeLists.txt', 'doc/Makefile', 'doc/call_resume.xml', 'doc/call_resume_admin.xml']) {
 		assert.equal(fs.readFileSync(path.join(folder, file), 'utf8'), read(`modules/call_resume/${file}`), file);
 	}
+	for (const file of fs.readdirSync(path.join(ROOT, 'modules/call_resume/core'))) assert.ok(fs.existsSync(path.join(folder, 'core', file)), file);
 	assert.ok(!fs.existsSync(path.join(folder, 'README.md')));
-	if (installed('clang-format')) run('clang-format', ['--dry-run', '--Werror', ...fs.readdirSync(folder).filter((f) => /\.[ch]$/.test(f))], folder);
+	if (installed('clang-format')) run('clang-format', ['--dry-run', '--Werror', ...['.', 'core'].flatMap((d) => fs.readdirSync(path.join(folder, d)).map((f) => path.join(d, f))).filter((f) => /\.[ch]$/.test(f))], folder);
 	const groups = fs.readFileSync(path.join(tree, 'src/Makefile.groups'), 'utf8');
 	assert.equal(groups.match(/call_resume/g).length, 6);
 	fs.writeFileSync(path.join(tmp, 'groups.mk'), `include ${tree}/src/Makefile.groups\nall:; @echo $(mod_list_all) : $(module_group_kcall_resume)\n`);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The formats of modules/call_resume/wire.h a second time, written from their
+// The formats of modules/call_resume/core/wire.h a second time, written from their
 // description with node:crypto, against the frozen vectors; and the standard
 // ones (JWE, JWS) against the npm package jose, in both directions. The C code
 // runs as build/unit/tool_open: make -C tests/unit first.
