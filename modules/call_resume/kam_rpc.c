@@ -14,6 +14,7 @@
 #include "core/jose.h"
 #include "core/jwe.h"
 #include "core/sealed.h"
+#include "core/version.h"
 
 static void rpc_stats(rpc_t *rpc, void *ctx)
 {
@@ -23,6 +24,11 @@ static void rpc_stats(rpc_t *rpc, void *ctx)
 		return;
 	for(int i = 0; i < KAM_STAT_N; i++)
 		rpc->struct_add(h, "u", kam_stat_name(i), (unsigned)kam_stat_value(i));
+}
+
+static void rpc_version(rpc_t *rpc, void *ctx)
+{
+	rpc->add(ctx, "s", CR_VERSION);
 }
 
 /* Behind those of the ring. */
@@ -237,6 +243,7 @@ static void rpc_inspect(rpc_t *rpc, void *ctx)
 		inspect_state(rpc, ctx, env, span, &sub, &sid);
 }
 
+static const char *doc_version[] = {"The version of the module", NULL};
 static const char *doc_stats[]
 		= {"The counters of the module since the start.", 0};
 static const char *doc_keys[]
@@ -273,6 +280,7 @@ static const char *doc_inspect[]
 
 rpc_export_t kam_rpc_cmds[] = {
 		{"call_resume.stats", rpc_stats, doc_stats, 0},
+		{"call_resume.version", rpc_version, doc_version, 0},
 		{"call_resume.keys", kam_rpc_keys, doc_keys, RET_ARRAY},
 		{"call_resume.reload", rpc_reload, doc_reload, RET_ARRAY},
 		{"call_resume.check", kam_rpc_check, doc_check, 0},

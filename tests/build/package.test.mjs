@@ -137,6 +137,12 @@ test('the DocBook of the module is what its README.md is', () => {
 	assert.ok(words(xml.slice(xml.indexOf('<chapter>')).replace(/&[lg]t;|&amp;/g, ' ')) >= 0.97 * written, 'something is left out');
 });
 
+test('module, packages and page have one version', () => {
+	const module = read('modules/call_resume/core/version.h').match(/CR_VERSION "([^"]+)"/)[1];
+	assert.equal(JSON.parse(read('web/package.json')).version, module);
+	assert.equal(read('debian/changelog').match(/^kamailio-call-resume \(([^)]+)\)/)[1], module);
+});
+
 test('a pull request: the folder, its documentation, and the lists of modules, in a Kamailio tree, where it builds', () => {
 	const tree = copyTree('upstream');
 	run('tools/upstream', [tree]);
