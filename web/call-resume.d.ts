@@ -14,6 +14,8 @@ export type ResumeFailure =
 	| 'no-media'
 	/** the user hung up while the call was being resumed; it is ended */
 	| 'canceled'
+	/** the service does not accept the user name or the password (407, or 401 to a page without a token) */
+	| 'password'
 	/** what was stored of it is damaged */
 	| 'damaged'
 	/** anything else; `status` has the gateway's answer */
@@ -52,7 +54,8 @@ export interface Store {
 }
 
 export interface ResumeOptions {
-	/** Gives a token of the same web session, when one is needed or the old one has expired. */
+	/** Gives a token of the same web session, when one is needed or the old one has expired. Without it the page has a SIP password:
+	 * the library authenticates, and the web session has a name that the helper makes and keeps, in `Call-State-Session`. */
 	token?: string | (() => string | Promise<string>);
 	/** Default: browserStore(user). */
 	store?: Store;
@@ -132,7 +135,7 @@ export class CallResume<Session> extends EventTarget {
 /** What a JsSIP.UA has to have; JsSIP's own types fit. */
 export interface JsSIPUA {
 	call(target: string, options?: object): object;
-	get(parameter: 'authorization_user'): string | undefined;
+	get(parameter: 'authorization_user' | 'authorization_jwt'): string | undefined;
 }
 
 /** Make the calls of a JsSIP.UA survive. Call it before ua.start(). */

@@ -59,6 +59,7 @@ const MESSAGES = {
 	'no-media': 'The microphone or camera cannot be used.',
 	failed: 'The call could not be resumed.',
 	canceled: 'You hung up.',
+	password: 'The service does not accept the user name or the password.',
 	damaged: 'What was stored of the call is damaged.',
 };
 
@@ -70,19 +71,22 @@ const DEVICES = {
 	OverconstrainedError: 'The microphone or camera is not there any more.',
 	NotReadableError: 'The microphone or camera is in use by another program.',
 };
+/** Reasons that the user can do something about: the call is kept. */
+const KEPT = ['no-media', 'password'];
 /** So often one that is in use is asked for again: the page that was here may have it a moment longer. */
 const IN_USE = 3;
 
-/** What a final answer to the resume INVITE means. @returns the reason, or
- * undefined when it is worth another attempt. */
 /** Seconds of a Retry-After (RFC 3261 section 20.33); 0 where there is none that is a number. Whoever refuses has written it. */
 const secondsOf = (field) => Number(/^\s*(\d{1,9})(?=[\s;(]|$)/.exec(field ?? '')?.[1] ?? 0);
 
-function reasonOf({ status, cause }, attempt) {
+/** What a final answer to the resume INVITE means. @returns the reason, or
+ * undefined when it is worth another attempt. */
+function reasonOf({ status, cause }, attempt, token) {
 	if (cause?.name === 'NotReadableError' && attempt < IN_USE) return undefined;
 	if (cause?.name in DEVICES) return 'no-media';
 	if (status === 481 || status === 408) return 'ended';
 	if (status === 410) return 'expired';
+	if (status === 407 || status === 401 && !token) return 'password';
 	if (status === 401 || status === 403) return 'refused';
 	if (!status || status === 491 || status >= 500 && status < 600 && status !== 513) return undefined;
 	return 'failed';
@@ -481,14 +485,15 @@ export class CallResume extends EventTarget {
 				// Who hangs up meanwhile wants the call to end, and not to be left in it.
 				record.canceled ||= failure.canceled;
 				record.again ||= failure.away && !record.up;
-				const stale = failure.status === 401 && !renewed;
+				const { token } = this.#options;
+				const stale = failure.status === 401 && token && !renewed;
 				if (stale && (renewed = await this.#renew())) continue;
-				const reason = failure.canceled || stale ? undefined : reasonOf(failure, attempt);
+				const reason = failure.canceled || stale ? undefined : reasonOf(failure, attempt, token);
 				const pause = failure.canceled ? 0 : secondsOf(failure.retryAfter) * 1000
 					|| Math.min(4000, 250 * 2 ** attempt) * (0.5 + Math.random() / 2);
 				if (reason || Date.now() + pause > end) {
 					const last = reason ?? (failure.cause?.name in DEVICES ? 'no-media' : failure.status ? 'failed' : 'no-network');
-					throw new ResumeError(last, { ...failure, final: !!reason && reason !== 'no-media' });
+					throw new ResumeError(last, { ...failure, final: !!reason && !KEPT.includes(reason) });
 				}
 				await sleep(pause);
 			}
@@ -587,7 +592,8 @@ export class CallResume extends EventTarget {
 }
 
 /** Make the calls of a JsSIP.UA survive. Call it before ua.start(). */
-export function resumeJsSIP(ua, options = {}) {
+export function resumeJsSIP(ua, given) {
+	const options = { token: ua.get('authorization_jwt'), ...given }; // with neither it has a password
 	return new CallResume(new JsSIPPhone(ua, options), options);
 }
 

@@ -14,7 +14,7 @@ import { ROOT } from '../lib/kamailio.mjs';
 
 const WEB = path.join(ROOT, 'web');
 const tool = (name, ...args) => execFileSync(path.join(WEB, 'node_modules/.bin', name), args, { cwd: WEB });
-const SIZE_MAX = 8 * 1024;
+const SIZE_MAX = 8.5 * 1024;
 const PATIENCE_MS = 30_000;
 
 /** A message as the gateway sends it, of the call c1 to alice unless the fields say else. */
@@ -33,7 +33,7 @@ function bounded(page) {
 }
 
 for (const library of ['resumeJsSIP', 'resumeSIPjs']) {
-	test(`a page with ${library}() gets less than 8 KB, minified and gzipped`, () => {
+	test(`a page with ${library}() gets less than 8.5 KB, minified and gzipped`, () => {
 		const page = path.join(WEB, `.size-${process.pid}.js`);
 		try {
 			fs.writeFileSync(page, `export { ${library} } from './call-resume.js';`);
@@ -55,6 +55,8 @@ import { keptCalls } from '../kept-calls.js';
 import { networkStore } from '../network-store.js';
 
 const ua = new UA({ sockets: [new WebSocketInterface('wss://localhost/ws')], uri: 'sip:alice@example.org' });
+const bare = resumeJsSIP(ua); // with a password
+void bare;
 const one = resumeJsSIP(ua, { call: { mediaConstraints: { audio: true } }, token: async () => 'token', patience: 1000 });
 one.addEventListener('resumed', ({ detail }) => {
 	const session: RTCSession = detail.session;
@@ -171,9 +173,12 @@ for (const [what, options, reason, { kept = 0, calls = 1, extra = [], says = /^[
 	['408', { answers: [{ status: 408 }] }, 'ended'],
 	['410', { answers: [{ status: 410 }] }, 'expired'],
 	['403', { answers: [{ status: 403 }] }, 'refused'],
-	['401 twice', { answers: [{ status: 401 }, { status: 401 }] }, 'refused', { calls: 2 }],
+	['401 twice', { answers: [{ status: 401 }, { status: 401 }], token: 'token' }, 'refused', { calls: 2 }],
+	['401 to a password', { answers: [{ status: 401 }, 200] }, 'password', { kept: 1, says: /password/ }],
+	['407 to a password', { answers: [{ status: 407 }, 200] }, 'password', { kept: 1, says: /password/ }],
+	['403 to a password', { answers: [{ status: 403 }] }, 'refused'],
 	['401, and no token to be had', { answers: [{ status: 401 }], tokenFails: true }, 'failed', { kept: 1, extra: ['tokenerror'] }],
-	['401, then 200', { answers: [{ status: 401 }, 200] }, undefined, { kept: 1, calls: 2 }],
+	['401, then 200', { answers: [{ status: 401 }, 200], token: 'token' }, undefined, { kept: 1, calls: 2 }],
 	['491, then 200', { answers: [{ status: 491 }, 200], patience: 5000 }, undefined, { kept: 1, calls: 2 }],
 	['503 with Retry-After, then 481', { answers: [{ status: 503, retryAfter: '1 (soon);duration=9' }, { status: 481 }], patience: 5000 }, 'ended', { calls: 2 }],
 	...['-1', '-1e300', '0.001', '0', '1e-9', 'x'].map((retryAfter) => (
@@ -593,6 +598,49 @@ test('JsSIP: a token that could not be renewed is asked for again', async () => 
 		return { asked, registered };
 	});
 	assert.deepEqual(seen, { asked: 2, registered: 2 });
+});
+
+test('JsSIP: a wrong password is not tried again', async () => {
+	const registered = await page.evaluate(async () => {
+		const { resumeJsSIP } = await import('/call-resume.js');
+		const listeners = {};
+		let asked = 0;
+		const ua = {
+			get: (what) => (what === 'authorization_user' ? 'alice' : undefined), on(type, act) { listeners[type] = act; }, register() { asked++; },
+		};
+		const calls = resumeJsSIP(ua, { store: { local: true, load: async () => [], async save() {}, async remove() {} } });
+		await listeners.registrationFailed({ response: { status_code: 401 } });
+		calls.stop();
+		return asked;
+	});
+	assert.equal(registered, 0);
+});
+
+test('the name of a session: made once, also by two tabs at once, in what each REGISTER and INVITE says, and in nothing else', async () => {
+	const seen = await page.evaluate(async () => {
+		const { sessionName } = await import('/call-resume/store.js');
+		const { nameSession } = await import('/call-resume/shared.js');
+		const [one, two] = await Promise.all([sessionName('alice@x'), sessionName('alice@x')]);
+		const other = await sessionName('bob@x');
+		const sent = [];
+		const transport = { send(text) { sent.push(text); return true; } };
+		nameSession(transport, Promise.resolve('n'));
+		nameSession(transport, 'another'); // a second helper of the same user agent
+		const messages = ['REGISTER sip:x SIP/2.0', 'INVITE sip:x SIP/2.0', 'ACK sip:x SIP/2.0', 'SIP/2.0 200 OK'];
+		for (const start of messages) await transport.send({ toString: () => `${start}\r\nCSeq: 1 INVITE\r\n\r\nINVITE \r\n` });
+		const kept = localStorage.getItem('call-resume-session alice@x');
+		localStorage.setItem('call-resume-session alice@x', 'no name');
+		const again = await sessionName('alice@x');
+		return { one, two, other, sent: sent.map(String), kept, again };
+	});
+	assert.match(seen.one, /^[\w.-]{1,64}$/);
+	assert.deepEqual([seen.two, seen.kept, seen.again], [seen.one, seen.one, seen.one]);
+	assert.notEqual(seen.other, seen.one);
+	const rest = 'CSeq: 1 INVITE\r\n\r\nINVITE \r\n';
+	assert.deepEqual(seen.sent, [
+		`REGISTER sip:x SIP/2.0\r\nCall-State-Session: n\r\n${rest}`, `INVITE sip:x SIP/2.0\r\nCall-State-Session: n\r\n${rest}`,
+		`ACK sip:x SIP/2.0\r\n${rest}`, `SIP/2.0 200 OK\r\n${rest}`,
+	]);
 });
 
 /** In the page: a call of alice with bob that both ends have lost, whose state this web session can open. Its resume is
@@ -1020,7 +1068,7 @@ test('SIP.js: who asks again after the WebSocket was lost captures nothing more'
 		let changed;
 		const agent = {
 			configuration: { uri: { user: 'alice' } }, state: 'Started', isConnected: () => true,
-			transport: { onMessage() {}, stateChange: { addListener(act) { changed = act; } } },
+			transport: { onMessage() {}, async send() {}, stateChange: { addListener(act) { changed = act; } } },
 		};
 		const store = { local: true, load: async () => [], async save() {}, async remove() {} };
 		const calls = resumeSIPjs(agent, { Inviter: class {}, store, call: { sessionDescriptionHandlerOptions: { constraints: { audio: true, video: true } } } });

@@ -230,7 +230,7 @@ class Tab {
 	stored() {
 		return this.page.evaluate(async () => {
 			const kept = await window.inDatabase('readonly', (calls) => calls.getAllKeys());
-			return [...kept, ...Object.keys(localStorage).filter((key) => key.startsWith('call-resume'))];
+			return [...kept, ...Object.keys(localStorage)].filter((key) => key.startsWith('call-resume '));
 		});
 	}
 

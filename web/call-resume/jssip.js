@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // JsSIP, as CallResume needs it.
 
-import { AWAY, TARGET, capturing, capture, release, glare, layOut, silence, sleep } from './shared.js';
+import { AWAY, TARGET, capturing, capture, release, glare, layOut, nameSession, silence, sleep } from './shared.js';
+import { sessionName } from './store.js';
 
 /** How long to wait for a registration with a new token when one was refused, in milliseconds. */
 const RENEW = 30_000;
@@ -13,6 +14,7 @@ export class JsSIPPhone {
 	#ua;
 	#call;
 	#report;
+	#password; // and no token
 	#started; // of the call that is being placed
 	#transport;
 	#me; // our address, once it was in a message
@@ -22,17 +24,22 @@ export class JsSIPPhone {
 	constructor(ua, options) {
 		this.#ua = ua;
 		this.#call = options.call ?? {};
+		this.#password = !options.token;
 		const { host } = ua.configuration?.uri ?? {};
 		this.user = [ua.get('authorization_user'), host].filter(Boolean).join('@');
 	}
 
 	attach(report) {
 		const ua = this.#ua;
+		const session = this.#password && sessionName(this.user);
 		this.#report = report;
 		ua.on('newRTCSession', ({ session, request }) => this.#watch(session, request));
 		ua.on('sipEvent', ({ request }) => report.receive(request.toString()));
 		// A Socket by its type; in fact the library's own Transport, which tells the UA what it does.
-		ua.on('connected', ({ socket }) => { this.#transport = socket; });
+		ua.on('connected', ({ socket }) => {
+			if (session) nameSession(socket, session);
+			this.#transport = socket;
+		});
 		ua.on('disconnected', () => { this.#lost = true; });
 		ua.on('registered', ({ response }) => {
 			this.#me = response.to.uri;
@@ -42,7 +49,7 @@ export class JsSIPPhone {
 			this.#renewing = false;
 		});
 		ua.on('registrationFailed', async ({ response }) => {
-			if (response?.status_code !== 401) return;
+			if (response?.status_code !== 401 || this.#password) return;
 			if (this.#renewing) await sleep(RENEW);
 			this.#renewing = true;
 			await report.token();

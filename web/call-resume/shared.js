@@ -75,6 +75,23 @@ export function layOut(connection, { media, held }, constraints) {
 	});
 }
 
+const named = new WeakSet();
+
+/** Have the transport of a page without a token write the name of its session into each REGISTER and INVITE, whoever
+ * has made it. What goes before the name is known waits for it.
+ * @param {string | Promise<string>} session  see sessionName() */
+export function nameSession(transport, session) {
+	if (named.has(transport)) return;
+	named.add(transport);
+	const send = transport.send.bind(transport);
+	transport.send = (message) => {
+		const text = String(message);
+		if (!/^(REGISTER|INVITE) /.test(text)) return send(message);
+		const go = (name) => send(text.replace('\r\n', `\r\nCall-State-Session: ${name}\r\n`));
+		return session.then ? session.then(go) : go(session);
+	};
+}
+
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** How long to wait after a 491 (RFC 3261 section 14.1), in milliseconds. @param owner  of the Call-ID */

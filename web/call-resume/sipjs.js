@@ -2,7 +2,8 @@
 // SIP.js, as CallResume needs it.
 
 import { partsOf } from './message.js';
-import { AWAY, TARGET, capturing, capture, release, glare, layOut, silence, sleep } from './shared.js';
+import { AWAY, TARGET, capturing, capture, release, glare, layOut, nameSession, silence, sleep } from './shared.js';
+import { sessionName } from './store.js';
 
 /** Its status, unless the library has made it up: 408 when nobody answered, 503 without a connection. */
 const answered = ({ data, statusCode }) => data && statusCode;
@@ -26,6 +27,7 @@ export class SIPjsPhone {
 		const { transport } = this.#agent;
 		const deliver = transport.onMessage;
 		this.#report = report;
+		if (!this.#options.token) nameSession(transport, sessionName(this.user));
 		transport.onMessage = (text) => {
 			report.receive(text);
 			deliver(text);
@@ -61,7 +63,7 @@ export class SIPjsPhone {
 				requestDelegate: {
 					onAccept: resolve,
 					onReject: async ({ message }) => {
-						if (message.statusCode !== 401 || !again) return resolve();
+						if (message.statusCode !== 401 || !again || !this.#options.token) return resolve();
 						await this.#report.token();
 						return resolve(this.#register(false));
 					},

@@ -5,6 +5,50 @@
  * domain out is read too. */
 export const prefixes = (user) => [user.replace(/@[^@]*$/, ''), user].map((name) => `call-resume ${name} `);
 
+const openDatabase = () => new Promise((resolve, reject) => {
+	const request = indexedDB.open('call-resume');
+	request.onupgradeneeded = () => request.result.createObjectStore('calls');
+	request.onsuccess = () => resolve(request.result);
+	request.onerror = reject;
+}).catch(() => undefined);
+
+/** What a sid may be: the gateway takes nothing else. */
+const isName = (text) => typeof text === 'string' && /^[\w.-]{1,64}$/.test(text);
+
+/** The name of the web session of this browser and user, where no token has one: made once. In IndexedDB for the same
+ * reason as the calls, and of two tabs that are the first ones both have the same.
+ * @returns {string | Promise<string>}  at once from the copy in localStorage */
+export function sessionName(user) {
+	const key = `call-resume-session ${user}`;
+	let name;
+	try {
+		name = localStorage.getItem(key);
+	} catch {
+		// Not allowed.
+	}
+	return isName(name) ? name : firstName(key);
+}
+
+async function firstName(key) {
+	let name = crypto.randomUUID();
+	const transaction = (await openDatabase())?.transaction('calls', 'readwrite');
+	if (transaction) {
+		const calls = transaction.objectStore('calls');
+		const request = calls.get(key);
+		request.onsuccess = () => {
+			if (isName(request.result)) name = request.result;
+			else calls.put(name, key);
+		};
+		await new Promise((done) => { transaction.oncomplete = transaction.onabort = done; });
+	}
+	try {
+		localStorage.setItem(key, name);
+	} catch {
+		// Full, or not allowed: the database has it.
+	}
+	return name;
+}
+
 /**
  * The browser's own storage: survives reloads, crashes and restarts of the browser.
  * IndexedDB is on the disk at once, also when the browser is killed; localStorage only
@@ -15,12 +59,7 @@ export const prefixes = (user) => [user.replace(/@[^@]*$/, ''), user].map((name)
  */
 export function browserStore(user) {
 	const [old, prefix] = prefixes(user);
-	const opened = new Promise((resolve, reject) => {
-		const request = indexedDB.open('call-resume');
-		request.onupgradeneeded = () => request.result.createObjectStore('calls');
-		request.onsuccess = () => resolve(request.result);
-		request.onerror = reject;
-	}).catch(() => undefined);
+	const opened = openDatabase();
 	const disk = async (mode, act) => {
 		const database = await opened;
 		if (!database) return undefined;

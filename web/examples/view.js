@@ -22,20 +22,31 @@ let current;
 
 /** The web session; asks for user and password when there is none yet. */
 export async function signedIn() {
-	current = await session() ?? await form();
+	current = await session() ?? await form(signIn);
 	return current;
 }
+
+/** For a page without a portal: address of record and password, asked for once in the life of a tab. */
+export async function account() {
+	const kept = sessionStorage.getItem('account');
+	const one = kept ? JSON.parse(kept) : await form((user, password) => user.includes('@') && { user, password });
+	sessionStorage.setItem('account', JSON.stringify(one));
+	return one;
+}
+
+/** Ask for them again when the page is loaded again. */
+export const forgetAccount = () => sessionStorage.removeItem('account');
 
 /** A fresh token of it. */
 export const token = async () => (await signedIn()).token;
 
-function form() {
+function form(check) {
 	$('sign-in').hidden = false;
 	return new Promise((resolve) => {
 		$('sign-in').onsubmit = async (event) => {
 			event.preventDefault();
 			try {
-				const fresh = await signIn($('user').value, $('password').value);
+				const fresh = await check($('user').value, $('password').value);
 				if (!fresh) return say('Wrong user or password.');
 				$('sign-in').hidden = true;
 				return resolve(fresh);
