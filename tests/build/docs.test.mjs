@@ -26,6 +26,12 @@ test('the diff in the README is the one between the example pages', () => {
 	assert.deepEqual(changes(shown), changes(real));
 });
 
+test('the page with a password in the README is in the example page', () => {
+	const [, shown] = fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8').match(/```js\n([^]*?)```/);
+	assert.match(shown, /resumeJsSIP/);
+	assert.ok(fs.readFileSync(path.join(ROOT, 'web/examples/password-jssip.js'), 'utf8').includes(shown));
+});
+
 test('every link leads somewhere', () => {
 	const anchor = (heading) => heading.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-');
 	let links = 0;
