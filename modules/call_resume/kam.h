@@ -302,6 +302,10 @@ int kam_away_init(void);
 int kam_away_watch_again(struct sip_msg *msg);
 
 int ki_resume_within_dialog(struct sip_msg *msg);
+
+/** As kam_is_to_client(), which need not be asked twice for a message. */
+int kam_goes_to_client(struct sip_msg *msg);
+
 int ki_resume_away(struct sip_msg *msg);
 
 /* ---- replies, in front of the script (kam_reply.c) ------------------------------ */

@@ -195,19 +195,36 @@ int kam_away_watch_again(struct sip_msg *msg)
 	return watch(msg, (watched_t){.again = 1});
 }
 
+/* Of the message that resume_within_dialog() was called for last. */
+static int *to_client(struct sip_msg *msg)
+{
+	static kam_message_t last;
+	static int is;
+
+	if(kam_is_other_message(&last, msg))
+		is = -1;
+	return &is;
+}
+
+int kam_goes_to_client(struct sip_msg *msg)
+{
+	return *to_client(msg) >= 0 ? *to_client(msg) : kam_is_to_client(msg);
+}
+
 int ki_resume_within_dialog(struct sip_msg *msg)
 {
 	watched_t what = {
 			.resumed = kam_opened(msg)->open,
 			.to_client = kam_is_to_client(msg),
-			.known = kam_in_call(msg),
 	};
 	int ret = ki_resume_seal(msg);
 
-	if(!(method_of(msg) & (METHOD_ACK | METHOD_CANCEL))
-			&& (what.resumed || what.to_client) && watch(msg, what) < 0)
-		return -1;
-	return ret;
+	*to_client(msg) = what.to_client;
+	if((method_of(msg) & (METHOD_ACK | METHOD_CANCEL))
+			|| !(what.resumed || what.to_client))
+		return ret;
+	what.known = kam_in_call(msg);
+	return watch(msg, what) < 0 ? -1 : ret;
 }
 
 int kam_away_init(void)

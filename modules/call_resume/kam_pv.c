@@ -257,7 +257,7 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 	if(which == PV_ASKS)
 		return get_text(msg, param, res, cr_span_str(kam_asks(msg)));
 	if(which == PV_TO_CLIENT)
-		return pv_get_sintval(msg, param, res, kam_is_to_client(msg));
+		return pv_get_sintval(msg, param, res, kam_goes_to_client(msg));
 	if(which <= PV_ERROR)
 		return get_session(msg, param, res, kam_session(msg), which);
 	o = kam_opened(msg);
