@@ -6,6 +6,7 @@
 #include "helper.h"
 
 #include <openssl/err.h>
+#include <openssl/hmac.h>
 
 #include "base.h"
 
@@ -56,6 +57,28 @@ static void hmac_rfc4231(void **state)
 			"647320746f20626520686173686564206265666f7265206265696e6720757365"
 			"642062792074686520484d414320616c676f726974686d2e",
 			"9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2");
+}
+
+/* Contexts stay keyed, and there are more keys than contexts; some are of another length,
+ * or differ in their last byte only. */
+static void hmac_of_many_keys(void **state)
+{
+	static const size_t lens[] = {32, 32, 32, 0, 31, 33, 64, 32};
+	uint8_t key[64], out[32], want[32];
+	unsigned want_len;
+
+	(void)state;
+	for(int round = 0; round < 1000; round++) {
+		const cr_span_t text = CR_SPAN("some text");
+		size_t len = lens[round % 8];
+
+		memset(key, 'k', sizeof(key));
+		key[31] = (uint8_t)((round * 7) % 20);
+		assert_int_equal(cr_hmac(crypto, out, key, len, &text, 1), CR_OK);
+		assert_non_null(HMAC(EVP_sha256(), key, (int)len,
+				(const uint8_t *)text.s, text.len, want, &want_len));
+		assert_memory_equal(out, want, 32);
+	}
 }
 
 /* RFC 5869 appendices A.1 and A.3: the PRK, and of the OKM the first 32 bytes,
@@ -283,6 +306,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(hmac_rfc4231),
+			cmocka_unit_test(hmac_of_many_keys),
 			cmocka_unit_test(hkdf_rfc5869),
 			cmocka_unit_test(hkdf_rfc5869_long),
 			cmocka_unit_test(hs256_rfc7515),

@@ -14,12 +14,26 @@
 #include <openssl/hmac.h>
 #include <openssl/params.h>
 
+/* To key an HMAC costs several times what it costs to use it for so little text, and a call
+ * takes several, with keys of the ring. So contexts stay keyed: as many as a ring key has
+ * such keys, and a few more. */
+#define HMACS 8
+#define HMAC_KEY_LEN 32
+
+typedef struct hmac
+{
+	EVP_MAC_CTX *ctx;
+	int keyed; /* with key */
+	uint8_t key[HMAC_KEY_LEN];
+} hmac_t;
+
 /* The contexts keep their algorithm between calls. To name it again in an init
  * call would make OpenSSL 3 throw away and rebuild what they hold. */
 struct cr_crypto
 {
 	EVP_MAC *mac;
-	EVP_MAC_CTX *hmac;
+	hmac_t hmac[HMACS];
+	int next; /* of hmac, to be used for another key */
 	EVP_CIPHER *gcm;
 	EVP_CIPHER_CTX *enc;
 	EVP_CIPHER_CTX *dec;
@@ -37,8 +51,12 @@ static int setup_hmac(cr_crypto_t *c)
 	c->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	if(!c->mac)
 		return 0;
-	c->hmac = EVP_MAC_CTX_new(c->mac);
-	return c->hmac && EVP_MAC_CTX_set_params(c->hmac, params);
+	for(int i = 0; i < HMACS; i++) {
+		c->hmac[i].ctx = EVP_MAC_CTX_new(c->mac);
+		if(!c->hmac[i].ctx || !EVP_MAC_CTX_set_params(c->hmac[i].ctx, params))
+			return 0;
+	}
+	return 1;
 }
 
 static int setup_gcm(cr_crypto_t *c)
@@ -80,7 +98,8 @@ void cr_crypto_free(cr_crypto_t *c)
 	EVP_CIPHER_CTX_free(c->dec);
 	EVP_CIPHER_CTX_free(c->enc);
 	EVP_CIPHER_free(c->gcm);
-	EVP_MAC_CTX_free(c->hmac);
+	for(int i = 0; i < HMACS; i++)
+		EVP_MAC_CTX_free(c->hmac[i].ctx);
 	EVP_MAC_free(c->mac);
 	cr_wipe(c, sizeof(*c));
 	free(c);
@@ -123,21 +142,44 @@ int cr_equal_ct(const void *a, const void *b, size_t len)
 	return CRYPTO_memcmp(a, b, len) == 0;
 }
 
+/* A context that has been keyed already only begins anew: to OpenSSL no key means the one of
+ * the last call. */
+static EVP_MAC_CTX *keyed(cr_crypto_t *c, const void *key, size_t len)
+{
+	hmac_t *h;
+
+	for(int i = 0; i < HMACS && len == HMAC_KEY_LEN; i++) {
+		h = &c->hmac[i];
+		if(h->keyed && cr_equal_ct(h->key, key, len))
+			return EVP_MAC_init(h->ctx, NULL, 0, NULL) ? h->ctx : NULL;
+	}
+	h = &c->hmac[c->next];
+	c->next = (c->next + 1) % HMACS;
+	h->keyed = 0;
+	/* So the key of no length must not be none. */
+	if(!EVP_MAC_init(h->ctx, len > 0 ? key : "", len, NULL))
+		return NULL;
+	if(len == HMAC_KEY_LEN) {
+		memcpy(h->key, key, len);
+		h->keyed = 1;
+	}
+	return h->ctx;
+}
+
 int cr_hmac(cr_crypto_t *c, uint8_t out[32], const void *key, size_t key_len,
 		const cr_span_t *parts, size_t n_parts)
 {
-	/* A NULL key means "the key of the last call" to OpenSSL, and must not. */
-	const void *named = key_len > 0 ? key : "";
+	EVP_MAC_CTX *ctx = keyed(c, key, key_len);
 	size_t len = 0;
 
-	if(!EVP_MAC_init(c->hmac, named, key_len, NULL))
+	if(!ctx)
 		return CR_EINTERNAL;
 	for(size_t i = 0; i < n_parts; i++)
 		if(parts[i].len > 0
 				&& !EVP_MAC_update(
-						c->hmac, (const uint8_t *)parts[i].s, parts[i].len))
+						ctx, (const uint8_t *)parts[i].s, parts[i].len))
 			return CR_EINTERNAL;
-	if(!EVP_MAC_final(c->hmac, out, &len, 32) || len != 32)
+	if(!EVP_MAC_final(ctx, out, &len, 32) || len != 32)
 		return CR_EINTERNAL;
 	return CR_OK;
 }
