@@ -58,4 +58,37 @@ test('one dialog and one CDR span the loss of the client', async () => {
 	await until('the dialog to end', async () => (await dialogs()) === 0, { timeout_ms: 15000 });
 	assert.equal(cdrs().length, before + 1, cdrs().join('\n'));
 	assert.ok(cdrs()[before].includes(`call_id=${callId}`), cdrs()[before]);
+	assert.match(cdrs()[before], /resumed=1; away=\d+/);
+});
+
+test('a CDR says how often the call was resumed, and how long its client was away', async () => {
+	const before = cdrs().length;
+	const to = { ip: stack.kamailio.ip, port: stack.kamailio.port };
+	const token = await stack.kamailio.token(`sip:alice@${DOMAIN}`);
+	const far = await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to });
+	const lives = [];
+	const life = async () => (lives.push(await FarEnd.open({ user: 'alice', token, to })), lives.at(-1));
+	try {
+		let call = await (await life()).call({ service: '100' });
+		const { callId } = call;
+		for (let i = 0; i < 3; i++) {
+			lives.at(-1).close();
+			const lost = Date.now();
+			await until('a second to go by', () => Date.now() - lost > 1100);
+			call = await (await life()).call({ state: call.state });
+			assert.equal(call.final.status, 200);
+		}
+		assert.equal((await call.request('BYE')).status, 200);
+		await until('the CDR', () => cdrs().length > before);
+		const [, resumed, away] = cdrs()[before].match(/resumed=(\d+); away=(\d+)/);
+		assert.ok(cdrs()[before].includes(`call_id=${callId}`));
+		assert.equal(resumed, '3');
+		assert.ok(away >= 3 && away <= 12, away);
+		const plain = await (await life()).call({ service: '100' });
+		assert.equal((await plain.request('BYE')).status, 200);
+		await until('the next CDR', () => cdrs().length > before + 1);
+		assert.match(cdrs()[before + 1], /resumed=0; away=0/);
+	} finally {
+		for (const party of [far, ...lives]) party.close();
+	}
 });

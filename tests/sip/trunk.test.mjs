@@ -27,6 +27,16 @@ test('the trunk needs no token, and reaches nobody who is not registered', async
 	assert.equal((await trunk.call()).final.status, 480);
 });
 
+test('the trunk reaches a user by our address as well', async () => {
+	const trunk = await client('udp');
+	const alice = keep(await FarEnd.open({ user: 'alice', transport: 'ws', token: await stack.kamailio.token(`sip:alice@${DOMAIN}`), to: at('ws') }));
+	assert.equal((await alice.register()).status, 200);
+	const outside = (host) => trunk.outside('MESSAGE', `sip:alice@${host}`);
+	for (const host of [DOMAIN, stack.gateway]) assert.equal((await outside(host)).status, 200, host);
+	assert.equal((await outside('192.0.2.7')).status, 480);
+	alice.close();
+});
+
 test('a page with the address of the trunk needs one', async () => {
 	const page = await client('ws');
 	assert.equal((await page.call()).final.status, 401);
