@@ -13,12 +13,29 @@
  * modules are loaded. */
 static const char *const inner[] = {"dialog", "topoh", "topos", "sipcapture"};
 
+/* What the routes of resume.cfg do with these is left out of them where they come later:
+ * Kamailio has read the routes by then. */
+static const char *const used[]
+		= {"usrloc", "registrar", "nathelper", "rtpengine"};
+
+#define N_USED (sizeof(used) / sizeof(used[0]))
+
+static int was_there[N_USED];
+
+static int is_loaded(const char *name)
+{
+	return find_module_by_name((char *)name) != NULL;
+}
+
 int kam_modules_check_order(void)
 {
 	int wrong = 0;
 
+	for(size_t i = 0; i < N_USED; i++)
+		was_there[i] = is_loaded(used[i]);
+
 	for(size_t i = 0; i < sizeof(inner) / sizeof(inner[0]); i++) {
-		if(find_module_by_name((char *)inner[i]) == NULL)
+		if(!is_loaded(inner[i]))
 			continue;
 		LM_ERR("%s is loaded in front of call_resume and would see both names"
 			   " of a resumed dialog: move loadmodule \"%s.so\" behind"
@@ -63,13 +80,30 @@ const str *kam_modules_binding_xavp(void)
 	return name != NULL && name->s != NULL && name->len > 0 ? name : NULL;
 }
 
+static int check_used(void)
+{
+	int wrong = 0;
+
+	for(size_t i = 0; i < N_USED; i++) {
+		if(was_there[i] || !is_loaded(used[i]))
+			continue;
+		LM_ERR("%s is loaded behind resume.cfg, whose routes do without it"
+			   " then: move include_file \"resume.cfg\" behind loadmodule"
+			   " \"%s.so\"\n",
+				used[i], used[i]);
+		wrong = 1;
+	}
+	return wrong ? -1 : 0;
+}
+
 int kam_modules_init(void)
 {
 	keep_reply_matching();
 	if(!kam_config.manage)
 		return 0;
-	if(find_module_by_name("usrloc") != NULL
-			&& kam_modules_binding_xavp() == NULL) {
+	if(check_used() < 0)
+		return -1;
+	if(is_loaded("usrloc") && kam_modules_binding_xavp() == NULL) {
 		LM_ERR("bindings cannot keep the web session of their client, and calls"
 			   " to it would not be sealed: set modparam(\"tm|usrloc\","
 			   " \"xavp_contact\", \"client\")\n");

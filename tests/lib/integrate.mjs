@@ -15,6 +15,7 @@ import { Rtp } from './rtp.mjs';
 import { Rtpengine } from './rtpengine.mjs';
 import { FarEnd } from './sip.mjs';
 import { withPassword } from './phone.mjs';
+import { until } from './wait.mjs';
 
 const PAGE = path.join(ROOT, 'docs/integrate.md');
 
@@ -163,7 +164,11 @@ export function integrationTests(name, { service = 'bob', from = `<sip:bob@trunk
 				const far = await bob();
 				const one = await alice(transport);
 				const { theirs, state } = await call(one, far, 'caller');
+				const opened = async () => Number(/opened_connections: (\d+)/.exec(await stack.kamailio.kamcmd('core.tcp_info'))[1]);
+				const before = await opened();
 				one.close();
+				// In the moment in which a connection goes its request is answered by the operator's script.
+				if (transport !== 'udp') await until('Kamailio to know', async () => await opened() < before);
 				const info = await theirs.request('INFO', { timeout_ms: 20_000 });
 				assert.equal(info.start, 'SIP/2.0 500 Client Away');
 				assert.match(info.get('retry-after'), /^[1-9]$/);

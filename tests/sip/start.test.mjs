@@ -106,6 +106,14 @@ for (const inner of ['dialog', 'topoh', 'topos', 'sipcapture']) {
 	refuses(`${inner} in front of it`, { ring: `k1 ${key()}\n`, cfg: { modules: ['tm', 'rr', 'sl', inner] } },
 		new RegExp(`${inner} is loaded in front of call_resume.* move loadmodule "${inner}.so" behind`));
 }
+for (const used of ['usrloc', 'nathelper']) {
+	refuses(`${used} behind resume.cfg`, {
+		ring: `k1 ${key()}\n`, cfg: {
+			modules: ['tm', 'rr', 'sl', ...(used === 'usrloc' ? [] : ['usrloc'])],
+			more: `modparam("call_resume", "manage", 1)\nloadmodule "${used}.so"\nmodparam("tm|usrloc", "xavp_contact", "client")`,
+		},
+	}, new RegExp(`${used} is loaded behind resume.cfg.* behind loadmodule "${used}.so"`));
+}
 refuses('bindings that cannot keep a session', {
 	ring: `k1 ${key()}\n`, cfg: { modules: ['tm', 'rr', 'sl', 'usrloc'], more: 'modparam("call_resume", "manage", 1)' },
 }, /set modparam\("tm\|usrloc", "xavp_contact"/);
