@@ -45,7 +45,7 @@ test('who calls in vain has one card, strangers have few, and a call that rings 
 	const kamailio = { ip: stack.kamailio.ip, port: stack.kamailio.port };
 	const { ip, port } = stack.web;
 	const bob = await Client.open({
-		user: 'bob', transport: 'wss', to: { ip, port, path: '/ws', origin: stack.web.url }, token: await stack.kamailio.token(`sip:bob@${DOMAIN}`, 's-bob'),
+		user: 'bob', transport: 'wss', to: { ip, port, path: '/ws', host: new URL(stack.web.url).host, origin: stack.web.url }, token: await stack.kamailio.token(`sip:bob@${DOMAIN}`, 's-bob'),
 	});
 	const trunk = await Client.open({ ip: '127.0.0.2', user: 'trunk', to: kamailio });
 	const cards = () => page.locator('.call').count();

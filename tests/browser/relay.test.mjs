@@ -98,7 +98,7 @@ test('who has no token opens no pinhole', async () => {
 	const offer = fs.readFileSync(path.join(path.dirname(fileURLToPath(import.meta.url)), 'offer.sdp'), 'utf8').replace(/\r?\n/g, '\r\n');
 	const { ip, port } = stack.web;
 	for (const [token, expected] of [[undefined, 401], ['x.y.z', 401]]) {
-		const client = await Client.open({ transport: 'wss', to: { ip, port, path: '/ws', origin: stack.web.url }, token });
+		const client = await Client.open({ transport: 'wss', to: { ip, port, path: '/ws', host: new URL(stack.web.url).host, origin: stack.web.url }, token });
 		try {
 			const final = await client.outside('INVITE', 'sip:echo@example.org', { body: offer });
 			assert.equal(final.status, expected);
