@@ -436,6 +436,9 @@ int kam_edge_init(void);
 /** In each process, with the rank that Kamailio gives to it. */
 void kam_edge_child(int rank);
 
+/** The script is over for the message at hand, or will not run. */
+void kam_edge_script_over(void);
+
 /** Show the other modules that watch the network a message that has been made here, as
  * they would have seen it had it come from there: topoh takes its mask off it.
  * @param text  zero-terminated, in a buffer of BUF_SIZE bytes that they may change

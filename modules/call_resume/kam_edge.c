@@ -128,14 +128,19 @@ static int before_script(struct sip_msg *msg, unsigned int flags, void *param)
 	return 1;
 }
 
+void kam_edge_script_over(void)
+{
+	end_quiet();
+	if(listens)
+		set_quiet();
+}
+
 static int after_script(struct sip_msg *msg, unsigned int flags, void *param)
 {
 	(void)msg;
 	(void)flags;
 	(void)param;
-	end_quiet();
-	if(listens)
-		set_quiet();
+	kam_edge_script_over();
 	return 1;
 }
 

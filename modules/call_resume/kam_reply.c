@@ -63,12 +63,10 @@ static int remove_answer(struct sip_msg *msg)
 }
 
 /* @return 0: nobody shall see it */
-static int before_reply(struct sip_msg *msg, unsigned int flags, void *param)
+static int may_be_seen(struct sip_msg *msg)
 {
 	int asked, branch = -1;
 
-	(void)flags;
-	(void)param;
 	if(!goes_on(msg))
 		return 1;
 	if(ki_resume_check_reply(msg) < 0)
@@ -86,8 +84,31 @@ static int before_reply(struct sip_msg *msg, unsigned int flags, void *param)
 	return 1;
 }
 
+/* The transaction that was found here is kept for tm, which lets go of it, but never sees
+ * a reply that is dropped in front of it: here, or by a reply_route. */
+static int after_reply(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	(void)flags;
+	(void)param;
+	(void)kam_tm.t_unref(msg);
+	return 1;
+}
+
+static int before_reply(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	if(may_be_seen(msg))
+		return 1;
+	/* Then nothing that waits for the end of the script is called. */
+	(void)after_reply(msg, flags, param);
+	kam_connect_off();
+	kam_edge_script_over();
+	return 0;
+}
+
 int kam_reply_init(void)
 {
+	if(register_script_cb(after_reply, POST_SCRIPT_CB | ONREPLY_CB, NULL) < 0)
+		return -1;
 	if(!kam_config.manage)
 		return 0;
 	return register_script_cb(before_reply, PRE_SCRIPT_CB | ONREPLY_CB, NULL);

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { once } from 'node:events';
 
-import { Lab, STRANGER_IP } from '../lib/lab.mjs';
+import { Lab, STRANGER_IP, stray } from '../lib/lab.mjs';
 import { message, random } from '../lib/sip.mjs';
 import { DOMAIN } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
@@ -78,6 +78,17 @@ describe('requests on a connection that is closed before their answer', () => {
 			}
 		});
 	}
+
+	test('pings behind a reply that nobody has asked for: none is opened back', async () => {
+		const before = await lab.stat('replies_refused');
+		for (let round = 1; round <= 4; round++) {
+			const reply = stray(lab, { callId: random(), from: 'x', to: 'y' }).replace('SIP/2.0/UDP', 'SIP/2.0/TCP');
+			const back = await hitAndRun(lab, lab.stack.kamailio.port, reply + '\r\n\r\n'.repeat(20));
+			await until('the reply to be refused', async () => await lab.stat('replies_refused') === before + round);
+			await gone();
+			assert.equal(back.connections, 0);
+		}
+	});
 
 	test('a ping is answered on its connection', async () => {
 		const { ip, port } = lab.stack.kamailio;

@@ -4,10 +4,11 @@
 import { after, before, beforeEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 
+import { Kamailio, small } from '../lib/kamailio.mjs';
 import { Lab, STRANGER_IP, stray, tagOf } from '../lib/lab.mjs';
 import { Rtp } from '../lib/rtp.mjs';
-import { Client, Endpoint, random, sdp } from '../lib/sip.mjs';
-import { DOMAIN, TRUNK_IP } from '../lib/stack.mjs';
+import { Client, Endpoint, FarEnd, random, replyTo, sdp } from '../lib/sip.mjs';
+import { DOMAIN, TRUNK_IP, runFolder } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
 
 const INSIDE_IP = '127.0.0.9';
@@ -130,6 +131,18 @@ describe('replies with other names than their request', () => {
 		await lab?.stack.stop();
 	});
 
+	test('their transactions go', async () => {
+		const phone = await lab.party('mallory', { answer: (m) => {
+			if (m.method === 'MESSAGE') m.answer(replyTo(m, 200, 'OK').replace(/^Call-ID: .*$/m, 'Call-ID: other'));
+			return true;
+		} });
+		assert.equal((await phone.register()).status, 200);
+		const before = await lab.stat('replies_refused');
+		for (let i = 0; i < 20; i++) assert.equal((await phone.outside('MESSAGE', `sip:mallory@${DOMAIN}`)).status, 200);
+		assert.equal(await lab.stat('replies_refused'), before + 20);
+		await transactionsGo(lab.stack.kamailio);
+	});
+
 	/** A 200 of mallory's phone to a request of his own. */
 	const answer = (m, { callId = m.callId, from = m.get('from'), to, body = '' }) => m.answer(['SIP/2.0 200 OK', ...m.all('via').map((v) => `Via: ${v}`),
 		...m.recordRoutes.map((r) => `Record-Route: ${r}`), `From: ${from}`, `To: ${to}`, `Call-ID: ${callId}`, `CSeq: ${m.get('cseq')}`, 'Contact: <sip:mallory@127.0.0.1:9>',
@@ -179,3 +192,29 @@ describe('replies with other names than their request', () => {
 		});
 	});
 });
+
+/** All that tm has made are freed again. */
+const transactionsGo = (kamailio) => until('the transactions to go', async () => {
+	const [, created, freed] = /\bcreated: (\d+)\s+freed: (\d+)/.exec(await kamailio.kamcmd('tm.stats'));
+	return created === freed;
+}, { timeout_ms: 15000 });
+
+for (const [what, manage, how] of [['', 1, 'if ($rr == "Drop") drop;'], [', for resume_check_reply() says so', 0, 'if (!resume_check_reply()) drop;']]) {
+	test(`a reply that a reply_route drops${what}: its transaction goes`, async () => {
+		const kamailio = await Kamailio.start(runFolder('strangers-replies-dropped'), { own: small(`modparam("tm", "wt_timer", 100)
+			modparam("call_resume", "manage", ${manage})
+			request_route { t_relay(); }
+			reply_route { ${how} }`) });
+		const phone = await FarEnd.open({ to: { ip: kamailio.ip, port: kamailio.port }, answer: (m) => {
+			m.answer(replyTo(m, 200, 'Drop').replace(/^(Call-ID: .*)$/m, manage ? '$1' : 'Call-ID: other'));
+			return true;
+		} });
+		try {
+			for (let i = 0; i < 20; i++) assert.equal((await phone.outside('MESSAGE', `sip:x@${phone.host}`)).start, 'SIP/2.0 200 OK');
+			await transactionsGo(kamailio);
+		} finally {
+			phone.close();
+			await kamailio.stop();
+		}
+	});
+}
