@@ -30,7 +30,6 @@
 #define CR_STATE_PARAM_UPDATE "update"
 #define CR_STATE_PARAM_TAG "tag"
 #define CR_STATE_PARAM_AGAIN "again"
-#define CR_STATE_PARAM_AGAIN "again"
 #define CR_STATE_REPLACED "replaced"
 #define CR_STATE_HDR_MAX 8192 /* the longest Call-State value that is read */
 
