@@ -53,8 +53,8 @@ int kam_event_watch_again(struct sip_msg *msg);
 /** The call that a request is of is over here: its media can go. */
 void kam_event_over(struct sip_msg *msg);
 
-/** A 2xx of an INVITE whose transaction is not here goes on, for it has proved itself: the
- * script may have to see to its SDP. */
+/** A reply that may hold an answer, and whose transaction is not here, goes on, for it has
+ * proved itself: the script may have to see to its SDP. */
 void kam_event_answer(struct sip_msg *msg);
 
 int ki_resume_ended(struct sip_msg *msg);
