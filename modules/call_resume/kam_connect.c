@@ -13,23 +13,16 @@
 #include "../../core/tcp_options.h"
 #include "../../core/cfg/cfg_struct.h"
 
-static struct cfg_group_tcp
-		closed; /* as what is configured, without connecting */
-static void *configured;
+static struct cfg_group_tcp used; /* what tcp_cfg points to */
+static void *configured;          /* what Kamailio has made of it */
 static int is_reader;
 
-/* Kamailio points tcp_cfg at what is configured anew when that has changed: then there
- * is nothing of ours in it, and what we have kept may be gone. */
 void kam_connect_off(void)
 {
-	/* A script that has selected a group of configuration (@cfg_select) has Kamailio
-	 * look at where this points to. */
-	if(!is_reader || tcp_cfg == &closed || cfg_ginst_count != 0)
+	if(!is_reader)
 		return;
-	configured = tcp_cfg;
-	closed = *(struct cfg_group_tcp *)configured;
-	closed.no_connect = 1;
-	tcp_cfg = &closed;
+	used = *(struct cfg_group_tcp *)configured;
+	used.no_connect = 1;
 }
 
 static int before_script(struct sip_msg *msg, unsigned int flags, void *param)
@@ -37,8 +30,8 @@ static int before_script(struct sip_msg *msg, unsigned int flags, void *param)
 	(void)msg;
 	(void)flags;
 	(void)param;
-	if(tcp_cfg == &closed)
-		tcp_cfg = configured;
+	if(is_reader)
+		used = *(struct cfg_group_tcp *)configured;
 	return 1;
 }
 
@@ -51,9 +44,18 @@ static int after_script(struct sip_msg *msg, unsigned int flags, void *param)
 	return 1;
 }
 
+/* Kamailio points a handle at the configuration when the process begins to read, behind
+ * this, and whenever something has changed: from here on that handle is ours. */
 void kam_connect_child(int rank)
 {
-	is_reader = rank > 0 && !kam_config.connect_back;
+	cfg_group_t *group = cfg_lookup_group("tcp", 3);
+
+	if(rank <= 0 || kam_config.connect_back || group == NULL)
+		return;
+	configured = tcp_cfg;
+	group->handle = &configured;
+	tcp_cfg = &used;
+	is_reader = 1;
 	kam_connect_off();
 }
 
