@@ -33,8 +33,19 @@ typedef struct watched
 } watched_t;
 
 /* The transaction whose failure has been answered here, for the callback that keeps
- * a failure_route from answering it too. */
-static const struct cell *answered;
+ * a failure_route from answering it too. By its names: where there is no failure_route it
+ * stays, and another transaction may come to lie at the same address. */
+static struct
+{
+	const struct cell *t;
+	unsigned hash, label;
+} answered;
+
+static int is_answered(const struct cell *t)
+{
+	return t != NULL && t != T_UNDEFINED && answered.t == t
+			&& answered.hash == t->hash_index && answered.label == t->label;
+}
 
 /* ---- answers ----------------------------------------------------------------------- */
 
@@ -151,20 +162,22 @@ static void on_failure(struct cell *t, int type, struct tmcb_params *ps)
 	const watched_t *w = *ps->param;
 
 	(void)type;
-	if(ps->req != NULL && failed(ps->req, w, ps->code, was_cancelled(t)))
-		answered = t;
+	if(ps->req != NULL && failed(ps->req, w, ps->code, was_cancelled(t))) {
+		answered.t = t;
+		answered.hash = t->hash_index;
+		answered.label = t->label;
+	}
 }
 
 /* In front of a failure_route of the script. @return 0: leave it out */
 static int before_failure(struct sip_msg *msg, unsigned int flags, void *param)
 {
-	const struct cell *t = kam_tm.t_gett();
-	int ours = answered != NULL && answered == t;
+	int ours = is_answered(kam_tm.t_gett());
 
 	(void)msg;
 	(void)flags;
 	(void)param;
-	answered = NULL;
+	answered.t = NULL;
 	return !ours;
 }
 
