@@ -393,6 +393,8 @@ describe('calls that nobody has answered, with the address of the trunk', () => 
 		waiting.push(rings(forger, 'bob', ''), rings(mallory, 'bob', streams(2)));
 		await bob.rings(3);
 		assert.equal((await rings(mallory, 'bob', streams(1))).status, 486, 'of a client too');
+		assert.equal((await rings(mallory, '%62o%62', streams(1))).status, 486, 'by whatever name lookup() finds him');
+		assert.equal((await mallory.outside('INVITE', `sip:bob@${DOMAIN.toUpperCase()}`, { body: streams(1) })).status, 486, 'nor by its domain');
 		// Six of the trunk so far.
 		waiting.push(rings(forger, 'alice', streams(6)));
 		await alice.rings(1);
