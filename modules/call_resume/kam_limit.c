@@ -277,7 +277,9 @@ static void close_surplus(unsigned int ticks, void *param)
 		close_surplus_of_users();
 }
 
-/* Who says so: the token or password of this message, or the call that it is in.
+/* Who says so: the token or password of this message, or the call that it is in. Whoever
+ * is in that call can bring its names, the other end too: so what they prove is counted
+ * apart, and closes no connection that a token or password has proved.
  * @return 0: nobody does */
 static int find_user(uint64_t *user, struct sip_msg *msg)
 {
@@ -293,17 +295,43 @@ static int find_user(uint64_t *user, struct sip_msg *msg)
 					&& kam_open_ref(&ref, msg, CR_PURPOSE_CALLEE) != CR_OK)
 			|| ref.sub.len == 0)
 		return 0;
-	*user = cr_crowd_user(ref.sub);
+	*user = ~cr_crowd_user(ref.sub);
 	return 1;
+}
+
+/* With the lock of the list. */
+static cr_member_t *listed(int id)
+{
+	for(int i = 0; i < users->n; i++) {
+		if(users->of[i].id == id)
+			return &users->of[i];
+	}
+	return NULL;
 }
 
 static int is_listed(int id)
 {
-	for(int i = 0; i < users->n; i++) {
-		if(users->of[i].id == id)
-			return 1;
-	}
-	return 0;
+	int is;
+
+	lock_get(&users->lock);
+	is = listed(id) != NULL;
+	lock_release(&users->lock);
+	return is;
+}
+
+/* @return 0: there is no room */
+static int list(int id, uint64_t user)
+{
+	cr_member_t *m;
+
+	lock_get(&users->lock);
+	m = listed(id);
+	if(m == NULL && users->n < users->max)
+		m = &users->of[users->n++];
+	if(m != NULL)
+		*m = (cr_member_t){.whose = user, .id = id};
+	lock_release(&users->lock);
+	return m != NULL;
 }
 
 /* What Kamailio has opened itself has no limit. */
@@ -321,24 +349,14 @@ static int is_ours(int id)
 
 int ki_resume_proved(struct sip_msg *msg)
 {
-	int is, id = msg->rcv.proto_reserved1;
+	int id = msg->rcv.proto_reserved1;
 	uint64_t user = 0;
 
 	if(users == NULL || msg->rcv.proto == PROTO_UDP)
 		return 1;
-	lock_get(&users->lock);
-	is = is_listed(id);
-	lock_release(&users->lock);
-	if(is || is_ours(id))
+	if((is_listed(id) && !kam_session(msg)->authenticated) || is_ours(id))
 		return 1;
-	if(!find_user(&user, msg))
-		return -1;
-	lock_get(&users->lock);
-	if(!is_listed(id) && users->n < users->max)
-		users->of[users->n++] = (cr_member_t){.whose = user, .id = id};
-	is = is_listed(id);
-	lock_release(&users->lock);
-	return is ? 1 : -1;
+	return find_user(&user, msg) && list(id, user) ? 1 : -1;
 }
 
 int ki_resume_speaks_for(struct sip_msg *msg, str *address)

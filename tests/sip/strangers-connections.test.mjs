@@ -8,7 +8,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 
 import { Visitor } from '../lib/portal.mjs';
-import { Phone } from '../lib/phone.mjs';
+import { Phone, withPassword } from '../lib/phone.mjs';
 import { Endpoint, FarEnd, replyTo } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
 import { sleep, until } from '../lib/wait.mjs';
@@ -71,6 +71,25 @@ test('... nor has he more by requests in a call of his', async () => {
 	}
 	await until('all but so many to be closed', () => there(phones) <= USER_MAX);
 	assert.equal(there(phones.slice(-USER_MAX)), USER_MAX);
+});
+
+test('... nor does the other end of his call close those that he has', async () => {
+	const caller = await phone('alice', alice, '127.0.0.3');
+	assert.equal((await caller.register()).status, 200);
+	const callee = keep(await withPassword(FarEnd).open({ user: 'mallory', account: 'mallory', password: mallory, transport: 'tcp', ip: '127.0.0.66', to: at() }));
+	assert.equal((await callee.register()).status, 200);
+	const call = await caller.call({ service: 'mallory' });
+	assert.equal(call.final.status, 200);
+	const dialog = callee.dialog(call.callId);
+	const phones = [];
+	for (let i = 0; i < 60; i++) {
+		const p = await phone('mallory', mallory, '127.0.0.66');
+		p.send(dialog.text('OPTIONS'));
+		phones.push(p);
+	}
+	await until('all but so many to be closed', () => there(phones) <= USER_MAX);
+	assert.ok(!caller.gone, 'hers is there');
+	assert.equal((await caller.register()).status, 200);
 });
 
 /** Strangers of so many addresses, each with so many silent connections, made again when they are closed. */
