@@ -8,6 +8,7 @@
 #include "kam_modules.h"
 
 #include "../../core/dprint.h"
+#include "../../core/parser/contact/parse_contact.h"
 #include "../../core/parser/parse_from.h"
 #include "../../core/route.h"
 #include "../../core/xavp.h"
@@ -38,6 +39,22 @@ static int keep_fingerprint(struct sip_msg *msg, const str *xavp)
 	return keep(xavp, "fp", value);
 }
 
+/* The URI that lookup() will bring back. Of several the first one is the binding's.
+ * @return 0, also for one that takes bindings away, or -1 */
+static int keep_contact(struct sip_msg *msg, const str *xavp)
+{
+	contact_t *c;
+
+	if(parse_headers(msg, HDR_CONTACT_F, 0) < 0)
+		return -1;
+	if(msg->contact == NULL)
+		return 0;
+	if(parse_contact(msg->contact) < 0)
+		return -1;
+	c = ((contact_body_t *)msg->contact->parsed)->contacts;
+	return c == NULL ? 0 : keep(xavp, "contact", kam_span(c->uri));
+}
+
 int ki_resume_register(struct sip_msg *msg)
 {
 	const kam_session_t *s = kam_session(msg);
@@ -53,7 +70,7 @@ int ki_resume_register(struct sip_msg *msg)
 	if(keep(xavp, "sub", cr_span_str(s->token.sub)) < 0
 			|| keep(xavp, "sid", cr_span_str(s->token.sid)) < 0
 			|| keep(xavp, "kid", cr_span_str(s->token.kid)) < 0
-			|| keep_fingerprint(msg, xavp) < 0) {
+			|| keep_contact(msg, xavp) < 0 || keep_fingerprint(msg, xavp) < 0) {
 		LM_ERR("cannot keep the web session with the binding\n");
 		return -1;
 	}
@@ -62,30 +79,65 @@ int ki_resume_register(struct sip_msg *msg)
 
 /* ---- and brought back ----------------------------------------------------------------- */
 
-static str kept(sr_xavp_t *binding, const char *name)
+static cr_span_t kept(sr_xavp_t *binding, const char *name)
 {
-	str child = {(char *)name, (int)strlen(name)}, none = str_init("");
+	str child = {(char *)name, (int)strlen(name)};
 	sr_xavp_t *x = xavp_get(&child, binding->val.v.xavp);
 
-	return x != NULL && x->val.type == SR_XTYPE_STR ? x->val.v.s : none;
+	return x != NULL && x->val.type == SR_XTYPE_STR ? kam_span(x->val.v.s)
+													: CR_SPAN("");
 }
 
-static void seal_branch(struct sip_msg *msg, int branch)
+/* A Contact, and the Request-URI that lookup() makes of it: nathelper's alias, if it has
+ * one, may have become the next hop by now. */
+static int is_same_uri(cr_span_t contact, cr_span_t uri)
+{
+	cr_span_t alias;
+	size_t at, behind;
+
+	if(cr_span_eq(contact, uri))
+		return 1;
+	if(!cr_param_find(contact, "alias", NULL, &alias))
+		return 0;
+	at = (size_t)(alias.s - contact.s);
+	behind = at + alias.len;
+	return uri.len + alias.len == contact.len
+			&& cr_span_eq(cr_span_sub(uri, 0, at), cr_span_sub(contact, 0, at))
+			&& cr_span_eq(cr_span_sub(uri, at, uri.len),
+					cr_span_sub(contact, behind, contact.len));
+}
+
+/* Not by their number: a lookup() for another user, in a failure_route, say, has brought
+ * others before, and a branch that the script drops has none. */
+static sr_xavp_t *binding_of(cr_span_t uri)
 {
 	const str *name = kam_modules_binding_xavp();
-	str root, sub, sid, kid, fp;
 	sr_xavp_t *binding;
+	str root;
 
 	if(name == NULL)
-		return;
+		return NULL;
 	root = *name;
-	binding = xavp_get_by_index(&root, branch, NULL);
-	if(binding == NULL || binding->val.type != SR_XTYPE_XAVP)
+	for(binding = xavp_get(&root, NULL); binding != NULL;
+			binding = xavp_get_next(binding)) {
+		if(binding->val.type == SR_XTYPE_XAVP
+				&& is_same_uri(kept(binding, "contact"), uri))
+			return binding;
+	}
+	return NULL;
+}
+
+static void seal_branch(struct sip_msg *msg)
+{
+	sr_xavp_t *binding = binding_of(kam_span(*GET_RURI(msg)));
+	str sub, sid, kid, fp;
+
+	if(binding == NULL)
 		return;
-	sub = kept(binding, "sub");
-	sid = kept(binding, "sid");
-	kid = kept(binding, "kid");
-	fp = kept(binding, "fp");
+	sub = kam_str(kept(binding, "sub"));
+	sid = kam_str(kept(binding, "sid"));
+	kid = kam_str(kept(binding, "kid"));
+	fp = kam_str(kept(binding, "fp"));
 	if(sub.len > 0 && sid.len > 0)
 		(void)ki_resume_seal_bound(msg, &sub, &sid, &kid, &fp);
 }
@@ -104,7 +156,7 @@ static void on_branch(struct cell *t, int type, struct tmcb_params *ps)
 		return;
 	set_route_type(BRANCH_ROUTE);
 	ctx->branch_index = t->nr_of_outgoings;
-	seal_branch(ps->req, t->nr_of_outgoings);
+	seal_branch(ps->req);
 	ctx->branch_index = index;
 	set_route_type(route);
 }
