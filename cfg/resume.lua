@@ -67,6 +67,9 @@ local function session()
 	local user = resume.password and get("$au")
 
 	if not user or get("$resume(sub)") ~= nil or user ~= get("$fU") or is_from_trunk() then return end
+	-- Of several credentials nobody knows which have been looked at, and resume.password() may have looked at To alone.
+	if (get("$hdrc(Authorization)") or 0) + (get("$hdrc(Proxy-Authorization)") or 0) ~= 1 then return end
+	if get("$rm") == "REGISTER" and get("$fu") ~= get("$tu") then return end
 	if KSR.call_resume.resume_session_named("sip:" .. user .. "@" .. get("$fd")) < 0 then
 		KSR.notice(get("$fu") .. " from " .. get("$si") .. ": no session, " .. get("$resume(error)") .. "\n")
 		refuse(403, "Forbidden")
@@ -108,8 +111,9 @@ end
 -- Whether the media server may be given the session description of this message.
 local function is_sdp_good()
 	local rc = KSR.call_resume.resume_check_sdp()
+	if is_from_trunk() and (rc == -4 or (rc == -2 and get("$pr") ~= "udp")) then rc = 2 end
 	if rc == 2 then KSR.textopsx.msg_apply_changes() end
-	return rc > 0 or (is_from_trunk() and (rc == -4 or (rc == -2 and get("$pr") ~= "udp")))
+	return rc > 0
 end
 
 -- True for a body that may be read as a session description: as DESCRIBES in kamailio.cfg.

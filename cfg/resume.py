@@ -20,6 +20,7 @@
 import sys
 
 IN_DIALOG_MEDIA = ("INVITE", "UPDATE", "PRACK")
+OVER_A_CONNECTION = tuple("transport=" + t for t in ("tcp", "tls", "ws", "wss"))
 
 
 class Resume:
@@ -61,6 +62,12 @@ class Resume:
             return
         user = self.get("$au")
         if user is None or user != self.get("$fU") or self.comes_from_trunk():
+            return
+        # Of several credentials nobody knows which have been looked at, and password() may have
+        # looked at To alone.
+        if int(self.get("$hdrc(Authorization)") or 0) + int(self.get("$hdrc(Proxy-Authorization)") or 0) != 1:
+            return
+        if self.get("$rm") == "REGISTER" and self.get("$fu") != self.get("$tu"):
             return
         if self.ksr.call_resume.resume_session_named("sip:%s@%s" % (user, self.text("$fd"))) < 0:
             self.ksr.notice("%s from %s: no session, %s\n" % (self.text("$fu"), self.text("$si"), self.text("$resume(error)")))
@@ -123,8 +130,12 @@ class Resume:
             self.no_dialog()
         if self.comes_from_trunk():
             # Over UDP anybody can write another sender's address.
-            if self.get("$pr") == "udp" and self.get("$resume(in_call)") != 1:
+            if self.get("$pr") != "udp":
+                return
+            if self.get("$resume(in_call)") != 1 or self.get("$resume(spliced)") == 1:
                 self.no_dialog()
+            if self.get("$resume(known)") != 1:
+                self.ksr.pv.seti("$avp(revoked)", 1)
             return
         if self.get("$resume(known)") == 1 or self.get("$avp(resumed)") == 1:
             return
@@ -168,6 +179,10 @@ class Resume:
             if method == "ACK" and self.ksr.textops.has_body() > 0:
                 sys.exit()
         self.ksr.call_resume.resume_unmark_uri()
+        # Of a session that has been revoked, with the trunk's address.
+        if self.get("$avp(revoked)") == 1 and (
+                self.get("$resume(connected)") != 1 or not self.text("$du").endswith(OVER_A_CONNECTION)):
+            self.refuse(403, "Not in a call of ours")
         self.ksr.call_resume.resume_within_dialog()
         self.hide_token()
         if method == "ACK" or self.get("$resume(to_client)") != 1:

@@ -36,7 +36,7 @@ export function integrate(dir, file) {
 }
 
 /** Stack's other parts around a configuration in dir; see integrated(). */
-class Integrated extends Stack {
+export class Integrated extends Stack {
 	static async start(name, { files, cfg = 'kamailio.cfg', prepare = () => {}, defines = () => ({}), trunk = {} }) {
 		const self = new this();
 		self.dir = runFolder(`integrate-${name}`);
