@@ -3,6 +3,9 @@
  */
 #include "kam_check.h"
 
+#include "../../core/cfg/cfg.h"
+#include "../../core/tcp_options.h"
+
 #include "kam.h"
 #include "kam_revoke.h"
 #include "core/map.h"
@@ -105,4 +108,7 @@ void kam_rpc_check(rpc_t *rpc, void *ctx)
 			word(key != NULL ? check_map(env, key) : CR_EKEY));
 	rpc->struct_add(h, "ss", "revocation", kam_revoke_is_on() ? "on" : "off",
 			"insecure", kam_config.allow_insecure ? "allowed" : "refused");
+	/* What a message over a connection may be long. */
+	rpc->struct_add(
+			h, "d", "tcp_buffer", (int)cfg_get(tcp, tcp_cfg, rd_buf_size));
 }
