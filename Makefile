@@ -102,6 +102,7 @@ install: build ## module, example configuration, commands and documentation, bel
 	install -m 644 $(MODULE) '$(DESTDIR)$(MODULES_DIR)/call_resume.so'
 	install -m 644 cfg/* '$(DESTDIR)$(DOC_DIR)/examples'
 	install -D -m 755 tools/check '$(DESTDIR)$(SBIN_DIR)/call_resume-check'
+	install -D -m 755 tools/check-sip '$(DESTDIR)$(SBIN_DIR)/call_resume-check-sip'
 	install -D -m 755 tools/keyring '$(DESTDIR)$(SBIN_DIR)/call_resume-keyring'
 	install -D -m 644 -t '$(DESTDIR)$(MAN_DIR)/man8' docs/*.8
 	for f in $(DOCS); do \

@@ -131,7 +131,7 @@ test('make install DESTDIR puts module, examples and documentation where they be
 	for (const f of fs.readdirSync(path.join(ROOT, 'cfg'))) {
 		assert.ok(relative.includes(`/usr/share/doc/kamailio-call-resume/examples/${f}`), f);
 	}
-	const commands = ['call_resume-check', 'call_resume-keyring'];
+	const commands = ['call_resume-check', 'call_resume-check-sip', 'call_resume-keyring'];
 	const others = [so, ...commands.flatMap((name) => [`/usr/sbin/${name}`, `/usr/share/man/man8/${name}.8`])];
 	for (const f of others) assert.ok(relative.includes(f), f);
 	assert.ok(relative.every((f) => others.includes(f) || f.startsWith('/usr/share/doc/kamailio-call-resume/')), relative.join(' '));
@@ -143,7 +143,7 @@ test('make install can be told other places', () => {
 	run('make', ['-s', 'install', `DESTDIR=${dest}`, 'MODULES_DIR=/opt/kamailio/modules', 'DOC_DIR=/opt/doc', 'SBIN_DIR=/opt/sbin', 'MAN_DIR=/opt/man']);
 	assert.ok(fs.existsSync(path.join(dest, 'opt/kamailio/modules/call_resume.so')));
 	assert.ok(fs.existsSync(path.join(dest, 'opt/doc/examples/resume.cfg')));
-	fs.accessSync(path.join(dest, 'opt/sbin/call_resume-check'), fs.constants.X_OK);
+	for (const name of ['call_resume-check', 'call_resume-check-sip']) fs.accessSync(path.join(dest, 'opt/sbin', name), fs.constants.X_OK);
 	assert.ok(fs.existsSync(path.join(dest, 'opt/man/man8/call_resume-check.8')));
 	assert.ok(!fs.existsSync(path.join(dest, 'usr')));
 });

@@ -1,47 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A gateway whose routes are in Lua or in Python: kemi.cfg, gateway.lua, gateway.py.
+// A gateway whose routes are in Lua or in Python with the five: kemi.mjs.
 
-import { execFileSync } from 'node:child_process';
-import fs from 'node:fs';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 
-import { DOMAIN, TRUNK_IP } from '../lib/stack.mjs';
-import { ROOT } from '../lib/kamailio.mjs';
-import { integrate, integrationTests, linesAdded, patchFor } from '../lib/integrate.mjs';
+import { integrationTests, linesAdded, patchFor } from '../lib/integrate.mjs';
+import { LANGUAGES, kemi } from './kemi.mjs';
 
-const PASSWORD = 'a pass word';
-const here = (file) => fs.readFileSync(fileURLToPath(new URL(file, import.meta.url)));
-const ours = (file) => fs.readFileSync(path.join(ROOT, 'cfg', file));
-
-for (const [language, routes] of [['lua', 'gateway.lua'], ['python', 'gateway.py']]) {
+for (const [language, routes] of Object.entries(LANGUAGES)) {
 	test(`${language}: the patches are eight lines at the most`, () => {
 		assert.ok(linesAdded(patchFor('kemi.cfg')) + linesAdded(patchFor(routes)) <= 8);
 	});
 
-	integrationTests(language, {
-		cfg: 'kemi.cfg',
-		files: () => ({
-			'kemi.cfg': here('kemi.cfg'), [routes]: here(routes), 'resume.cfg': ours('resume.cfg'),
-			[routes.replace('gateway', 'resume')]: ours(routes.replace('gateway', 'resume')),
-		}),
-		prepare: ({ dir }) => {
-			execFileSync('sqlite3', [path.join(dir, 'users.sqlite')], {
-				input: `CREATE TABLE subscriber (username TEXT, domain TEXT, password TEXT);
-					INSERT INTO subscriber VALUES ('alice', '${DOMAIN}', '${PASSWORD}');`,
-			});
-			integrate(dir, 'kemi.cfg');
-			integrate(dir, routes);
-			// Where a user has it: /etc/kamailio.
-			fs.writeFileSync(path.join(dir, routes), fs.readFileSync(path.join(dir, routes), 'utf8').replaceAll('/etc/kamailio', dir));
-		},
-		defines: ({ dir, rtpengine, trunkPort }) => ({
-			DOMAIN: `"${DOMAIN}"`, DBURL: `"sqlite:///${dir}/users.sqlite"`, TRUNK: `"sip:${TRUNK_IP}:${trunkPort}"`,
-			RTPENGINE: `"udp:${rtpengine.control}:${rtpengine.ng}"`, ROUTES: `"${path.join(dir, routes)}"`, WITH_PYTHON: language === 'python',
-		}),
-		password: PASSWORD,
-		transports: ['udp'],
-	});
+	integrationTests(language, { ...kemi(language), transports: ['udp'] });
 }

@@ -4,52 +4,31 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 
-import { DOMAIN, TRUNK_IP } from '../lib/stack.mjs';
-import { ROOT } from '../lib/kamailio.mjs';
-import { Integrated, integrate, integrationTests, linesAdded, patchFor } from '../lib/integrate.mjs';
+import { DOMAIN } from '../lib/stack.mjs';
+import { Integrated, integrationTests, linesAdded, patchFor } from '../lib/integrate.mjs';
 import { Phone, answerTo, fieldsOf } from '../lib/phone.mjs';
 import { Client } from '../lib/sip.mjs';
-
-const PASSWORD = 'a pass word';
-const FILE = 'webrtc.cfg';
+import { FILE, WEBRTC } from './webrtc.mjs';
 
 test('webrtc: the patch is eight lines at the most', () => {
 	assert.ok(linesAdded(patchFor(FILE)) <= 8);
 });
 
-const gateway = {
-	cfg: FILE,
-	files: () => ({
-		[FILE]: fs.readFileSync(fileURLToPath(new URL(FILE, import.meta.url))),
-		'resume.cfg': fs.readFileSync(path.join(ROOT, 'cfg/resume.cfg')),
-	}),
-	prepare: ({ dir }) => {
-		execFileSync('sqlite3', [path.join(dir, 'users.sqlite')], {
-			input: `CREATE TABLE subscriber (username TEXT, domain TEXT, password TEXT);
-				INSERT INTO subscriber VALUES ('alice', '${DOMAIN}', '${PASSWORD}');`,
-		});
-		integrate(dir, FILE);
-	},
-	defines: ({ dir, rtpengine, trunkPort }) => ({
-		DOMAIN: `"${DOMAIN}"`, DBURL: `"sqlite:///${dir}/users.sqlite"`, TRUNK: `"sip:${TRUNK_IP}:${trunkPort}"`,
-		RTPENGINE: `"udp:${rtpengine.control}:${rtpengine.ng}"`,
-	}),
-	password: PASSWORD,
+integrationTests('webrtc', {
+	...WEBRTC,
 	// The WebSockets' side gets what a browser needs, and these clients are none.
 	relayed: ['udp'],
-};
-integrationTests('webrtc', gateway);
+});
 
 test('webrtc: credentials of two users make no session, whichever the script has looked at', async () => {
 	const stack = await Integrated.start('webrtc-two', {
-		...gateway,
+		...WEBRTC,
 		// A gateway that lets anybody with a password call himself what he likes.
 		prepare: (s) => {
-			gateway.prepare(s);
+			WEBRTC.prepare(s);
 			const file = path.join(s.dir, FILE);
 			fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace('"subscriber", "1"', '"subscriber", "0"'));
 			execFileSync('sqlite3', [path.join(s.dir, 'users.sqlite')], { input: `INSERT INTO subscriber VALUES ('mallory', '${DOMAIN}', 'also one');` });
@@ -58,7 +37,7 @@ test('webrtc: credentials of two users make no session, whichever the script has
 	const open = [];
 	try {
 		const to = { ip: stack.kamailio.ip, port: stack.kamailio.port };
-		const alice = await Phone.open({ user: 'alice', password: PASSWORD, instance: null, to });
+		const alice = await Phone.open({ user: 'alice', password: WEBRTC.password, instance: null, to });
 		const mallory = await Client.open({ user: 'mallory', to });
 		open.push(alice, mallory);
 		assert.ok((await alice.register()).get('call-state-key'));

@@ -3,13 +3,14 @@
 
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { randomBytes } from 'node:crypto';
 
 import { Stack, runFolder } from '../lib/stack.mjs';
-import { ROOT } from '../lib/kamailio.mjs';
+import { freePort } from '../lib/ports.mjs';
+import { check as checkStack } from '../lib/check.mjs';
 import { until } from '../lib/wait.mjs';
 
 let stack;
@@ -18,14 +19,8 @@ before(async () => {
 });
 after(() => stack?.stop());
 
-/** Run tools/check; {code, text}. */
-function check({ cfg = 'cfg/kamailio.cfg', socket = `unixs:./${stack.kamailio.name}.ctl` } = {}) {
-	const defines = Object.entries(stack.kamailio.defines).filter(([, v]) => v !== undefined && v !== false)
-		.flatMap(([k, v]) => ['-A', v === true ? k : `${k}=${v}`]).filter((v) => !/\s/.test(v));
-	const run = spawnSync(path.join(ROOT, 'tools/check'), ['-f', path.resolve(ROOT, cfg), '-s', socket, ...defines],
-		{ cwd: stack.dir, encoding: 'utf8', timeout: 30000 });
-	return { code: run.status, text: run.stdout + run.stderr };
-}
+/** Without SIP, where a test is of something else. */
+const check = (how) => checkStack(stack, { sip: false, ...how });
 
 test('all is well', () => {
 	const { code, text } = check();
@@ -110,5 +105,58 @@ test('an RSA key and several processes for TCP', async () => {
 			await stack.stop();
 			stack = was;
 		}
+	}
+});
+
+const SIP = [
+	/^ok .*rtpengine answers/m, /^ok .*a foreign Call-State is refused/m,
+	/^ok .*a call brings both of its clients a Call-State/m, /^ok .*a client that is away is answered for/m,
+	/^ok .*resumed: its far end gets a re-INVITE/m, /^ok .*its far end hangs up/m,
+];
+const DIGEST = { WITH_DIGEST: true, DIGEST_DB: '"sqlite:///nobody.sqlite"' };
+for (const [what, over, options] of [
+	['TLS', 'tls', { tls: true, defines: { RESUME_ALLOW_INSECURE: 0 } }],
+	['secure WebSocket alone', 'wss', async () => ({ tls: true, defines: { RESUME_ALLOW_INSECURE: 0, LISTEN_TLS: `udp:127.0.0.1:${await freePort()}` } })],
+	['WebSocket behind a web server', 'ws', { web: true }],
+	['WebSocket, with tokens in the clear', 'ws', {}],
+	['TCP, with tokens in the clear', 'tcp', { defines: { WS_PORT: 1 } }],
+	['UDP, with tokens in the clear', 'udp', async () => ({
+		defines: { LISTEN_TCP: `udp:127.0.0.1:${await freePort()}`, LISTEN_WS: `udp:127.0.0.1:${await freePort()}`, WS_PORT: 1 },
+	})],
+	['phones with passwords', 'ws', { defines: DIGEST }],
+	['calls bound to a certificate', 'ws', { web: true, defines: { RESUME_BIND_FINGERPRINT: 2 } }],
+	['dialogs and CDRs, and states that are pushed', 'tls', { tls: true, defines: { RESUME_ALLOW_INSECURE: 0, WITH_ACC: true, RESUME_PUSH: true } }],
+]) {
+	test(`over SIP: ${what}: all is well, and nothing is left`, async () => {
+		const own = await Stack.start('check-sip', typeof options === 'function' ? await options() : options);
+		try {
+			const { text } = checkStack(own);
+			assert.doesNotMatch(text, /^NO    (?!allow_insecure)/m, text);
+			assert.match(text, new RegExp(`^ok .*a token is taken over ${over}:`, 'm'), text);
+			for (const line of SIP) assert.match(text, line);
+			assert.doesNotMatch(await own.kamailio.kamcmd('ul.dump'), /call_resume-check/);
+			assert.deepEqual(await own.rtpengine.calls(), []);
+			// (Process 0 is the one that starts.)
+			assert.doesNotMatch(own.kamailio.log(), /^ *[1-9]\d*\(\d+\) (ERROR|CRITICAL|WARNING):.*/m);
+		} finally {
+			await own.stop();
+		}
+	});
+}
+
+test('over SIP: no transport for tokens', () => {
+	const { code, text } = checkStack(stack);
+	assert.equal(code, 1);
+	assert.match(text, /^NO .*no socket takes a token from here:\n( .*: 403 .*\n)+ .*TLS .*RESUME_TRUSTED_PROXY/m);
+	assert.match(text, /^ +ws:\S+: 403 Secure Transport Required$/m);
+});
+
+test('over SIP: no token is printed, nor in the log', async () => {
+	const own = await Stack.start('check-sip', { tls: true, defines: { RESUME_ALLOW_INSECURE: 0 } });
+	try {
+		const { text } = checkStack(own);
+		assert.doesNotMatch(text + own.kamailio.log(), /eyJ[\w-]{20}/, 'no token is printed');
+	} finally {
+		await own.stop();
 	}
 });
