@@ -243,7 +243,9 @@ static void rpc_inspect(rpc_t *rpc, void *ctx)
 		inspect_state(rpc, ctx, env, span, &sub, &sid);
 }
 
-static const char *doc_version[] = {"The version of the module", NULL};
+static const char *doc_version[] = {
+		"The version of the module, of the packages and of the page's helper.",
+		NULL};
 static const char *doc_stats[]
 		= {"The counters of the module since the start.", 0};
 static const char *doc_keys[]

@@ -283,7 +283,7 @@ describe('key ring', () => {
 
 test('every command says what it is for, to kamcmd and in JSON-RPC', async () => {
 	const commands = (await kamcmd('system.listMethods')).match(/call_resume\.\w+/g).sort();
-	assert.deepEqual(commands, ['check', 'inspect', 'issue', 'keys', 'reload', 'revoke', 'revoked', 'rotate', 'stats'].map((c) => `call_resume.${c}`));
+	assert.deepEqual(commands, ['check', 'inspect', 'issue', 'keys', 'reload', 'revoke', 'revoked', 'rotate', 'stats', 'version'].map((c) => `call_resume.${c}`));
 	for (const command of commands) assert.match(await kamcmd('help', command), /^[A-Z].{30,}\.\s*$/s, command);
 	assert.equal((await json('check')).result.state, 'ok');
 	assert.match((await json('revoke', 'sid', 'x')).error.message, /Revocation is off/);
@@ -292,6 +292,10 @@ test('every command says what it is for, to kamcmd and in JSON-RPC', async () =>
 	assert.equal((await json('rotate', 50)).result[0].use, 'seals and opens');
 	fs.writeFileSync(stack.keyRing, ring);
 	await kamcmd('call_resume.reload');
+});
+
+test('version: that of the packages', async () => {
+	assert.equal((await json('version')).result, JSON.parse(fs.readFileSync(new URL('../../web/package.json', import.meta.url), 'utf8')).version);
 });
 
 test('rotate: seconds that are no number rotate nothing, whatever the transport makes of them', async () => {
