@@ -276,6 +276,8 @@ test('2,000 connections of strangers, 20 at a time: no process ends, and calls g
 		const other = await (await user('wss')).call({ state: again.state });
 		assert.deepEqual([again.final.status, other.final.status], [200, 200], 'a new call, and its resume');
 		assert.equal((await other.request('BYE')).status, 200);
+		// A user has twenty connections at the most, see proved_max.
+		for (const { party } of [again, other]) party.close();
 	}
 	await Promise.all(strangers);
 	over = true;
