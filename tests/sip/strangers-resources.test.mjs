@@ -187,9 +187,10 @@ test('200 pages behind one NAT come, and come again while the old connections ar
 	assert.ok(await connections() >= 400);
 });
 
-test('200 pages behind one NAT come through nginx, are lost, and come again at once', async () => {
-	await until('the connections of others to be gone', async () => await connections() === 0);
+test('200 pages behind one NAT come through nginx, are lost, and come again', async () => {
 	for (let round = 0; round < 2; round++) {
+		// These prove nothing; of pages that do, see the test before, the old ones may still be there.
+		await until('the connections of others to be gone', async () => await connections() === 0);
 		const pages = keep(new Crowd());
 		await pages.grow(200, { port: stack.web.port, from: '127.0.0.64', secure: true, first: handshake('/ws') });
 		await until('all to be answered', () => Object.values(pages.answers).reduce((a, b) => a + b, 0) === 200);
