@@ -343,6 +343,9 @@ int ki_resume_check_reply(struct sip_msg *msg);
  * @return CR_OK, CR_EMISSING, CR_EDUPLICATE or an error of cr_fp_parse() */
 int kam_fp_named(cr_fp_t *fp, struct sip_msg *msg) CR_MUST_CHECK;
 
+/** 1 for a message with a body: after its empty line comes something. */
+int kam_has_body(struct sip_msg *msg);
+
 /** What the description that the message brings needs. @return as cr_fp_of_sdp() */
 int kam_fp_offered(cr_fp_t *fp, struct sip_msg *msg) CR_MUST_CHECK;
 
@@ -422,6 +425,9 @@ int ki_resume_unmark_uri(struct sip_msg *msg);
  * force. Somebody else may have its address and port by now: behind a web server all
  * pages share them. */
 int kam_is_connected(struct sip_msg *msg);
+
+/** 1 for a transport that has connections. @param proto  PROTO_UDP and so on */
+int kam_has_connections(int proto);
 
 /** The number that resume_unmark_uri() has taken off the Request-URI, or 0. */
 int kam_connection(struct sip_msg *msg);

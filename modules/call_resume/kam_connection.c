@@ -176,7 +176,7 @@ static int connection_to(const struct sip_uri *uri)
 	return id;
 }
 
-static int is_connected_proto(int proto)
+int kam_has_connections(int proto)
 {
 	return proto == PROTO_TCP || proto == PROTO_TLS || proto == PROTO_WS
 			|| proto == PROTO_WSS;
@@ -192,7 +192,7 @@ int kam_is_connected(struct sip_msg *msg)
 	 * unless it had one. */
 	if(to->s == NULL || parse_uri(to->s, to->len, &uri) < 0)
 		return 1;
-	if(alias ? !is_connected_proto(uri.proto) : id == 0)
+	if(alias ? !kam_has_connections(uri.proto) : id == 0)
 		return 1;
 	found = connection_to(&uri);
 	if(found == 0)

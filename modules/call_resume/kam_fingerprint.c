@@ -33,7 +33,7 @@ static int is_sdp(struct sip_msg *msg)
 	return type == ((TYPE_APPLICATION << 16) | SUBTYPE_SDP);
 }
 
-static int has_body(struct sip_msg *msg)
+int kam_has_body(struct sip_msg *msg)
 {
 	const char *body = get_body(msg);
 
@@ -44,7 +44,7 @@ int kam_fp_offered(cr_fp_t *fp, struct sip_msg *msg)
 {
 	const char *body;
 
-	if(!has_body(msg))
+	if(!kam_has_body(msg))
 		return CR_EMISSING;
 	if(!is_sdp(msg))
 		return CR_EUNSUPPORTED;
@@ -68,7 +68,7 @@ static int media_of(cr_fp_t *fp, struct sip_msg *msg)
 	/* An INVITE without an offer wants one, to be answered later. */
 	if(err == CR_EMISSING && method == METHOD_INVITE)
 		return CR_EUNSUPPORTED;
-	return err == CR_EMISSING && has_body(msg) ? CR_EUNSUPPORTED : err;
+	return err == CR_EMISSING && kam_has_body(msg) ? CR_EUNSUPPORTED : err;
 }
 
 /* Both sides' references count: which side the sender is on says only the
@@ -156,7 +156,7 @@ int kam_fp_is_offered(const cr_fp_t *fp, struct sip_msg *msg)
 	cr_fp_t offered = {0};
 	int err;
 
-	if(!has_body(msg))
+	if(!kam_has_body(msg))
 		return 1;
 	err = kam_fp_offered(&offered, msg);
 	return err == CR_OK && cr_fp_equal(fp, &offered);
@@ -172,7 +172,7 @@ static int is_answer_allowed(struct sip_msg *msg)
 	if(kam_tm.t_check(msg, &branch) == 1)
 		return !expected(&fp, kam_tm.t_gett(), branch)
 				|| kam_fp_is_offered(&fp, msg);
-	if(!has_body(msg) || kam_is_mapped_reply(msg))
+	if(!kam_has_body(msg) || kam_is_mapped_reply(msg))
 		return 1;
 	err = kam_fp_offered(&fp, msg);
 	return is_media_allowed(&fp, err, msg);

@@ -38,7 +38,7 @@ extern struct tcp_connection **tcpconn_id_hash;
 /* Of this process: of addresses, of proxies that have said for whom, and of proxies. */
 static cr_member_t found[FOUND_MAX], spoken[FOUND_MAX], of_proxy[FOUND_MAX];
 static int n_found, n_spoken, n_of_proxy;
-/* What is there beside found[]: who has proved something, proxies, what we have opened. */
+/* What is there beside found[] and spoken[]: who has proved something, and of_proxy[]. */
 static int n_others;
 
 /* Whose the connections are that have proved it; for all processes. */
@@ -95,7 +95,7 @@ static int is_spoken_for(cr_member_t *m)
 	return 1;
 }
 
-/** Fills found[] and of_proxy[]. @param newest  the highest id of all connections, if
+/** Fills found[], spoken[] and of_proxy[]. @param newest  the highest id of all connections, if
  * there is one */
 static void find_unproved(int *newest)
 {

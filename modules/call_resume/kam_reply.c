@@ -27,7 +27,7 @@ static int goes_on(struct sip_msg *msg)
 }
 
 /* 0: none that could hold an answer */
-static int method_of(struct sip_msg *msg)
+static int method_answered(struct sip_msg *msg)
 {
 	if(msg->REPLY_STATUS >= 300 || parse_headers(msg, HDR_CSEQ_F, 0) < 0
 			|| msg->cseq == NULL)
@@ -38,14 +38,7 @@ static int method_of(struct sip_msg *msg)
 
 static int is_answer(struct sip_msg *msg)
 {
-	return msg->REPLY_STATUS >= 200 && method_of(msg) == METHOD_INVITE;
-}
-
-static int has_body(struct sip_msg *msg)
-{
-	const char *body = get_body(msg);
-
-	return body != NULL && body < msg->buf + msg->len;
+	return msg->REPLY_STATUS >= 200 && method_answered(msg) == METHOD_INVITE;
 }
 
 /* To the side that asked it is a reply without an answer; the call stays as it was. */
@@ -53,7 +46,7 @@ static int remove_answer(struct sip_msg *msg)
 {
 	int at;
 
-	if(!has_body(msg))
+	if(!kam_has_body(msg))
 		return 0;
 	at = (int)(get_body(msg) - msg->buf);
 	if(del_lump(msg, at, (int)msg->len - at, 0) == NULL
@@ -73,7 +66,7 @@ static int may_be_seen(struct sip_msg *msg)
 		return 0;
 	if(ki_resume_check_media(msg) < 0 && remove_answer(msg) < 0)
 		return 0;
-	if(!is_answer(msg) && (method_of(msg) == 0 || !has_body(msg)))
+	if(!is_answer(msg) && (method_answered(msg) == 0 || !kam_has_body(msg)))
 		return 1;
 	asked = kam_tm.t_check(msg, &branch) == 1;
 	/* A client has answered: now all of its state is known. */

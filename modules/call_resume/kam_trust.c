@@ -205,12 +205,6 @@ static int has_transaction(struct sip_msg *msg)
 	return has_names_of(msg, t) ? 1 : -1;
 }
 
-static int has_connections(int proto)
-{
-	return proto == PROTO_TCP || proto == PROTO_TLS || proto == PROTO_WS
-			|| proto == PROTO_WSS;
-}
-
 /* Without a transaction it is the second Via that says where the reply goes, and its
  * sender may have written that: to no name, and with a datagram to nothing inside. */
 static int may_go_on(struct sip_msg *msg)
@@ -228,7 +222,7 @@ static int may_go_on(struct sip_msg *msg)
 	if(ip == NULL)
 		ip = str2ip6(host);
 	return ip != NULL
-			&& (has_connections(via->proto) || !kam_media_is_denied(ip));
+			&& (kam_has_connections(via->proto) || !kam_media_is_denied(ip));
 }
 
 /* The transaction is another one's, of a Kamailio that died. Nothing is looked up and

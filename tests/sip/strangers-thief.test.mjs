@@ -31,6 +31,19 @@ for (const mode of [1, 2]) {
 
 		const keyOf = (reg) => Buffer.from(/key=([\w-]+)/.exec(reg.get('call-state-key'))[1], 'base64url');
 
+		/** An UPDATE of the thief's that moves the Contact: what the far end sends comes to him then. */
+		async function takeSignalling(s) {
+			s.far.answer = (m) => {
+				if (m.method !== 'UPDATE') return true;
+				s.far.dialog(m.callId).target = m.contact;
+				s.far.reply(m, 200, 'OK', { contact: true });
+				return false;
+			};
+			const d = s.dialog();
+			assert.equal((await d.request('UPDATE')).status, 200, 'the signalling is what SIP lets him have');
+			s.thief.dialogs.set(s.state.call_id, d);
+		}
+
 		/** A bound call of alice's, its state opened by the thief, and a party of his. */
 		async function stolen({ transport = 'ws' } = {}) {
 			const far = await lab.far();
@@ -84,15 +97,7 @@ for (const mode of [1, 2]) {
 		test('an UPDATE that moves the Contact, and his answer to the far end\'s next offer: goes to nobody', async () => {
 			const s = await stolen({ transport: 'udp' });
 			s.thief.token = undefined;
-			s.far.answer = (m) => {
-				if (m.method !== 'UPDATE') return true;
-				s.far.dialog(m.callId).target = m.contact;
-				s.far.reply(m, 200, 'OK', { contact: true });
-				return false;
-			};
-			const d = s.dialog();
-			assert.equal((await d.request('UPDATE')).status, 200, 'the signalling is what SIP lets him have');
-			s.thief.dialogs.set(s.state.call_id, d);
+			await takeSignalling(s);
 			const refused = await lab.stat('fingerprints_refused');
 			const bodies = [sdp('127.0.0.1', s.spy.port, 9), webMedia(OTHER, { port: 4444, setup: 'active', version: 9 })];
 			for (const [i, body] of bodies.entries()) {
@@ -113,15 +118,7 @@ for (const mode of [1, 2]) {
 
 		test('an answer in a body of several parts, and one in a 183, are judged too', async () => {
 			const s = await stolen({ transport: 'udp' });
-			s.far.answer = (m) => {
-				if (m.method !== 'UPDATE') return true;
-				s.far.dialog(m.callId).target = m.contact;
-				s.far.reply(m, 200, 'OK', { contact: true });
-				return false;
-			};
-			const d = s.dialog();
-			assert.equal((await d.request('UPDATE')).status, 200);
-			s.thief.dialogs.set(s.state.call_id, d);
+			await takeSignalling(s);
 			const parts = `--b\r\nContent-Type: application/sdp\r\n\r\n${sdp('127.0.0.1', s.spy.port, 9)}\r\n--b--\r\n`;
 			s.thief.answer = (m) => m.method !== 'INVITE';
 			const asked = s.far.dialog(s.state.call_id).request('INVITE', { body: sdp(TRUNK_IP, s.far.media, 2) });
