@@ -590,8 +590,19 @@ static int keep_threads_apart(void)
 	return -1;
 }
 
+/* What processes write to stderr at the same time stays whole lines. From version 2.37 on
+ * the C library writes to a stream without a buffer in pieces of 128 bytes, between which
+ * another process may write: then a piece that a sender has chosen begins a line. */
+static void keep_lines_whole(void)
+{
+	static char line[BUFSIZ];
+
+	setvbuf(stderr, line, _IOLBF, sizeof(line));
+}
+
 static int mod_init(void)
 {
+	keep_lines_whole();
 	if(check_config() < 0 || check_challenge() < 0)
 		return -1;
 	if(load_tm_api(&kam_tm) < 0 || load_rr_api(&kam_rr) < 0

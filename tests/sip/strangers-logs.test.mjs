@@ -76,19 +76,19 @@ for (const [where, possible] of [['stderr', true], ['syslog', Syslog.possible]])
 
 		/** Kamailio has worked off all that came before, and its log has arrived. */
 		let fences = 0;
-		async function settled() {
-			for (let i = 0; i < 6; i++) { // more than there are processes: each gets some
+		async function settled(enough) {
+			for (let i = 0; i < enough; i++) {
 				const name = `fence-${++fences}`;
 				stranger.send(request(stranger, { method: 'MESSAGE', from: `<sip:${name}@${DOMAIN}>;tag=1` }));
 				await until('the fence in the log', () => lines().some((l) => l.includes(name)));
 			}
 		}
 
-		/** Run; then all that the log has got by it is lines of ours. */
-		async function assertOwn(run) {
+		/** Run; then all that the log has got by it is lines of ours. Six fences are more than there are processes: each gets some. */
+		async function assertOwn(run, fences = 6) {
 			const at = lines().length;
 			await run();
-			await settled();
+			await settled(fences);
 			for (const line of lines().slice(at)) {
 				const text = syslog ? line.replace(/\n$/, '') : line;
 				assert.match(text, syslog ? /^<\d+>\w+ +\d+ [\d:]+ \S*kamailio\[\d+\]: [A-Z]+: / : /^ *\d+\(\d+\) [A-Z]+: /, JSON.stringify(line));
@@ -107,6 +107,15 @@ for (const [where, possible] of [['stderr', true], ['syslog', Syslog.possible]])
 				for (const odd of Object.values(ODD)) far.send(request(far, make(odd)));
 			}));
 		}
+
+		test('lines that several processes write at the same time', async () => {
+			const many = Array.from({ length: 40 }, (_, i) => `${i}-${'x'.repeat(100)}`);
+			for (let round = 0; round < 50; round++) {
+				await assertOwn(() => {
+					for (const name of many) stranger.send(request(stranger, { method: 'MESSAGE', callId: name, from: `<sip:${name}@${DOMAIN}>;tag=1` }));
+				}, 1);
+			}
+		});
 
 		test('what the far end says when it refuses a resume', async () => {
 			const to = { ip: stack.kamailio.ip, port: stack.kamailio.port };
