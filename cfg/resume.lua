@@ -300,6 +300,10 @@ end
 
 -- t_relay() failed.
 function resume.unreachable()
+	if get("$rm") == "INVITE" and KSR.siputils.has_totag() < 0 and get("$avp(again)") ~= 1
+			and KSR.call_resume.resume_wait() > 0 then
+		KSR.x.exit()
+	end
 	if get("$avp(again)") == 1 then refuse(491, "Far End Away") end
 	if get("$resume(to_client)") == 1 and not is_in("ACK CANCEL", get("$rm")) then
 		KSR.call_resume.resume_away()

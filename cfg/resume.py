@@ -207,6 +207,9 @@ class Resume:
 
     def unreachable(self):
         """t_relay() failed."""
+        if (self.get("$rm") == "INVITE" and self.ksr.siputils.has_totag() < 0
+                and self.get("$avp(again)") != 1 and self.ksr.call_resume.resume_wait() > 0):
+            sys.exit()
         if self.get("$avp(again)") == 1:
             self.refuse(491, "Far End Away")
         if self.get("$resume(to_client)") == 1 and self.get("$rm") not in ("ACK", "CANCEL"):

@@ -31,6 +31,8 @@ kam_config_t kam_config = {
 		.log_damaged = 1,
 		.connect_back = 1,
 		.unproved_time = 30,
+		.location = "location",
+		.ring_wait = 3000,
 };
 struct tm_binds kam_tm;
 struct rr_binds kam_rr;
@@ -221,6 +223,11 @@ static int w_resume_check_sdp(struct sip_msg *msg, char *p1, char *p2)
 	return ki_resume_check_sdp(msg);
 }
 
+static int w_resume_wait(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_wait(msg);
+}
+
 static int w_resume_ring(struct sip_msg *msg, char *name, char *most)
 {
 	str s;
@@ -344,6 +351,7 @@ static cmd_export_t cmds[] = {
 		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_unmark_uri", (cmd_function)w_resume_unmark_uri, 0, 0, 0,
 		REQUEST_ROUTE},
+	{"resume_wait", (cmd_function)w_resume_wait, 0, 0, 0, REQUEST_ROUTE},
 	{"resume_ring", (cmd_function)w_resume_ring, 2,
 		fixup_spve_igp, fixup_free_spve_igp, REQUEST_ROUTE},
 	{"resume_admit", (cmd_function)w_resume_admit, 0, 0, 0, ANY_ROUTE},
@@ -391,6 +399,8 @@ static param_export_t params[] = {
 	{"proved_max", PARAM_INT, &kam_config.proved_max},
 	{"manage", PARAM_INT, &kam_config.manage},
 	{"push", PARAM_INT, &kam_config.push},
+	{"location", PARAM_STRING, &kam_config.location},
+	{"ring_wait", PARAM_INT, &kam_config.ring_wait},
 	{"trusted_proxy", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_proxy_param},
 	{"denied_media", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_media_param},
 	{"trunk_address", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_trunk_param},
@@ -474,6 +484,9 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_unmark_uri"), SR_KEMIP_INT,
 		ki_resume_unmark_uri, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_wait"), SR_KEMIP_INT,
+		ki_resume_wait, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_ring"), SR_KEMIP_INT,
 		ki_resume_ring, { SR_KEMIP_STR, SR_KEMIP_INT, KEMI_NONE,
@@ -611,11 +624,14 @@ static int mod_init(void)
 		return -1;
 	}
 	if(kam_stat_init() < 0 || kam_env_init() < 0 || kam_revoke_init() < 0
-			|| kam_event_init() < 0 || kam_limit_init() < 0
-			|| kam_ringing_init() < 0)
+			|| kam_event_init() < 0 || kam_limit_init() < 0)
 		return -1;
-	if(kam_modules_init() < 0 || kam_away_init() < 0 || kam_reply_init() < 0
-			|| keep_threads_apart() < 0 || kam_connect_init() < 0)
+	if(kam_modules_init() < 0 || kam_ringing_init() < 0
+			|| kam_ring_again_init() < 0 || kam_ring_wait_init() < 0
+			|| kam_binding_init() < 0)
+		return -1;
+	if(kam_away_init() < 0 || kam_reply_init() < 0 || keep_threads_apart() < 0
+			|| kam_connect_init() < 0)
 		return -1;
 	return kam_edge_init();
 }
@@ -632,6 +648,7 @@ static int child_init(int rank)
 
 static void mod_destroy(void)
 {
+	kam_ring_again_destroy();
 	kam_ringing_destroy();
 	kam_env_destroy();
 }

@@ -47,6 +47,8 @@ typedef struct kam_config
 	int connect_back;       /* 0: no connection is opened but by a script */
 	int manage;             /* 1: does by itself what a script would have to */
 	int push;               /* 1: a client that answers gets its full state */
+	char *location;         /* usrloc's table of bindings */
+	int ring_wait;          /* ms; 0: no call waits for who is called */
 } kam_config_t;
 
 /* Whether states are bound to the certificate of their client. */
@@ -290,8 +292,44 @@ int kam_has_transaction(void);
 
 /* ---- clients that are called (kam_binding.c) ---------------------------------- */
 
+/** Watches the script. @return 0, or -1 and it is logged */
+int kam_binding_init(void);
+
 int ki_resume_register(struct sip_msg *msg);
 int ki_resume_call(struct sip_msg *msg);
+
+/** 1 for a Contact and the Request-URI that lookup() makes of it: nathelper's alias, if it
+ * has one, may have become the next hop by now. */
+int kam_is_same_contact(cr_span_t contact, cr_span_t uri);
+
+/* ---- clients that are lost while they ring (kam_ring_again.c) ------------------- */
+
+/** Before the fork. @return 0, also where there is no registrar, or -1 */
+int kam_ring_again_init(void);
+void kam_ring_again_destroy(void);
+
+/** A call of which a branch goes to a client of that user. */
+void kam_ring_again_note(struct cell *t, const str *user);
+
+/** End the branches of a call whose client was reached over a connection that is gone:
+ * what the other ones say is all that there will be.
+ * @return how many have no final answer yet */
+int kam_ring_again_end_gone(struct cell *t);
+
+/** 1 for a branch to a client whose connection is there no more. */
+int kam_ring_again_is_gone(const struct ua_client *uac);
+
+/** A client has registered: what rings at its user rings there too.
+ * @param user     an address of record
+ * @param contact  the URI of the client's */
+void kam_ring_again(str *user, const str *contact);
+
+/* ---- clients that are not there yet when they are called (kam_ring_wait.c) ------- */
+
+/** Checks ring_wait. @return 0, or -1 and it is logged */
+int kam_ring_wait_init(void);
+
+int ki_resume_wait(struct sip_msg *msg);
 
 /* ---- clients that are away (kam_away.c) ---------------------------------------- */
 

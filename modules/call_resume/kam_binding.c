@@ -5,12 +5,14 @@
  * registrar's lookup() for each branch, and what the INVITE of that branch is sealed for.
  */
 #include "kam.h"
+#include "kam_event.h"
 #include "kam_modules.h"
 
 #include "../../core/dprint.h"
 #include "../../core/parser/contact/parse_contact.h"
 #include "../../core/parser/parse_from.h"
 #include "../../core/route.h"
+#include "../../core/script_cb.h"
 #include "../../core/xavp.h"
 
 #include "core/text.h"
@@ -41,10 +43,11 @@ static int keep_fingerprint(struct sip_msg *msg, const str *xavp)
 
 /* The URI that lookup() will bring back. Of several the first one is the binding's.
  * @return 0, also for one that takes bindings away, or -1 */
-static int keep_contact(struct sip_msg *msg, const str *xavp)
+static int contact_of(struct sip_msg *msg, cr_span_t *uri)
 {
 	contact_t *c;
 
+	*uri = CR_SPAN("");
 	if(parse_headers(msg, HDR_CONTACT_F, 0) < 0)
 		return -1;
 	if(msg->contact == NULL)
@@ -52,7 +55,72 @@ static int keep_contact(struct sip_msg *msg, const str *xavp)
 	if(parse_contact(msg->contact) < 0)
 		return -1;
 	c = ((contact_body_t *)msg->contact->parsed)->contacts;
-	return c == NULL ? 0 : keep(xavp, "contact", kam_span(c->uri));
+	if(c != NULL)
+		*uri = kam_span(c->uri);
+	return 0;
+}
+
+static int keep_contact(struct sip_msg *msg, const str *xavp)
+{
+	cr_span_t uri;
+
+	if(contact_of(msg, &uri) < 0)
+		return -1;
+	return uri.len == 0 ? 0 : keep(xavp, "contact", uri);
+}
+
+/* What has just been kept, for the calls that ring at its user: they do so here too as
+ * soon as the script is over, which saves the binding. */
+static struct
+{
+	int pending, current;
+	kam_message_t of;
+	cr_token_t token;
+	str contact, fp;
+} fresh;
+
+static int is_fresh(const struct sip_msg *msg)
+{
+	return fresh.pending && fresh.of.id == msg->id && fresh.of.pid == msg->pid
+			&& fresh.of.buf == msg->buf;
+}
+
+static void keep_fresh(struct sip_msg *msg)
+{
+	cr_span_t contact, fp = {0};
+
+	if(!kam_config.manage || contact_of(msg, &contact) < 0 || contact.len == 0)
+		return;
+	fresh.pending = 1;
+	fresh.of = (kam_message_t){msg->id, msg->pid, msg->buf};
+	fresh.token = kam_session(msg)->token;
+	fresh.contact = kam_str(contact);
+	if(kam_find_headers(msg, CR_SPAN(CR_HDR_FINGERPRINT), &fp) != 1)
+		fp = CR_SPAN("");
+	fresh.fp = kam_str(fp);
+}
+
+static int after_register(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	str user = {fresh.token.sub, (int)strlen(fresh.token.sub)};
+
+	(void)flags;
+	(void)param;
+	if(!is_fresh(msg))
+		return 1;
+	fresh.pending = 0;
+	fresh.current = 1;
+	kam_ring_again(&user, &fresh.contact);
+	fresh.current = 0;
+	return 1;
+}
+
+int kam_binding_init(void)
+{
+	if(!kam_config.manage)
+		return 0;
+	return register_script_cb(
+			after_register, POST_SCRIPT_CB | REQUEST_CB, NULL);
 }
 
 int ki_resume_register(struct sip_msg *msg)
@@ -74,6 +142,7 @@ int ki_resume_register(struct sip_msg *msg)
 		LM_ERR("cannot keep the web session with the binding\n");
 		return -1;
 	}
+	keep_fresh(msg);
 	return ki_resume_key(msg);
 }
 
@@ -90,7 +159,7 @@ static cr_span_t kept(sr_xavp_t *binding, const char *name)
 
 /* A Contact, and the Request-URI that lookup() makes of it: nathelper's alias, if it has
  * one, may have become the next hop by now. */
-static int is_same_uri(cr_span_t contact, cr_span_t uri)
+int kam_is_same_contact(cr_span_t contact, cr_span_t uri)
 {
 	cr_span_t alias;
 	size_t at, behind;
@@ -121,25 +190,43 @@ static sr_xavp_t *binding_of(cr_span_t uri)
 	for(binding = xavp_get(&root, NULL); binding != NULL;
 			binding = xavp_get_next(binding)) {
 		if(binding->val.type == SR_XTYPE_XAVP
-				&& is_same_uri(kept(binding, "contact"), uri))
+				&& kam_is_same_contact(kept(binding, "contact"), uri))
 			return binding;
 	}
 	return NULL;
 }
 
-static void seal_branch(struct sip_msg *msg)
+typedef struct owner
 {
-	sr_xavp_t *binding = binding_of(kam_span(*GET_RURI(msg)));
 	str sub, sid, kid, fp;
+} owner_t;
 
-	if(binding == NULL)
+/* @return 0 when the branch goes to nobody who has a web session */
+static int owner_of(owner_t *o, cr_span_t uri)
+{
+	sr_xavp_t *binding = binding_of(uri);
+
+	if(binding != NULL)
+		*o = (owner_t){kam_str(kept(binding, "sub")),
+				kam_str(kept(binding, "sid")), kam_str(kept(binding, "kid")),
+				kam_str(kept(binding, "fp"))};
+	else if(fresh.current && kam_is_same_contact(kam_span(fresh.contact), uri))
+		*o = (owner_t){kam_str(cr_span_str(fresh.token.sub)),
+				kam_str(cr_span_str(fresh.token.sid)),
+				kam_str(cr_span_str(fresh.token.kid)), fresh.fp};
+	else
+		return 0;
+	return o->sub.len > 0 && o->sid.len > 0;
+}
+
+static void seal_branch(struct cell *t, struct sip_msg *msg)
+{
+	owner_t o;
+
+	if(!owner_of(&o, kam_span(*GET_RURI(msg))))
 		return;
-	sub = kam_str(kept(binding, "sub"));
-	sid = kam_str(kept(binding, "sid"));
-	kid = kam_str(kept(binding, "kid"));
-	fp = kam_str(kept(binding, "fp"));
-	if(sub.len > 0 && sid.len > 0)
-		(void)ki_resume_seal_bound(msg, &sub, &sid, &kid, &fp);
+	(void)ki_resume_seal_bound(msg, &o.sub, &o.sid, &o.kid, &o.fp);
+	kam_ring_again_note(t, &o.sub);
 }
 
 /* Behind the branch_route, if there is one, and in front of the message that is made:
@@ -156,15 +243,32 @@ static void on_branch(struct cell *t, int type, struct tmcb_params *ps)
 		return;
 	set_route_type(BRANCH_ROUTE);
 	ctx->branch_index = t->nr_of_outgoings;
-	seal_branch(ps->req);
+	seal_branch(t, ps->req);
 	ctx->branch_index = index;
 	set_route_type(route);
 }
 
+/* The caller gives up, and nobody would answer the CANCEL; where no branch is left tm answers
+ * past the failure_route. Or a client has said what it wants, and shall not wait for one that
+ * is gone. */
+static void on_end(struct cell *t, int type, struct tmcb_params *ps)
+{
+	if(type != TMCB_E2ECANCEL_IN) {
+		if(ps->code >= 200)
+			(void)kam_ring_again_end_gone(t);
+		return;
+	}
+	if(kam_ring_again_end_gone(t) == 0)
+		kam_event_over(ps->req);
+}
+
 static int watch_branches(struct sip_msg *msg)
 {
+	const int end = TMCB_E2ECANCEL_IN | TMCB_RESPONSE_IN;
+
 	if(kam_tm.register_tmcb(msg, 0, TMCB_REQUEST_FWDED, on_branch, NULL, NULL)
-			> 0)
+					> 0
+			&& kam_tm.register_tmcb(msg, 0, end, on_end, NULL, NULL) > 0)
 		return 0;
 	LM_ERR("cannot watch the branches of a call\n");
 	return -1;

@@ -160,6 +160,25 @@ export function integrationTests(name, { service = 'bob', from = `<sip:bob@trunk
 				});
 			}
 
+			test(`${transport}: lost while it rings, it rings again, answers and resumes`, async () => {
+				const far = await bob();
+				const one = await alice(transport);
+				one.answer = (m) => m.method !== 'INVITE';
+				const calling = far.call({ service: 'alice', from });
+				one.reply(await one.take('the INVITE', (m) => m.method === 'INVITE'), 180, 'Ringing');
+				await far.take('a 180', (m) => m.status === 180);
+				one.close();
+				const two = await alice(transport);
+				const theirs = await calling;
+				assert.equal(theirs.final.status, 200);
+				await ack(two, theirs.callId);
+				const sealed = two.requests.find((m) => m.method === 'INVITE').get('call-state');
+				two.close();
+				const back = await resume(await alice(transport), `${sealed};tag=${/;tag=(.*)/.exec(two.dialog(theirs.callId).local)[1]}`);
+				assert.equal((await back.request('BYE')).status, 200);
+				await far.take('the BYE', (m) => m.method === 'BYE' && m.callId === theirs.callId);
+			});
+
 			test(`${transport}: what the far end sends while the client is away`, async () => {
 				const far = await bob();
 				const one = await alice(transport);

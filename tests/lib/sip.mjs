@@ -281,7 +281,7 @@ export class Client extends Endpoint {
 			`Contact: <${this.uri}>`,
 			...headers,
 		], body));
-		return this.take(`the answer to ${method}`, (m) => m.status >= 200 && m.get('via')?.includes(branch));
+		return this.take(`the answer to ${method}`, (m) => m.status >= 200 && m.method === method && m.get('via')?.includes(branch));
 	}
 
 	register(options) {
