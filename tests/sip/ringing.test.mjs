@@ -123,7 +123,7 @@ for (const transport of ['ws', 'wss', 'tcp', 'tls']) {
 		const resumed = await third.call({ state: `${invite.get('call-state')};tag=${/tag=(.*)/.exec(second.dialog(call.callId).local)[1]}` });
 		assert.equal(resumed.final.status, 200, resumed.final.start);
 		assert.equal((await resumed.request('BYE')).status, 200);
-		await nothingLeft();
+		await stack.noMedia();
 	});
 }
 
@@ -260,3 +260,5 @@ test('nobody else rings', async () => {
 	await silent(other);
 	assert.equal((await cancel(call, first)).status, 487);
 });
+
+test('no transaction is left', nothingLeft);
