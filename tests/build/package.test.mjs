@@ -63,6 +63,23 @@ test("the module is hardened as Debian's own are", () => {
 	assert.deepEqual(Object.keys(ours).filter((what) => !ours[what]), []);
 });
 
+test('make deb: on a machine without dpkg-dev it is installed first', () => {
+	const there = path.join(tmp, 'bare');
+	const bin = path.join(there, 'bin');
+	fs.mkdirSync(path.join(there, 'tools'), { recursive: true });
+	fs.mkdirSync(bin);
+	fs.copyFileSync(path.join(ROOT, 'tools/deb'), path.join(there, 'tools/deb'));
+	const program = (file, text) => fs.writeFileSync(file, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+	const made = path.join(bin, 'dpkg-buildpackage');
+	program(path.join(there, 'tools/deps'), `echo "deps $*"; : >${made}; chmod 755 ${made}`);
+	program(path.join(bin, 'dpkg-checkbuilddeps'), 'exit 1');
+	for (const command of ['sh', 'dirname', 'id', 'chmod']) fs.symlinkSync(run('sh', ['-c', `command -v ${command}`]).trim(), path.join(bin, command));
+	const said = spawnSync('/bin/sh', [path.join(there, 'tools/deb')], { encoding: 'utf8', env: { PATH: bin } });
+	// Then what debian/control names, where this one ends.
+	assert.match(said.stdout, /^deps build\n/, said.stderr);
+	assert.ok(fs.existsSync(made), said.stderr);
+});
+
 test('make dist: the archive, unpacked elsewhere, builds the module, and is made again from there', () => {
 	const name = run('make', ['-s', 'dist']).trim();
 	const version = read('debian/changelog').match(/\((.*?)\)/)[1];
