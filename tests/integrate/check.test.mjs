@@ -50,7 +50,7 @@ async function checked(name, how, { change = (text) => text, before = () => {}, 
 
 const OK = [
 	/^ok .*rtpengine answers/m,
-	/^ok .*a token is taken over .*, and its client gets its key/m, /^ok .*a foreign Call-State is refused/m,
+	/^ok .*a token is taken over .*, and its client gets its key/m, /^ok .*who has no token is asked for a password/m, /^ok .*a foreign Call-State is refused/m,
 	/^ok .*a call brings both of its clients a Call-State/m, /^(ok .*a client that is away is answered for|note .*away.*RESUME_UNREACHABLE)/m,
 	/^ok .*resumed: its far end gets a re-INVITE/m, /^ok .*its far end hangs up/m,
 ];
@@ -114,6 +114,9 @@ const PLACES = {
 
 /** Lines behind the include_file, where an operator's own parameters are. */
 const behind = (lines) => (text) => text.replace(/^include_file "resume.cfg"$/m, `$&\n${lines}`);
+/** A gateway that calls its subscribers alone. */
+const onlyKnown = (text) => text.replace('if (uri == myself && lookup("location")) {',
+	'if (uri == myself && !($rU =~ "^(alice|carol)$")) {\n\t\tsend_reply("404", "Not Found");\n\t\texit;\n\t}\n\t$&');
 const OTHERS = [
 	{ what: 'a small buffer', change: behind('tcp_rd_buf_size=4096'), says: /NO .*may have 4096 bytes: not enough .*\n +tcp_rd_buf_size=24576/ },
 	{
@@ -127,6 +130,27 @@ const OTHERS = [
 	{
 		what: 'an rtpengine that does not answer', before: ({ rtpengine }) => rtpengine.stop(), media: false,
 		says: /NO .*no rtpengine answers.*\n.*rtpengine_sock/,
+	},
+	{
+		what: 'a user that is none of the gateway\'s', change: onlyKnown,
+		says: /NO .*a call to sip:call_resume-check@example\.org, .* does not arrive: 404 .*\n.*alias=.*\n.*is_subscriber\(\).*-u/,
+	},
+	{
+		what: 'a user who has a phone', user: 'carol',
+		before: ({ kamailio }) => kamailio.kamcmd('ul.add', 'location', 'carol@example.org', 'sip:carol@192.0.2.9', '60', '1.0', '.', '0', '0', '4294967295'),
+		says: /NO .*carol@example\.org is registered: its clients would ring\n/,
+	},
+	{
+		what: 'passwords that are good no more', change: (text) => text.replace('#!define RESUME_PASSWORD PASSWORD\n', ''),
+		says: /note .*neither token nor password gets 401 .*RESUME_PASSWORD, see docs\/integrate\.md/,
+	},
+	{
+		what: 'a REGISTER that nobody asks', change: (text) => text.replace('if (is_method("REGISTER") || from_uri', 'if (!is_method("REGISTER") && from_uri'),
+		says: /NO .*a REGISTER with neither token nor password gets 200 .*\n.*route\(RESUME_AUTHENTICATE\) belongs/,
+	},
+	{
+		what: 'a client that is not reached where it came from', media: false, change: (text) => text.replace('lookup("location")) {', 'lookup("location")) {\n\t\t$du = $null;'),
+		says: /NO .*does not arrive: 47\d .*\n.*fix_nated_register\(\)\?\n.*ws alone\?.*-t/,
 	},
 	{
 		// This gateway leaves the media of a call that failed to rtpengine's timeout.
@@ -159,6 +183,10 @@ for (const { what, ...mistake } of OTHERS) {
 	test(what, async () => says(await checked('other', WEBRTC, mistake), mistake));
 }
 
+test('all is well with a user of the gateway', async () => allIsWell(await checked('user', WEBRTC, { change: onlyKnown, user: 'carol' }), 'user', 'ws'));
+
+test('all is well over the transport that is asked for', async () => allIsWell(await checked('transport', WEBRTC, { transport: 'tcp' }), 'transport', 'tcp'));
+
 for (const name of ['dialog', 'topoh']) {
 	test(`${name} in front of the module: Kamailio does not start, and check says why`, async () => {
 		const stack = await Integrated.start('check-order', WEBRTC);
@@ -174,6 +202,19 @@ for (const name of ['dialog', 'topoh']) {
 		}
 	});
 }
+
+test('resume.cfg in front of what it needs: Kamailio does not start, and check says what that is', async () => {
+	const stack = await Integrated.start('check-front', WEBRTC);
+	try {
+		const cfg = path.join(stack.dir, 'front.cfg');
+		const good = fs.readFileSync(path.join(stack.dir, WEBRTC.cfg), 'utf8');
+		fs.writeFileSync(cfg, move(good, 'include_file "resume.cfg"', ['before', 'loadmodule "db_sqlite.so"']));
+		const { text } = check(stack, { cfg, sip: false });
+		assert.match(text, /^NO .*front\.cfg has errors:\n( .*\n)+ .*belongs behind the modules tm, .*pv.*: see docs\/integrate\.md$/m);
+	} finally {
+		await stack.stop();
+	}
+});
 
 test('bindings without a session: Kamailio does not start, and its log says why', async () => {
 	await assert.rejects(checked('start', WEBRTC, { change: behind('modparam("tm|usrloc", "xavp_contact", "")') }), /xavp_contact/);

@@ -114,8 +114,8 @@ const SIP = [
 	/^ok .*resumed: its far end gets a re-INVITE/m, /^ok .*its far end hangs up/m,
 ];
 const DIGEST = { WITH_DIGEST: true, DIGEST_DB: '"sqlite:///nobody.sqlite"' };
-for (const [what, over, options] of [
-	['TLS', 'tls', { tls: true, defines: { RESUME_ALLOW_INSECURE: 0 } }],
+for (const [what, over, options, how] of [
+	['TLS', 'tls', { tls: true, defines: { RESUME_ALLOW_INSECURE: 0 } }, { transport: 'tls' }],
 	['secure WebSocket alone', 'wss', async () => ({ tls: true, defines: { RESUME_ALLOW_INSECURE: 0, LISTEN_TLS: `udp:127.0.0.1:${await freePort()}` } })],
 	['WebSocket behind a web server', 'ws', { web: true }],
 	['WebSocket, with tokens in the clear', 'ws', {}],
@@ -125,12 +125,12 @@ for (const [what, over, options] of [
 	})],
 	['phones with passwords', 'ws', { defines: DIGEST }],
 	['calls bound to a certificate', 'ws', { web: true, defines: { RESUME_BIND_FINGERPRINT: 2 } }],
-	['dialogs and CDRs, and states that are pushed', 'tls', { tls: true, defines: { RESUME_ALLOW_INSECURE: 0, WITH_ACC: true, RESUME_PUSH: true } }],
+	['dialogs and CDRs, and states that are pushed', 'wss', { tls: true, defines: { RESUME_ALLOW_INSECURE: 0, WITH_ACC: true, RESUME_PUSH: true } }],
 ]) {
 	test(`over SIP: ${what}: all is well, and nothing is left`, async () => {
 		const own = await Stack.start('check-sip', typeof options === 'function' ? await options() : options);
 		try {
-			const { text } = checkStack(own);
+			const { text } = checkStack(own, how);
 			assert.doesNotMatch(text, /^NO    (?!allow_insecure)/m, text);
 			assert.match(text, new RegExp(`^ok .*a token is taken over ${over}:`, 'm'), text);
 			for (const line of SIP) assert.match(text, line);
