@@ -130,7 +130,7 @@ int ki_resume_register(struct sip_msg *msg)
 
 	if(!s->authenticated || xavp == NULL) {
 		LM_ERR("resume_register() needs %s\n",
-				xavp == NULL ? "usrloc's parameter xavp_contact"
+				xavp == NULL ? "usrloc in this Kamailio, with xavp_contact"
 							 : "a resume_auth() or resume_session() that was "
 							   "true");
 		return -1;

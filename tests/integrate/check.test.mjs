@@ -149,6 +149,12 @@ const OTHERS = [
 		says: /NO .*a REGISTER with neither token nor password gets 200 .*\n.*route\(RESUME_AUTHENTICATE\) belongs/,
 	},
 	{
+		what: 'a registrar behind an edge proxy',
+		change: (text) => text.replace('loadmodule "registrar.so"\n', '').replace(/^modparam\("registrar".*$/m, '')
+			.replace('if (!save("location", "0x04")) sl_reply_error();', 'send_reply("200", "OK");').replace('lookup("location")', 'has_totag()'),
+		says: /NO .*clients do not register here .*\n.*\n +save\(\) has to be .*docs\/limits\.md\n$/,
+	},
+	{
 		what: 'a client that is not reached where it came from', media: false, change: (text) => text.replace('lookup("location")) {', 'lookup("location")) {\n\t\t$du = $null;'),
 		says: /NO .*does not arrive: 47\d .*\n.*fix_nated_register\(\)\?\n.*ws alone\?.*-t/,
 	},
