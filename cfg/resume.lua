@@ -64,9 +64,10 @@ end
 
 -- The web session of a client that has a password.
 local function session()
-	local user = resume.password and get("$au")
+	-- (Kamailio logs an error for $au where there is a token.)
+	local user = resume.password and get("$resume(sub)") == nil and get("$au")
 
-	if not user or get("$resume(sub)") ~= nil or user ~= get("$fU") or is_from_trunk() then return end
+	if not user or user ~= get("$fU") or is_from_trunk() then return end
 	-- Of several credentials nobody knows which have been looked at, and resume.password() may have looked at To alone.
 	if (get("$hdrc(Authorization)") or 0) + (get("$hdrc(Proxy-Authorization)") or 0) ~= 1 then return end
 	if get("$rm") == "REGISTER" and get("$fu") ~= get("$tu") then return end

@@ -633,6 +633,7 @@ static int mod_init(void)
 	if(kam_away_init() < 0 || kam_reply_init() < 0 || keep_threads_apart() < 0
 			|| kam_connect_init() < 0)
 		return -1;
+	kam_connection_init();
 	return kam_edge_init();
 }
 

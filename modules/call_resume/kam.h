@@ -455,6 +455,8 @@ int ki_resume_ring(struct sip_msg *msg, str *name, int most);
 
 /* ---- which connection (kam_connection.c) ------------------------------------- */
 
+/** When all modules are loaded. */
+void kam_connection_init(void);
 int ki_resume_mark_contact(struct sip_msg *msg);
 int ki_resume_unmark_uri(struct sip_msg *msg);
 

@@ -12,6 +12,7 @@
 #include "../../core/dprint.h"
 #include "../../core/dset.h"
 #include "../../core/resolve.h"
+#include "../../core/sr_module.h"
 #include "../../core/tcp_conn.h"
 #include "../../core/mem/mem.h"
 #include "../../core/parser/contact/parse_contact.h"
@@ -125,14 +126,36 @@ static int find_mark(cr_span_t uri, cr_span_t *value, cr_span_t *param)
 	return found;
 }
 
+/* Kamailio 5.6.3 copies the Request-URI into 1024 bytes unchecked there. */
+#define ALIAS_URI_MAX 900
+
+/* handle_ruri_alias() of nathelper; NULL where that is not loaded. */
+static cmd_function handle_alias;
+
+void kam_connection_init(void)
+{
+	if(kam_config.manage)
+		handle_alias = find_export("handle_ruri_alias", 0, 0);
+}
+
+/* The script may do so later, which would be too late to tell where it goes. */
+static void follow_alias(struct sip_msg *msg)
+{
+	if(handle_alias != NULL && msg->dst_uri.len == 0
+			&& GET_RURI(msg)->len < ALIAS_URI_MAX)
+		handle_alias(msg, NULL, NULL);
+}
+
 int ki_resume_unmark_uri(struct sip_msg *msg)
 {
-	cr_span_t uri = kam_span(*GET_RURI(msg)), value, param;
+	cr_span_t uri, value, param;
 	char mem[MAX_URI_SIZE];
 	cr_writer_t w = cr_writer(mem, sizeof(mem));
 	str bare;
 	int id;
 
+	follow_alias(msg);
+	uri = kam_span(*GET_RURI(msg));
 	if(!find_mark(uri, &value, &param) || (id = id_in(value)) == 0)
 		return 1;
 	cr_put_span(&w, cr_span_sub(uri, 0, (size_t)(param.s - uri.s)));

@@ -15,8 +15,7 @@ static const char *const inner[] = {"dialog", "topoh", "topos", "sipcapture"};
 
 /* What the routes of resume.cfg do with these is left out of them where they come later:
  * Kamailio has read the routes by then. */
-static const char *const used[]
-		= {"usrloc", "registrar", "nathelper", "rtpengine"};
+static const char *const used[] = {"usrloc", "registrar", "rtpengine"};
 
 #define N_USED (sizeof(used) / sizeof(used[0]))
 

@@ -174,6 +174,8 @@ async function says(said, { what, says: line, media = true }) {
 async function allIsWell(said, name, over = '.*') {
 	assert.deepEqual(red(said.text), [], said.text);
 	for (const line of OK) assert.match(said.text, line);
+	assert.doesNotMatch(said.text, /at \S*check-sip line/, 'what Perl says');
+	assert.doesNotMatch(said.log, /failed to parse credentials/, 'what Kamailio says of tokens');
 	assert.match(said.text, new RegExp(`a token is taken over ${over}:`), said.text);
 	nothingLeft(said, name);
 }

@@ -20,6 +20,7 @@ end
 local function relay()
 	if KSR.is_INVITE() then KSR.rtpengine.rtpengine_manage(FLAGS) end
 	if KSR.is_BYE() then KSR.rtpengine.rtpengine_delete0() end
+	if KSR.siputils.has_totag() > 0 and not KSR.isdsturiset() then KSR.nathelper.handle_ruri_alias() end
 	KSR.tm.t_on_reply("ksr_onreply")
 	if KSR.tm.t_relay() < 0 then KSR.sl.sl_reply_error() end
 	KSR.x.exit()
@@ -39,6 +40,11 @@ function ksr_request_route()
 		KSR.x.exit()
 	end
 	KSR.force_rport()
+	if KSR.is_REGISTER() then
+		KSR.nathelper.fix_nated_register()
+	else
+		KSR.nathelper.set_contact_alias()
+	end
 	if KSR.is_CANCEL() then
 		if KSR.tm.t_check_trans() > 0 then relay() end
 		return 1
@@ -73,6 +79,7 @@ function ksr_request_route()
 end
 
 function ksr_onreply()
+	KSR.nathelper.set_contact_alias()
 	if KSR.textops.has_body_type("application/sdp") > 0 then KSR.rtpengine.rtpengine_manage(FLAGS) end
 	return 1
 end

@@ -26,6 +26,8 @@ def relay():
         KSR.rtpengine.rtpengine_manage(FLAGS)
     if KSR.is_BYE():
         KSR.rtpengine.rtpengine_delete0()
+    if KSR.siputils.has_totag() > 0 and not KSR.isdsturiset():
+        KSR.nathelper.handle_ruri_alias()
     KSR.tm.t_on_reply("ksr_onreply")
     if KSR.tm.t_relay() < 0:
         KSR.sl.sl_reply_error()
@@ -55,6 +57,10 @@ class Gateway:
             KSR.sl.send_reply(483, "Too Many Hops")
             return 1
         KSR.force_rport()
+        if KSR.is_REGISTER():
+            KSR.nathelper.fix_nated_register()
+        else:
+            KSR.nathelper.set_contact_alias()
         if KSR.is_CANCEL():
             if KSR.tm.t_check_trans() > 0:
                 relay()
@@ -88,6 +94,7 @@ class Gateway:
         return 1
 
     def ksr_onreply(self, msg):
+        KSR.nathelper.set_contact_alias()
         if KSR.textops.has_body_type("application/sdp") > 0:
             KSR.rtpengine.rtpengine_manage(FLAGS)
         return 1

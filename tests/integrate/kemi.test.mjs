@@ -12,5 +12,9 @@ for (const [language, routes] of Object.entries(LANGUAGES)) {
 		assert.ok(linesAdded(patchFor('kemi.cfg')) + linesAdded(patchFor(routes)) <= 8);
 	});
 
-	integrationTests(language, { ...kemi(language), transports: ['udp'] });
+	integrationTests(language, {
+		...kemi(language), transports: ['udp', 'ws'],
+		// As those of webrtc.cfg.
+		relayed: ['udp'],
+	});
 }

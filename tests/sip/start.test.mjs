@@ -106,7 +106,7 @@ for (const inner of ['dialog', 'topoh', 'topos', 'sipcapture']) {
 	refuses(`${inner} in front of it`, { ring: `k1 ${key()}\n`, cfg: { modules: ['tm', 'rr', 'sl', inner] } },
 		new RegExp(`${inner} is loaded in front of call_resume.* move loadmodule "${inner}.so" behind`));
 }
-for (const used of ['usrloc', 'nathelper']) {
+for (const used of ['usrloc', 'registrar']) {
 	refuses(`${used} behind resume.cfg`, {
 		ring: `k1 ${key()}\n`, cfg: {
 			modules: ['tm', 'rr', 'sl', ...(used === 'usrloc' ? [] : ['usrloc'])],
