@@ -266,6 +266,9 @@ int kam_open_route_ref(
  * loose_route(). */
 int kam_is_to_client(struct sip_msg *msg);
 
+/** 1 when its sender is one; after loose_route(). */
+int kam_is_by_client(struct sip_msg *msg);
+
 /** Have the client's route set written into the replies of a resume INVITE.
  * @return 0, or -1 and it is logged */
 int kam_watch_resumed(struct sip_msg *msg);

@@ -29,6 +29,7 @@ typedef struct watched
 	int resumed;   /* an INVITE that resumes a call */
 	int again;     /* a new call in the place of one that both ends have lost */
 	int to_client; /* the receiver is a client that can resume */
+	int by_client; /* the sender is one */
 	int known;     /* the sender is in this call */
 } watched_t;
 
@@ -126,13 +127,34 @@ static int is_away(int code)
 	return 0;
 }
 
+/* Whether the receiver has said that itself, and not tm in its place. */
+static int is_its_word(const struct cell *t, int code)
+{
+	for(int i = 0; i < t->nr_of_outgoings; i++) {
+		if(t->uac[i].last_received == code && t->uac[i].reply != NULL
+				&& t->uac[i].reply != FAKED_REPLY)
+			return 1;
+	}
+	return 0;
+}
+
+/* A far end that hangs up is gone, whatever becomes of its BYE. A page that does so may be
+ * one whose call another page has resumed: its CSeq is too low then (RFC 3261 section
+ * 12.2.2), and the call goes on. */
+static int is_over(const struct cell *t, const struct sip_msg *req,
+		const watched_t *w, int code)
+{
+	return method_of(req) == METHOD_BYE
+			&& !(w->by_client && is_its_word(t, code));
+}
+
 /* @return 1 when it has been answered */
 static int to_client_failed(
-		struct sip_msg *req, const watched_t *w, int code, int canceled)
+		struct cell *t, struct sip_msg *req, const watched_t *w, int code)
 {
-	if(canceled && is_away(code))
+	if(was_cancelled(t) && is_away(code))
 		return reply(req, 487, "Request Terminated") > 0;
-	if(method_of(req) != METHOD_BYE && !is_away(code))
+	if(!is_away(code) && !is_over(t, req, w, code))
 		return 0;
 	if(method_of(req) == METHOD_BYE && w->known)
 		kam_event_over(req);
@@ -141,13 +163,13 @@ static int to_client_failed(
 }
 
 static int failed(
-		struct sip_msg *req, const watched_t *w, int code, int canceled)
+		struct cell *t, struct sip_msg *req, const watched_t *w, int code)
 {
-	if(w->again && !canceled && is_away(code)) {
+	if(w->again && !was_cancelled(t) && is_away(code)) {
 		kam_event_over(req);
 		return reply(req, 491, FAR_END_AWAY) > 0;
 	}
-	if(w->to_client && to_client_failed(req, w, code, canceled))
+	if(w->to_client && to_client_failed(t, req, w, code))
 		return 1;
 	/* It came too late: the far end has no such call any more, or is gone itself. */
 	if(w->resumed && (code == 481 || code == 408)) {
@@ -162,7 +184,7 @@ static void on_failure(struct cell *t, int type, struct tmcb_params *ps)
 	const watched_t *w = *ps->param;
 
 	(void)type;
-	if(ps->req != NULL && failed(ps->req, w, ps->code, was_cancelled(t))) {
+	if(ps->req != NULL && failed(t, ps->req, w, ps->code)) {
 		answered.t = t;
 		answered.hash = t->hash_index;
 		answered.label = t->label;
@@ -229,6 +251,7 @@ int ki_resume_within_dialog(struct sip_msg *msg)
 	watched_t what = {
 			.resumed = kam_opened(msg)->open,
 			.to_client = kam_is_to_client(msg),
+			.by_client = kam_is_by_client(msg),
 	};
 	int ret = ki_resume_seal(msg);
 

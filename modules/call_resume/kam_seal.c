@@ -412,19 +412,31 @@ static int expect_answer(struct sip_msg *msg, cr_purpose_t to)
 	return kam_fp_expect(&ref.fp);
 }
 
+/* Which side sends a request in a dialog. */
+static cr_purpose_t sender_of(struct sip_msg *msg)
+{
+	return kam_rr.is_direction(msg, RR_FLOW_DOWNSTREAM) == 0
+			? CR_PURPOSE_CALLER
+			: CR_PURPOSE_CALLEE;
+}
+
+static cr_purpose_t other_side(cr_purpose_t side)
+{
+	return side == CR_PURPOSE_CALLER ? CR_PURPOSE_CALLEE : CR_PURPOSE_CALLER;
+}
+
 /* In a dialog: the sender, if a client, wants the state in the 2xx; the
  * receiver, if a client, needs to know a new remote target. */
 static int seal_in_dialog(struct sip_msg *msg)
 {
-	int method = msg->first_line.u.request.method_value, done = 0, down;
+	int method = msg->first_line.u.request.method_value, done = 0;
 	pending_t what = {.in_dialog = 1};
 	cr_purpose_t to;
 	int64_t now = 0;
 	cr_span_t ref;
 
-	down = kam_rr.is_direction(msg, RR_FLOW_DOWNSTREAM) == 0;
-	what.purpose = down ? CR_PURPOSE_CALLER : CR_PURPOSE_CALLEE;
-	to = down ? CR_PURPOSE_CALLEE : CR_PURPOSE_CALLER;
+	what.purpose = sender_of(msg);
+	to = other_side(what.purpose);
 	if(expect_answer(msg, to) < 0)
 		return seal_failed("cannot prepare to judge the answer");
 	if(method & (METHOD_ACK | METHOD_BYE | METHOD_CANCEL | METHOD_PRACK))
@@ -442,13 +454,19 @@ static int seal_in_dialog(struct sip_msg *msg)
 	return done ? 1 : -1;
 }
 
+int kam_is_by_client(struct sip_msg *msg)
+{
+	cr_span_t ref;
+
+	return route_ref(msg, sender_of(msg), &ref);
+}
+
 /* The session reference in our Route is that of the other side than the sender. */
 int kam_is_to_client(struct sip_msg *msg)
 {
-	int down = kam_rr.is_direction(msg, RR_FLOW_DOWNSTREAM) == 0;
 	cr_span_t ref;
 
-	return route_ref(msg, down ? CR_PURPOSE_CALLEE : CR_PURPOSE_CALLER, &ref);
+	return route_ref(msg, other_side(sender_of(msg)), &ref);
 }
 
 static int has_to_tag(struct sip_msg *msg)

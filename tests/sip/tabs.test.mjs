@@ -77,6 +77,35 @@ test('the older tab asks for other media: the far end refuses, the newer one ask
 	await stack.noMedia();
 });
 
+test('the older tab hangs up on another client of the gateway: the call of the newer one keeps its media', async () => {
+	let last = 0;
+	const carol = await FarEnd.open({ user: 'carol', token: await stack.kamailio.token(`sip:carol@${DOMAIN}`, 'web-session-2'), to: gateway });
+	try {
+		carol.answer = (m) => {
+			if (m.method === 'ACK' || m.cseq > last) {
+				last = m.cseq;
+				return true;
+			}
+			carol.reply(m, 500, 'Server Internal Error');
+			return false;
+		};
+		assert.equal((await carol.register()).status, 200);
+		const [one, two] = [await Client.open({ token, to: gateway }), await Client.open({ token, to: gateway })];
+		const older = await one.call({ service: 'carol' });
+		await carol.take('the ACK', (m) => m.method === 'ACK');
+		const newer = await two.call({ state: older.state });
+		assert.equal(newer.final.status, 200);
+		await carol.take('the ACK of the newer one', (m) => m.method === 'ACK');
+		assert.equal((await older.request('BYE')).status, 500);
+		assert.deepEqual([carol.requests.at(-1).method, carol.requests.at(-1).cseq], ['BYE', 2], 'the other client got it');
+		assert.equal(await stack.onlyCall(), older.callId);
+		assert.equal((await newer.request('BYE')).status, 200);
+		await stack.noMedia();
+	} finally {
+		carol.close();
+	}
+});
+
 test('the far end hangs up: the newer tab hears of it', async () => {
 	const [, newer, o] = await twoTabs();
 	const answer = far.dialog(o).request('BYE');
