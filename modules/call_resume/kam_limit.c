@@ -54,7 +54,8 @@ static users_t *users;
 /* Whom a proxy speaks for on a connection: at its id, modulo how many there are. More places than
  * connections, so that two seldom have the same; the later one has it then. */
 #define PLACES_EACH 4
-static cr_member_t *spoken_for; /* for all processes */
+static cr_member_t
+		*spoken_for; /* for all processes, with the lock of all connections */
 static unsigned int n_places;
 static cmd_function close_connection;
 static int newest_ago[KAM_UNPROVED_TIME_MAX];
@@ -368,9 +369,12 @@ int ki_resume_speaks_for(struct sip_msg *msg, str *address)
 		ip = str2ip6(address);
 	if(ip == NULL || !kam_is_proxy(&msg->rcv.src_ip))
 		return -1;
-	if(n_places > 0 && msg->rcv.proto != PROTO_UDP)
-		spoken_for[(unsigned int)id % n_places]
-				= (cr_member_t){.whose = net_of(ip), .id = id};
+	if(n_places == 0 || msg->rcv.proto == PROTO_UDP)
+		return 1;
+	TCPCONN_LOCK;
+	spoken_for[(unsigned int)id % n_places]
+			= (cr_member_t){.whose = net_of(ip), .id = id};
+	TCPCONN_UNLOCK;
 	return 1;
 }
 
