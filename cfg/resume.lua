@@ -72,7 +72,7 @@ local function session()
 	if (get("$hdrc(Authorization)") or 0) + (get("$hdrc(Proxy-Authorization)") or 0) ~= 1 then return end
 	if get("$rm") == "REGISTER" and get("$fu") ~= get("$tu") then return end
 	if KSR.call_resume.resume_session_named("sip:" .. user .. "@" .. get("$fd")) < 0 then
-		KSR.notice(get("$fu") .. " from " .. get("$si") .. ": no session, " .. get("$resume(error)") .. "\n")
+		KSR.notice(get("$resume(sender)") .. ": no session, " .. get("$resume(error)") .. "\n")
 		refuse(403, "Forbidden")
 	end
 end
@@ -84,13 +84,13 @@ function resume.authenticate()
 		return false
 	end
 	if KSR.call_resume.resume_auth() < 0 then
-		KSR.notice(get("$fu") .. " from " .. get("$si") .. ": token refused, " .. get("$resume(error)") .. "\n")
+		KSR.notice(get("$resume(sender)") .. ": token refused, " .. get("$resume(error)") .. "\n")
 		KSR.call_resume.resume_challenge(get("$fd"))
 		KSR.x.exit()
 	end
 	local sub = get("$resume(sub)")
 	if sub ~= get("$fu") or (get("$rm") == "REGISTER" and sub ~= get("$tu")) then
-		KSR.notice(get("$fu") .. " from " .. get("$si") .. ": the token is of another user\n")
+		KSR.notice(get("$resume(sender)") .. ": the token is of another user\n")
 		refuse(403, "Not your address")
 	end
 	resume.hide_token()

@@ -38,7 +38,11 @@ class Resume:
         self.away_timer = away_timer
 
     def get(self, name):
-        return self.ksr.pv.get(name)
+        try:
+            return self.ksr.pv.get(name)
+        except UnicodeDecodeError:
+            pass
+        self.refuse(400, "Bad Request")  # Python cannot read it.
 
     def text(self, name):
         value = self.get(name)
@@ -46,7 +50,7 @@ class Resume:
 
     def refuse(self, code, reason):
         """Answers, but not an ACK, and ends the script."""
-        if self.get("$rm") != "ACK":
+        if not self.ksr.is_ACK():
             self.ksr.sl.send_reply(code, reason)
         sys.exit()
 
@@ -70,7 +74,7 @@ class Resume:
         if self.get("$rm") == "REGISTER" and self.get("$fu") != self.get("$tu"):
             return
         if self.ksr.call_resume.resume_session_named("sip:%s@%s" % (user, self.text("$fd"))) < 0:
-            self.ksr.notice("%s from %s: no session, %s\n" % (self.text("$fu"), self.text("$si"), self.text("$resume(error)")))
+            self.ksr.notice("%s: no session, %s\n" % (self.text("$resume(sender)"), self.text("$resume(error)")))
             self.refuse(403, "Forbidden")
 
     def authenticate(self):
@@ -79,12 +83,12 @@ class Resume:
         if self.password is not None and not self.text("$hdr(Authorization)").lower().startswith("bearer "):
             return False
         if self.ksr.call_resume.resume_auth() < 0:
-            self.ksr.notice("%s from %s: token refused, %s\n" % (self.text("$fu"), self.text("$si"), self.text("$resume(error)")))
+            self.ksr.notice("%s: token refused, %s\n" % (self.text("$resume(sender)"), self.text("$resume(error)")))
             self.ksr.call_resume.resume_challenge(self.text("$fd"))
             sys.exit()
         sub = self.get("$resume(sub)")
         if sub != self.get("$fu") or (self.get("$rm") == "REGISTER" and sub != self.get("$tu")):
-            self.ksr.notice("%s from %s: the token is of another user\n" % (self.text("$fu"), self.text("$si")))
+            self.ksr.notice("%s: the token is of another user\n" % self.text("$resume(sender)"))
             self.refuse(403, "Not your address")
         self.hide_token()
         return True
@@ -147,7 +151,7 @@ class Resume:
 
     def request(self):
         asks = self.get("$resume(asks)")
-        if len(self.text("$ru")) >= 900:
+        if int(self.get("$(ru{s.len})") or 0) >= 900:
             self.refuse(414, "Request-URI Too Long")
         if asks == "stale":
             self.no_dialog()

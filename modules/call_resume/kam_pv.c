@@ -8,6 +8,8 @@
 
 #include "../../core/dprint.h"
 
+#include "core/text.h"
+
 typedef enum kam_pv
 {
 	PV_TOKEN,
@@ -28,6 +30,7 @@ typedef enum kam_pv
 	PV_KNOWN,
 	PV_ASKS,
 	PV_TO_CLIENT,
+	PV_SENDER,
 	PV_CODE,
 	PV_REASON,
 	PV_ID,
@@ -67,6 +70,7 @@ static const char *const names[PV_N] = {
 		[PV_KNOWN] = "known",
 		[PV_ASKS] = "asks",
 		[PV_TO_CLIENT] = "to_client",
+		[PV_SENDER] = "sender",
 		[PV_CODE] = "code",
 		[PV_REASON] = "reason",
 		[PV_ID] = "id",
@@ -100,6 +104,8 @@ int kam_pv_parse_name(pv_spec_t *sp, str *in)
 	return -1;
 }
 
+#define SENDER_MAX 256 /* of the URI, with the zero */
+
 static int get_text(
 		struct sip_msg *msg, pv_param_t *param, pv_value_t *res, cr_span_t text)
 {
@@ -108,6 +114,23 @@ static int get_text(
 	if(text.len == 0)
 		return pv_get_null(msg, param, res);
 	return pv_get_strval(msg, param, res, &s);
+}
+
+/* Whoever it is, the line of the log that names him is one of ours. */
+static int get_sender(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
+{
+	char uri[SENDER_MAX], mem[SENDER_MAX + 64];
+	cr_writer_t w = cr_writer(mem, sizeof(mem));
+	cr_addr_t from = {0};
+
+	if(parse_headers(msg, HDR_FROM_F, 0) < 0 || msg->from == NULL
+			|| cr_addr_parse(&from, kam_span(msg->from->body)) != CR_OK)
+		from.uri = CR_SPAN("-");
+	cr_text_show(uri, sizeof(uri), from.uri);
+	cr_put_str(&w, uri);
+	cr_put_str(&w, " from ");
+	cr_put_str(&w, ip_addr2a(&msg->rcv.src_ip));
+	return get_text(msg, param, res, cr_written(&w));
 }
 
 /* By resume_turn(), for whoever the script says. */
@@ -258,6 +281,8 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 		return get_text(msg, param, res, cr_span_str(kam_asks(msg)));
 	if(which == PV_TO_CLIENT)
 		return pv_get_sintval(msg, param, res, kam_goes_to_client(msg));
+	if(which == PV_SENDER)
+		return get_sender(msg, param, res);
 	if(which <= PV_ERROR)
 		return get_session(msg, param, res, kam_session(msg), which);
 	o = kam_opened(msg);

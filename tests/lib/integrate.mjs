@@ -13,7 +13,7 @@ import { Kamailio, ROOT, writeKeyRing } from './kamailio.mjs';
 import { freePort } from './ports.mjs';
 import { Rtp } from './rtp.mjs';
 import { Rtpengine } from './rtpengine.mjs';
-import { FarEnd } from './sip.mjs';
+import { Endpoint, FarEnd, message, random } from './sip.mjs';
 import { withPassword } from './phone.mjs';
 import { until } from './wait.mjs';
 
@@ -227,6 +227,25 @@ export function integrationTests(name, { service = 'bob', from = `<sip:bob@trunk
 			assert.equal((await back.request('BYE', { headers: [`Authorization: Bearer ${sub}`] })).status, 200);
 			await far.take('the BYE', (m) => m.method === 'BYE' && m.callId === theirs.callId);
 			for (const m of far.requests) assert.ok(!m.text.includes(sub.slice(-40)), m.text);
+		});
+
+		test('what a stranger calls himself is shown in the log, and orders nothing there', async () => {
+			const stranger = keep(await Endpoint.open({ to: to('udp') }));
+			const log = () => fs.readFileSync(stack.kamailio.proc.log, 'latin1');
+			const at = log().length;
+			// ESC, BEL; in UTF-8 CSI, a line separator, right to left; bytes that are none.
+			const odd = ['\x1b[2J', '\x07', '\xc2\x9b2J', '\xe2\x80\xa8', '\xe2\x80\xae', '\xff\xfe', 'last'];
+			for (const [n, x] of odd.entries()) {
+				stranger.send(message(`INVITE sip:bob@${DOMAIN} SIP/2.0`, [
+					`Via: SIP/2.0/UDP ${stranger.host};branch=z9hG4bK${random()}`, 'Max-Forwards: 70', `From: <sip:mallory-${n}-${x}@${DOMAIN}>;tag=1`,
+					`To: <sip:bob@${DOMAIN}>`, `Call-ID: ${random()}`, 'CSeq: 1 INVITE', 'Authorization: Bearer a.b.c', 'Call-State: a.b.c.d.e', `Contact: <sip:x@${stranger.host}>`,
+				]));
+			}
+			const lines = () => log().slice(at).split('\n').filter((l) => l.includes('token refused'));
+			await until('a line about the last ones', () => ['mallory-3', 'mallory-5', 'mallory-6-last'].every((name) => lines().some((l) => l.includes(name))));
+			assert.match(lines().find((l) => l.includes('-last')), /sip:mallory-6-last@example.org from 127.0.0.1: token refused, malformed$/);
+			for (const line of lines()) assert.match(line, /^[\x20-\x7e]*$/, JSON.stringify(line));
+			assert.ok(!log().slice(at).includes('Traceback'));
 		});
 
 		test('who has neither token nor password is asked for one', async () => {

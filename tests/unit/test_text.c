@@ -139,6 +139,11 @@ static void shown_to_people(void **state)
 			CR_SPAN("a\xc2\x9b"
 					"31m"));
 	shows("??", 99, CR_SPAN("\xff\xc3"));
+	/* A line separator, right to left, an isolate; a dash is none. */
+	shows("a???b???c???\xe2\x80\x94", 99,
+			CR_SPAN("a\xe2\x80\xa8"
+					"b\xe2\x80\xae"
+					"c\xe2\x81\xa6\xe2\x80\x94"));
 	shows("\"\\<>", 99, CR_SPAN("\"\\<>"));
 }
 

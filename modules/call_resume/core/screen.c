@@ -15,7 +15,6 @@ static int is_control(cr_span_t s, size_t i)
 {
 	unsigned char c = (unsigned char)s.s[i];
 	unsigned char next = i + 1 < s.len ? (unsigned char)s.s[i + 1] : 0;
-	unsigned char last = i + 2 < s.len ? (unsigned char)s.s[i + 2] : 0;
 
 	if(c < 0x20)
 		return c != '\t' && c != '\r' && c != '\n';
@@ -23,9 +22,7 @@ static int is_control(cr_span_t s, size_t i)
 		return c == 0x7f;
 	if(c == 0xc2)
 		return next >= 0x80 && next <= 0x9f;
-	return c == 0xe2
-			&& ((next == 0x80 && last >= 0xa8 && last <= 0xae)
-					|| (next == 0x81 && last >= 0xa6 && last <= 0xa9));
+	return c == 0xe2 && cr_text_is_mark(cr_span_sub(s, i, s.len));
 }
 
 static int is_plain_head(const cr_sip_t *m)

@@ -117,6 +117,15 @@ int cr_text_is_sub(cr_span_t s)
 	return s.len > 0 && is_utf8_without(s, "\"<>\\");
 }
 
+int cr_text_is_mark(cr_span_t s)
+{
+	const uint8_t *p = (const uint8_t *)s.s;
+
+	return s.len >= 3 && p[0] == 0xe2
+			&& ((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae)
+					|| (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+}
+
 void cr_text_show(char *out, size_t max, cr_span_t s)
 {
 	const uint8_t *p = (const uint8_t *)s.s;
@@ -127,7 +136,8 @@ void cr_text_show(char *out, size_t max, cr_span_t s)
 
 		if(len + (n > 0 ? n : 1) >= max)
 			break;
-		if(n == 0 || p[i] < ' ' || p[i] == 0x7f) {
+		if(n == 0 || p[i] < ' ' || p[i] == 0x7f
+				|| cr_text_is_mark((cr_span_t){s.s + i, s.len - i})) {
 			out[len++] = '?';
 			i++;
 			continue;

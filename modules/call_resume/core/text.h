@@ -40,9 +40,14 @@ int cr_text_is_visible(cr_span_t s);
 /** Visible ASCII without quotes and backslash, at most max characters. */
 int cr_text_is_plain(cr_span_t s, size_t max);
 
+/** 1 when s begins with a line or paragraph separator of Unicode, or a mark that turns the
+ * direction of writing (UAX #9), in UTF-8. */
+int cr_text_is_mark(cr_span_t s);
+
 /**
  * Copy what somebody else has written for people to read, in a log line say: a
- * byte that is no UTF-8 or part of a control character becomes a question mark.
+ * byte that is no UTF-8, or part of a control character or of a mark as above, becomes a
+ * question mark.
  * What is too long is cut off behind a whole character.
  * @param max  bytes at out, over 0; the zero behind the text needs one
  */
