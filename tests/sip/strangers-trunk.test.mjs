@@ -156,6 +156,32 @@ describe('requests that claim the address of the trunk, over UDP', () => {
 		assert.equal((await far.dialog(call.callId).request('BYE')).status, 200);
 	});
 
+	for (const [when, transports] of [['one that rings', ['udp', 'udp']], ['one that rings, over TCP', ['tcp', 'tcp']]]) {
+		test(`a second call under the Call-ID of ${when}: 482, and nobody else gets a reference of that call`, async () => {
+			const parties = [];
+			for (const user of ['alice', 'mallory']) {
+				const party = await lab.party(user, { answer: (m) => m.method !== 'INVITE' });
+				assert.equal((await party.register()).status, 200);
+				parties.push(party);
+			}
+			const trunk = await Promise.all(transports.map((transport) => lab.party('bob', { ip: TRUNK_IP, transport, token: undefined })));
+			for (let round = 0; round < 6; round++) {
+				const [callId, tag] = [random(), random()];
+				const answers = parties.map((party, i) => trunk[i].outside('INVITE', `sip:${party.user}@${DOMAIN}`, { callId, tag, body: sdp(TRUNK_IP, 9) }));
+				// Both at once: one of them rings, the other one's call is refused.
+				const refused = await Promise.race(answers);
+				assert.equal(refused.start, 'SIP/2.0 482 Call-ID In Use');
+				const called = await until('the other one', () => parties.map((party) => party.requests.find((m) => m.callId === callId)).find(Boolean));
+				const rings = parties.find((party) => party.requests.includes(called));
+				assert.ok(parties.every((party) => party === rings || !party.requests.some((m) => m.callId === callId)));
+				assert.equal(await lab.stack.onlyCall(), callId, 'the one that rings keeps its media');
+				rings.accept(called);
+				assert.deepEqual((await Promise.all(answers)).map((m) => m.status).sort(), [200, 482]);
+				await lab.stack.dropMedia();
+			}
+		});
+	}
+
 	test('a new call with the Call-ID of one that is up: 482, and the media of that call stay', async () => {
 		const { alice, far, audio, call } = await called();
 		const spy = lab.keep(await Rtp.open({ ip: TRUNK_IP }));
@@ -170,6 +196,31 @@ describe('requests that claim the address of the trunk, over UDP', () => {
 		});
 		assert.equal(spy.received, 0);
 	});
+});
+
+describe('the address of a trunk that is reached over TCP, over UDP', () => {
+	for (const [uri, defines, believed] of [['transport=tcp', {}, false], ['transport=TLS', {}, false], ['transport=tcp', { WITH_TRUNK_UDP: true }, true], ['transport=udp', {}, true]]) {
+		test(`${uri}${defines.WITH_TRUNK_UDP ? ', with WITH_TRUNK_UDP' : ''}: ${believed ? 'begins a call' : 'is a stranger\'s, and rings nowhere'}`, async () => {
+			const lab = await Lab.start('trunk-transport', { defines: { TRUNK_URI: `"sip:${TRUNK_IP}:5090;${uri}"`, ...defines } });
+			try {
+				const alice = await lab.party('alice');
+				assert.equal((await alice.register()).status, 200);
+				const forger = await lab.party('x', { ip: TRUNK_IP, token: undefined });
+				const call = await forger.call({ service: 'alice' });
+				assert.equal(call.final.status, believed ? 200 : 401);
+				if (believed) return;
+				assert.deepEqual(alice.requests, []);
+				assert.deepEqual(await lab.stack.rtpengine.calls(), []);
+				const trunk = await lab.party('x', { ip: TRUNK_IP, transport: 'tcp', token: undefined });
+				const own = await trunk.call({ service: 'alice' });
+				assert.equal(own.final.status, 200);
+				assert.equal((await own.request('BYE')).status, 200);
+			} finally {
+				await lab.clear();
+				await lab.stack.stop();
+			}
+		});
+	}
 });
 
 describe('a call that begins with the address of the trunk', () => {
@@ -390,13 +441,18 @@ describe('calls that nobody has answered, with the address of the trunk', () => 
 		await bob.rings(1);
 		assert.equal((await rings(forger, 'bob', streams(4))).status, 486);
 		assert.equal((await rings(forger, 'bob', streams(4).replace('v=0', '--x\r\n\r\nv=0'))).status, 486, 'what cannot be read counts in full');
-		waiting.push(rings(forger, 'bob', ''), rings(mallory, 'bob', streams(2)));
+		waiting.push(rings(forger, 'bob', ''), rings(forger, 'bob', streams(2)));
 		await bob.rings(3);
+		assert.equal((await rings(forger, 'bob', streams(1))).status, 486);
+		// Nobody else is kept from calling: what anybody can forge counts apart.
+		const other = await lab.party('x', { ip: TRUNK_IP, transport: 'tcp', token: undefined });
+		waiting.push(rings(mallory, 'bob', streams(6)), rings(other, 'bob', streams(2)));
+		await bob.rings(5);
 		assert.equal((await rings(mallory, 'bob', streams(1))).status, 486, 'of a client too');
 		assert.equal((await rings(mallory, '%62o%62', streams(1))).status, 486, 'by whatever name lookup() finds him');
 		assert.equal((await mallory.outside('INVITE', `sip:bob@${DOMAIN.toUpperCase()}`, { body: streams(1) })).status, 486, 'nor by its domain');
-		// Six of the trunk so far.
-		waiting.push(rings(forger, 'alice', streams(6)));
+		// Eight of the trunk so far.
+		waiting.push(rings(forger, 'alice', streams(4)));
 		await alice.rings(1);
 		const refused = await rings(forger, 'alice', streams(1));
 		assert.equal(refused.start, 'SIP/2.0 503 Too many calls that nobody has answered');
@@ -404,7 +460,7 @@ describe('calls that nobody has answered, with the address of the trunk', () => 
 		const tcp = await lab.party('x', { ip: TRUNK_IP, transport: 'tcp', token: undefined });
 		waiting.push(rings(tcp, 'alice', streams(1)), rings(mallory, 'alice', streams(1)));
 		await alice.rings(3);
-		assert.equal((await lab.stack.rtpengine.calls()).length, 5, 'and one without an offer');
+		assert.equal((await lab.stack.rtpengine.calls()).length, 7, 'and one without an offer');
 		// They end, and there is room again.
 		for (const party of [bob, alice]) {
 			for (const m of party.calls()) party.reply(m, 603, 'Decline');
