@@ -172,6 +172,16 @@ test('a Call-ID that would be a flag for rtpengine is not remembered', async () 
 	assert.deepEqual(await remembered('flagged'), []);
 });
 
+test('tags that a client makes up are not remembered when its connection is gone', async () => {
+	const { one, mine, callId } = await up();
+	const { length } = await remembered(callId);
+	for (let i = 0; i < 12; i++) one.send(mine.text('ACK', { remote: `<sip:x@x>;tag=made-up-${i}` }));
+	await until('as many as one may have', async () => (await remembered('made-up')).length === 2 * (8 - length / 2));
+	lose(one);
+	await until('those to be gone', async () => (await remembered('made-up')).length === 0);
+	assert.equal((await remembered(callId)).length, 1, 'the one that plays');
+});
+
 test('without the define there is none, and no table', async () => {
 	const plain = await Lives.start('announcement-off');
 	try {
