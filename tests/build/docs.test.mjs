@@ -87,12 +87,13 @@ test('what the installed documentation links to is installed with it', () => {
 	assert.deepEqual(missing, []);
 });
 
+const ENDS = { unit: '.c', lib: '.mjs' };
 const sourceOf = (suite, file) => fs.readFileSync(
-	path.join(ROOT, 'tests', suite, suite === 'unit' ? `${file}.c` : `${file}.test.mjs`), 'utf8').replaceAll('\\', '');
+	path.join(ROOT, 'tests', suite, file + (ENDS[suite] ?? '.test.mjs')), 'utf8').replaceAll('\\', '');
 
 test('every test that docs/threat-model.md names is there', () => {
 	const text = fs.readFileSync(path.join(ROOT, 'docs/threat-model.md'), 'utf8');
-	const named = [...text.matchAll(/`(sip|unit|js|browser|model|build)\/([\w-]+): ([^`]*)`/g)];
+	const named = [...text.matchAll(/`(sip|unit|js|browser|model|build|integrate|lib)\/([\w-]+): ([^`]*)`/g)];
 	assert.ok(named.length > 50, `${named.length} tests are named`);
 	const missing = named.filter(([, suite, file, words]) => words.trim() === '' || !sourceOf(suite, file).includes(words))
 		.map(([all]) => all);
