@@ -52,6 +52,27 @@ describe('requests that claim the address of the trunk, over UDP', () => {
 		assert.equal(spy.received, 0);
 	});
 
+	test('in a call of one\'s own with the trunk: nothing to that one, however its address is written', async () => {
+		const far = await lab.far();
+		const mallory = await lab.party('mallory');
+		const call = await mallory.call({ service: '100' });
+		assert.equal(call.final.status, 200);
+		await far.take('the ACK', (m) => m.method === 'ACK');
+		const forger = await lab.party('x', { ip: TRUNK_IP, token: undefined });
+		const seen = far.requests.length;
+		// Her own Route, one that says that its sender is the other side, and one with a reference that she has made up.
+		const routes = [call.routes, call.routes.map((r) => r.replace(/ftag=[^;>]*/, `ftag=${tagOf(call.remote)}`)), call.routes.map((r) => r.replace(/;lr/, ';lr;crs-b=aaaaaaaa'))];
+		for (const host of [TRUNK_IP, '127.0.0.002', '127.2', '2130706434', 'localhost', 'trunk.invalid']) {
+			for (const route of routes) {
+				const forged = new Dialog(forger, { ...call, party: forger, cseq: 90, target: `sip:100@${host}:${far.port}`, routes: route });
+				assert.equal((await forged.request('INFO', { headers: [`P-Asserted-Identity: <sip:ceo@${DOMAIN}>`] })).status, 481, host);
+			}
+		}
+		assert.equal(far.requests.length, seen);
+		assert.doesNotMatch(lab.stack.kamailio.log(), /resolve/);
+		assert.equal((await call.request('BYE')).status, 200);
+	});
+
 	test('the far end itself, with its Route, is believed', async () => {
 		const { far, alice, call } = await called();
 		assert.equal((await call.request('INVITE', { body: sdp(TRUNK_IP, far.media, 2) })).status, 200);
