@@ -375,6 +375,10 @@ int kam_is_mapped_reply(struct sip_msg *msg);
  * has been revoked; BYE, ACK and OPTIONS without a body may be of one. */
 int kam_is_known(struct sip_msg *msg);
 
+/** 1 for a reply to the request of a transaction, or a CANCEL of it, that has its Call-ID and
+ * tags, as it has to (RFC 3261 sections 8.2.6.2 and 9.1). */
+int kam_has_names_of(struct sip_msg *msg, const struct cell *t);
+
 int ki_resume_check_head(struct sip_msg *msg);
 int ki_resume_check_reply(struct sip_msg *msg);
 

@@ -258,7 +258,8 @@ static void on_end(struct cell *t, int type, struct tmcb_params *ps)
 			(void)kam_ring_again_end_gone(t);
 		return;
 	}
-	if(kam_ring_again_end_gone(t) == 0)
+	/* The message is the CANCEL, whose names its sender has chosen. */
+	if(kam_ring_again_end_gone(t) == 0 && kam_has_names_of(ps->req, t))
 		kam_event_over(ps->req);
 }
 

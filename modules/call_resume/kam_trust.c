@@ -180,10 +180,9 @@ static int has_tag(const str *field, const struct hdr_field *h)
 	return tag.len == 0 || cr_span_eq(tag, cr_tag_of(kam_span(h->body)));
 }
 
-/* tm finds the transaction by the branch alone. What is done for a reply, at the media
- * server above all, is done in the names that it has: they have to be those of the
- * request (RFC 3261 section 8.2.6.2). */
-static int has_names_of(struct sip_msg *msg, const struct cell *t)
+/* tm finds the transaction by the branch alone. What is done for a reply or a CANCEL, at the
+ * media server above all, is done in the names that it has. */
+int kam_has_names_of(struct sip_msg *msg, const struct cell *t)
 {
 	return parse_headers(msg, HDR_CALLID_F | HDR_FROM_F | HDR_TO_F, 0) == 0
 			&& msg->callid != NULL && msg->from != NULL && msg->to != NULL
@@ -202,7 +201,7 @@ static int has_transaction(struct sip_msg *msg)
 	if(kam_tm.t_check(msg, &branch) != 1 || (t = kam_tm.t_gett()) == NULL
 			|| t == T_UNDEFINED)
 		return 0;
-	return has_names_of(msg, t) ? 1 : -1;
+	return kam_has_names_of(msg, t) ? 1 : -1;
 }
 
 /* Without a transaction it is the second Via that says where the reply goes, and its

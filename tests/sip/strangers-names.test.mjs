@@ -8,9 +8,21 @@ import { once } from 'node:events';
 
 import { Lab, STRANGER_IP, tagOf } from '../lib/lab.mjs';
 import { Rtp } from '../lib/rtp.mjs';
-import { Client, Dialog, FarEnd, random, sdp } from '../lib/sip.mjs';
+import { Client, Dialog, FarEnd, message, random, sdp } from '../lib/sip.mjs';
 import { DOMAIN, TRUNK_IP } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
+
+/** Where tm has a transaction: get_hash2_raw() of core/hashes.h, modulo its TABLE_ENTRIES. */
+function placeOf(callId, cseq) {
+	let h = 0;
+	for (const text of [callId, String(cseq)]) {
+		for (let i = 0; i < text.length; i += 4) {
+			const v = [...text.slice(i, i + 4)].reduce((n, c) => ((n << 8) | c.charCodeAt(0)) >>> 0, 0);
+			h = (h + ((v ^ (v >>> 3)) >>> 0)) >>> 0;
+		}
+	}
+	return (((h + (h >>> 11)) >>> 0) + (((h >>> 13) + (h >>> 23)) >>> 0)) & 0xffff;
+}
 
 describe('a user like others, who knows the names of a call', () => {
 	let lab;
@@ -54,6 +66,25 @@ describe('a user like others, who knows the names of a call', () => {
 			assert.deepEqual(await lab.stack.rtpengine.calls(), [call.callId]);
 		});
 		assert.equal(spy.received, 0);
+	});
+
+	test('does not end its media by a CANCEL in these names, of a call of her own whose client is gone', async () => {
+		const { far, audio, call } = await lab.call();
+		const phone = await lab.party('mallory', { transport: 'ws', answer: () => false });
+		assert.equal((await phone.register()).status, 200);
+		const mallory = await lab.party('mallory', { Kind: Client });
+		// tm looks for a CANCEL where Call-ID and CSeq lead, and compares the branch.
+		let callId = random();
+		while (placeOf(callId, 1) !== placeOf(call.callId, 1)) callId = random();
+		const final = mallory.outside('INVITE', `sip:mallory@${DOMAIN}`, { callId });
+		await phone.take('the INVITE', (m) => m.method === 'INVITE');
+		phone.close();
+		await until('its connection to be gone', async () => !(await lab.stack.kamailio.kamcmd('core.tcp_list').catch(() => '')).includes(`:${phone.port}`));
+		await lab.unharmed({ far, audio, call }, async () => {
+			mallory.send(message(`CANCEL sip:mallory@${DOMAIN} SIP/2.0`, [`Via: SIP/2.0/UDP ${mallory.host};branch=${mallory.last.branch}`, 'Max-Forwards: 70',
+				`From: <sip:mallory@${DOMAIN}>;tag=${tagOf(call.local)}`, `To: <sip:mallory@${DOMAIN}>`, `Call-ID: ${call.callId}`, 'CSeq: 1 CANCEL']));
+			assert.equal((await final).status, 487);
+		});
 	});
 
 	test('a call that failed leaves its Call-ID free', async () => {
