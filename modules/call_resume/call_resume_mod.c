@@ -228,6 +228,11 @@ static int w_resume_wait(struct sip_msg *msg, char *p1, char *p2)
 	return ki_resume_wait(msg);
 }
 
+static int w_resume_alone(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_alone(msg);
+}
+
 static int w_resume_ring(struct sip_msg *msg, char *name, char *most)
 {
 	str s;
@@ -352,6 +357,7 @@ static cmd_export_t cmds[] = {
 	{"resume_unmark_uri", (cmd_function)w_resume_unmark_uri, 0, 0, 0,
 		REQUEST_ROUTE},
 	{"resume_wait", (cmd_function)w_resume_wait, 0, 0, 0, REQUEST_ROUTE},
+	{"resume_alone", (cmd_function)w_resume_alone, 0, 0, 0, REQUEST_ROUTE},
 	{"resume_ring", (cmd_function)w_resume_ring, 2,
 		fixup_spve_igp, fixup_free_spve_igp, REQUEST_ROUTE},
 	{"resume_admit", (cmd_function)w_resume_admit, 0, 0, 0, ANY_ROUTE},
@@ -487,6 +493,9 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_wait"), SR_KEMIP_INT,
 		ki_resume_wait, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_alone"), SR_KEMIP_INT,
+		ki_resume_alone, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_ring"), SR_KEMIP_INT,
 		ki_resume_ring, { SR_KEMIP_STR, SR_KEMIP_INT, KEMI_NONE,
@@ -626,7 +635,7 @@ static int mod_init(void)
 	if(kam_stat_init() < 0 || kam_env_init() < 0 || kam_revoke_init() < 0
 			|| kam_event_init() < 0 || kam_limit_init() < 0)
 		return -1;
-	if(kam_modules_init() < 0 || kam_ringing_init() < 0
+	if(kam_modules_init() < 0 || kam_ringing_init() < 0 || kam_alone_init() < 0
 			|| kam_ring_again_init() < 0 || kam_ring_wait_init() < 0
 			|| kam_binding_init() < 0)
 		return -1;
@@ -651,6 +660,7 @@ static void mod_destroy(void)
 {
 	kam_ring_again_destroy();
 	kam_ringing_destroy();
+	kam_alone_destroy();
 	kam_env_destroy();
 }
 

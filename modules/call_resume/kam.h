@@ -452,6 +452,14 @@ int ki_resume_check_sdp(struct sip_msg *msg);
 int ki_resume_check_source(struct sip_msg *msg);
 int ki_resume_has_ice(struct sip_msg *msg);
 
+/* ---- one call under a Call-ID at a time (kam_alone.c) ------------------------------- */
+
+/** Before the fork. @return 0 or -1 */
+int kam_alone_init(void);
+void kam_alone_destroy(void);
+
+int ki_resume_alone(struct sip_msg *msg);
+
 /* ---- calls that nobody has answered (kam_ringing.c) ------------------------------- */
 
 /** Before the fork. @return 0 or -1 */

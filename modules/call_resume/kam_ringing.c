@@ -72,6 +72,7 @@ static void give_back(place_t *place)
 		add(place->slot, -n);
 }
 
+/* In front of the answer: who gets it may call again. */
 static void on_response(struct cell *t, int type, struct tmcb_params *ps)
 {
 	(void)t;
@@ -123,7 +124,7 @@ int ki_resume_ring(struct sip_msg *msg, str *name, int most)
 		return refuse(msg);
 	}
 	if(kam_tm.register_tmcb(
-			   msg, 0, TMCB_RESPONSE_OUT, on_response, place, release)
+			   msg, 0, TMCB_RESPONSE_READY, on_response, place, release)
 			<= 0) {
 		LM_ERR("cannot watch the transaction of a call\n");
 		shm_free(place);

@@ -177,7 +177,8 @@ describe('requests that claim the address of the trunk, over UDP', () => {
 		assert.equal((await far.dialog(call.callId).request('BYE')).status, 200);
 	});
 
-	for (const [when, transports] of [['one that rings', ['udp', 'udp']], ['one that rings, over TCP', ['tcp', 'tcp']]]) {
+	for (const [when, transports, body] of [['one that rings', ['udp', 'udp'], sdp(TRUNK_IP, 9)], ['one that rings, over TCP', ['tcp', 'tcp'], sdp(TRUNK_IP, 9)],
+		['one that rings, without an offer', ['udp', 'udp'], '']]) {
 		test(`a second call under the Call-ID of ${when}: 482, and nobody else gets a reference of that call`, async () => {
 			const parties = [];
 			for (const user of ['alice', 'mallory']) {
@@ -188,20 +189,60 @@ describe('requests that claim the address of the trunk, over UDP', () => {
 			const trunk = await Promise.all(transports.map((transport) => lab.party('bob', { ip: TRUNK_IP, transport, token: undefined })));
 			for (let round = 0; round < 6; round++) {
 				const [callId, tag] = [random(), random()];
-				const answers = parties.map((party, i) => trunk[i].outside('INVITE', `sip:${party.user}@${DOMAIN}`, { callId, tag, body: sdp(TRUNK_IP, 9) }));
+				const answers = parties.map((party, i) => trunk[i].outside('INVITE', `sip:${party.user}@${DOMAIN}`, { callId, tag, body }));
 				// Both at once: one of them rings, the other one's call is refused.
 				const refused = await Promise.race(answers);
 				assert.equal(refused.start, 'SIP/2.0 482 Call-ID In Use');
 				const called = await until('the other one', () => parties.map((party) => party.requests.find((m) => m.callId === callId)).find(Boolean));
 				const rings = parties.find((party) => party.requests.includes(called));
 				assert.ok(parties.every((party) => party === rings || !party.requests.some((m) => m.callId === callId)));
-				assert.equal(await lab.stack.onlyCall(), callId, 'the one that rings keeps its media');
+				if (body) assert.equal(await lab.stack.onlyCall(), callId, 'the one that rings keeps its media');
 				rings.accept(called);
 				assert.deepEqual((await Promise.all(answers)).map((m) => m.status).sort(), [200, 482]);
+				assert.equal(await lab.stack.onlyCall(), callId);
 				await lab.stack.dropMedia();
 			}
 		});
 	}
+
+	test('a second call under the Call-ID of one that waits for its client, and the other way round: 482', async () => {
+		const alice = await lab.party('alice', { answer: (m) => m.method !== 'INVITE' });
+		assert.equal((await alice.register()).status, 200);
+		const trunk = await lab.party('x', { ip: TRUNK_IP, token: undefined });
+		const call = (user, callId) => trunk.outside('INVITE', `sip:${user}@${DOMAIN}`, { callId, tag: 'one', body: sdp(TRUNK_IP, 9) });
+		const trying = (callId) => trunk.take('the 100', (m) => m.status === 100 && m.callId === callId);
+		for (const [first, second] of [['alice', 'mallory'], ['mallory', 'alice']]) {
+			// Who has just left may be back in a moment.
+			const left = await lab.party('mallory', { transport: 'ws' });
+			assert.equal((await left.register()).status, 200);
+			left.close();
+			await until('its connection to be gone', async () => !(await lab.stack.kamailio.kamcmd('core.tcp_list').catch(() => '')).includes(`:${left.port}`));
+			const callId = random();
+			const answer = call(first, callId);
+			if (first === 'alice') await until('her phone to ring', () => alice.requests.some((m) => m.callId === callId));
+			else await trying(callId);
+			assert.equal((await call(second, callId)).start, 'SIP/2.0 482 Call-ID In Use');
+			if (first === 'alice') alice.accept(alice.requests.find((m) => m.callId === callId));
+			assert.equal((await answer).status, first === 'alice' ? 200 : 480);
+			assert.equal(alice.requests.some((m) => m.callId === callId), first === 'alice');
+			await lab.stack.dropMedia();
+		}
+		assert.doesNotMatch(lab.stack.kamailio.log(), /ERROR|WARNING: (?!.*allow_insecure)/);
+	});
+
+	test('a call that was refused leaves its Call-ID free, for the next one of whom it goes to', async () => {
+		const busy = await lab.party('mallory', { answer: (m) => m.method !== 'INVITE' || (busy.reply(m, 486, 'Busy Here'), false) });
+		const alice = await lab.party('alice');
+		for (const party of [busy, alice]) assert.equal((await party.register()).status, 200);
+		const trunk = await lab.party('x', { ip: TRUNK_IP, token: undefined });
+		for (let round = 0; round < 10; round++) {
+			const [callId, tag] = [random(), random()];
+			const call = (user) => trunk.outside('INVITE', `sip:${user}@${DOMAIN}`, { callId, tag, body: sdp(TRUNK_IP, 9) });
+			assert.equal((await call('mallory')).status, 486);
+			assert.equal((await call('alice')).status, 200);
+			await lab.stack.dropMedia();
+		}
+	});
 
 	test('a new call with the Call-ID of one that is up: 482, and the media of that call stay', async () => {
 		const { alice, far, audio, call } = await called();
