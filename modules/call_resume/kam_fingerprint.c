@@ -11,6 +11,7 @@
 #include "../../core/parser/parse_content.h"
 
 #include "core/sip.h"
+#include "core/text.h"
 
 int kam_fp_named(cr_fp_t *fp, struct sip_msg *msg)
 {
@@ -192,15 +193,16 @@ static int is_offer_allowed(struct sip_msg *msg)
 int ki_resume_check_media(struct sip_msg *msg)
 {
 	int reply = msg->first_line.type == SIP_REPLY;
-	const str *method = &msg->first_line.u.request.method;
+	char what[32] = "answer";
 
 	if(kam_config.bind_fingerprint == KAM_BIND_OFF
 			|| (reply ? is_answer_allowed(msg) : is_offer_allowed(msg)))
 		return 1;
 	kam_count(KAM_FINGERPRINTS_REFUSED);
-	LM_NOTICE("%.*s from %s refused: the call is bound to another"
-			  " certificate\n",
-			reply ? (int)sizeof("answer") - 1 : method->len,
-			reply ? "answer" : method->s, ip_addr2a(&msg->rcv.src_ip));
+	if(!reply)
+		cr_text_show(
+				what, sizeof(what), kam_span(msg->first_line.u.request.method));
+	LM_NOTICE("%s from %s refused: the call is bound to another certificate\n",
+			what, ip_addr2a(&msg->rcv.src_ip));
 	return -1;
 }

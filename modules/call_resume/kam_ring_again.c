@@ -16,6 +16,8 @@
 #include "../../core/tcp_conn.h"
 #include "../../modules/registrar/api.h"
 
+#include "core/text.h"
+
 #define SLOTS 1024   /* a power of two */
 #define CALLS_MAX 16 /* of a user, that ring again */
 
@@ -222,6 +224,15 @@ static int is_found(const str *contact)
 	return 0;
 }
 
+static void tell(const str *user, const str *call_id)
+{
+	char name[CR_SUB_MAX + 1], id[256];
+
+	cr_text_show(name, sizeof(name), kam_span(*user));
+	cr_text_show(id, sizeof(id), kam_span(*call_id));
+	LM_INFO("%s rings again, Call-ID %s\n", name, id);
+}
+
 static void append(struct cell *t, str *user, const str *contact)
 {
 	str location = {kam_config.location, (int)strlen(kam_config.location)};
@@ -235,9 +246,7 @@ static void append(struct cell *t, str *user, const str *contact)
 			|| !is_found(contact))
 		clear_branches();
 	else if(kam_tm.t_append_branches(&any) > 0)
-		LM_INFO("%.*s rings again, Call-ID %.*s\n", user->len, user->s,
-				t->uas.request->callid->body.len,
-				t->uas.request->callid->body.s);
+		tell(user, &t->uas.request->callid->body);
 }
 
 void kam_ring_again(str *user, const str *contact)

@@ -248,6 +248,19 @@ export function integrationTests(name, { service = 'bob', from = `<sip:bob@trunk
 			assert.ok(!log().slice(at).includes('Traceback'));
 		});
 
+		test('nor does a Call-ID, in a line of the module', async () => {
+			const far = await bob();
+			const one = await alice(transports[0]);
+			one.answer = (m) => m.method !== 'INVITE';
+			far.call({ service: 'alice', from, callId: `odd-\x1b[2J-\xe2\x80\xa8-${random()}` }).catch(() => {});
+			await one.take('the INVITE', (m) => m.method === 'INVITE');
+			one.close();
+			const two = await alice(transports[0]);
+			await two.take('the INVITE again', (m) => m.method === 'INVITE');
+			const line = await until('the line about it', () => fs.readFileSync(stack.kamailio.proc.log, 'latin1').split('\n').find((l) => l.includes('rings again, Call-ID odd-')));
+			assert.match(line, /^[\x20-\x7e]*$/, JSON.stringify(line));
+		});
+
 		test('who has neither token nor password is asked for one', async () => {
 			const stranger = keep(await FarEnd.open({ user: 'alice', transport: 'udp', to: to('udp') }));
 			assert.match(String((await stranger.register()).status), /^40[17]$/);
