@@ -50,6 +50,21 @@ describe('a user like others, who knows the names of a call', () => {
 		assert.doesNotMatch(lab.stack.kamailio.log(), /ERROR.*rtpengine/, 'that a call is new is no error');
 	});
 
+	test('nor while it rings, without an offer that rtpengine could know it by', async () => {
+		const phone = await lab.party('mallory', { answer: (m) => m.method !== 'INVITE' });
+		assert.equal((await phone.register()).status, 200);
+		const alice = await lab.party('alice');
+		const callId = random();
+		const answer = alice.outside('INVITE', `sip:mallory@${DOMAIN}`, { callId });
+		const invite = await phone.take('the INVITE', (m) => m.method === 'INVITE');
+		const far = await lab.far();
+		const bob = await lab.party('bob');
+		for (const body of ['', sdp('127.0.0.1', 9)]) assert.equal((await bob.call({ service: '100', callId, body })).final.start, 'SIP/2.0 482 Call-ID In Use');
+		assert.deepEqual(far.requests.filter((m) => m.method !== 'ACK'), []);
+		phone.accept(invite);
+		assert.equal((await answer).status, 200);
+	});
+
 	test('does not touch its media by requests in a dialog of these names, with a token of her own', async () => {
 		const { far, audio, call } = await lab.call();
 		const spy = lab.keep(await Rtp.open());
@@ -108,8 +123,12 @@ describe('a user like others, who knows the names of a call', () => {
 		await lab.stack.rtpengine.boot();
 		const far = await lab.far();
 		const mallory = await lab.party('mallory', { transport: 'ws' });
-		const own = await mallory.call({ service: '123', to: `sip:bob@${DOMAIN}`, callId: call.callId, tag: tagOf(call.local) });
-		assert.equal(own.final.status, 200, 'she has a state with the victim in it');
+		// As long as the transaction of that one lasts, it does not.
+		const own = await until('her to have a state with the victim in it', async () => {
+			const one = await mallory.call({ service: '123', to: `sip:bob@${DOMAIN}`, callId: call.callId, tag: tagOf(call.local) });
+			if (one.final.status !== 200) assert.equal(one.final.start, 'SIP/2.0 482 Call-ID In Use');
+			return one.final.status === 200 && one;
+		});
 		const seen = victim.requests.length;
 		const back = await mallory.call({ state: `${own.state};again`, service: 'x' });
 		assert.ok(victim.requests.slice(seen).every((m) => !m.get('call-state-id')));
