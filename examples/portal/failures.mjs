@@ -42,11 +42,11 @@ export class Failures {
 		return ++count.n > this.max ? Math.ceil(count.end - now_s()) : 0;
 	}
 
-	/** It did not fail: all is forgotten, or this attempt only. */
+	/** It did not fail: all is forgotten, or this attempt only, as where others are counted together with it. */
 	forgive(of, { all = true } = {}) {
 		const name = this.#known(of);
 		const count = this.counts.get(name);
-		if (all) this.counts.delete(name);
+		if (all && name !== OTHERS) this.counts.delete(name);
 		else if (count) count.n--;
 	}
 }

@@ -233,6 +233,10 @@ test('X-Forwarded-For that is no address is refused; of many addresses so many a
 	const waits = (name) => failures.attempt(name) > 0;
 	assert.deepEqual(['a', 'b', 'c', 'd', 'e', 'f', 'a', 'a'].map(waits), [false, false, false, false, false, true, false, true]);
 	assert.equal(failures.counts.size, 4);
+	// Who signs in and is counted with others does not take off what others have tried.
+	assert.deepEqual(['g', 'h'].map(waits), [true, true]);
+	failures.forgive('i');
+	assert.deepEqual(['j', 'a'].map(waits), [true, true]);
 });
 
 test('a /64 of IPv6 is one address, and a user begins no more than twenty sessions', async () => {
