@@ -14,8 +14,9 @@
 # resume.call() before a new INVITE is relayed. And, if you like, resume.unreachable() where
 # t_relay() failed.
 #
-# Not here: bind_fingerprint, the announcement, and a client that has registered again over
-# another connection and still has its call.
+# Not here: bind_fingerprint, the announcement, a client that has registered again over another
+# connection and still has its call, and what resume.lua has beside the five to keep clients from
+# the media server and the network inside (sdp(), contact(), uri()).
 
 import sys
 
