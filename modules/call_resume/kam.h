@@ -332,6 +332,9 @@ void kam_ring_again(str *user, const str *contact);
 /** Checks ring_wait. @return 0, or -1 and it is logged */
 int kam_ring_wait_init(void);
 
+/** 1 when the user that the Request-URI names had a client whose connection has just gone. */
+int kam_has_left(struct sip_msg *msg);
+
 int ki_resume_wait(struct sip_msg *msg);
 
 /* ---- clients that are away (kam_away.c) ---------------------------------------- */

@@ -27,6 +27,7 @@ typedef enum kam_pv
 	PV_IN_CALL,
 	PV_CONNECTION,
 	PV_CONNECTED,
+	PV_LEFT,
 	PV_KNOWN,
 	PV_ASKS,
 	PV_TO_CLIENT,
@@ -67,6 +68,7 @@ static const char *const names[PV_N] = {
 		[PV_IN_CALL] = "in_call",
 		[PV_CONNECTION] = "connection",
 		[PV_CONNECTED] = "connected",
+		[PV_LEFT] = "left",
 		[PV_KNOWN] = "known",
 		[PV_ASKS] = "asks",
 		[PV_TO_CLIENT] = "to_client",
@@ -275,6 +277,8 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 				: pv_get_null(msg, param, res);
 	if(which == PV_KNOWN)
 		return pv_get_sintval(msg, param, res, kam_is_known(msg));
+	if(which == PV_LEFT)
+		return pv_get_sintval(msg, param, res, kam_has_left(msg));
 	if(which == PV_CONNECTED)
 		return pv_get_sintval(msg, param, res, kam_is_connected(msg));
 	if(which == PV_ASKS)

@@ -39,13 +39,21 @@ static int has_left(const struct sip_uri *uri)
 	str aor = uri->user;
 	udomain_t *location;
 
-	if(!has_usrloc || aor.len == 0
+	if(!has_usrloc || kam_config.ring_wait <= 0 || aor.len == 0
 			|| usrloc.get_udomain(kam_config.location, &location) < 0)
 		return 0;
 	/* The domain stands behind the user already, in the URI. */
 	if(usrloc.use_domain)
 		aor.len = (int)(uri->host.s + uri->host.len - uri->user.s);
 	return is_there_one(location, &aor);
+}
+
+int kam_has_left(struct sip_msg *msg)
+{
+	struct sip_uri uri;
+
+	return parse_uri(GET_RURI(msg)->s, GET_RURI(msg)->len, &uri) == 0
+			&& has_left(&uri);
 }
 
 /* ---- waiting ---------------------------------------------------------------------------- */

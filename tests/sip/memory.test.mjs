@@ -74,7 +74,10 @@ test(`${CLIENTS * CALLS} calls, sealed, resumed, held and ended: not a byte`, as
 	await hangUp(dialogs);
 	await usage.settled();
 	assert.deepEqual(await usage.module(), before, 'after they ended');
-	assert.deepEqual(await usage.processes(), pkgBefore, 'private memory of every process');
+	// Kamailio's allocator may find a fragment that fits better for what it keeps: then it is less.
+	for (const [pid, bytes] of Object.entries(await usage.processes())) {
+		assert.ok(bytes <= pkgBefore[pid], `private memory of process ${pid}: ${bytes} bytes, ${pkgBefore[pid]} before`);
+	}
 	assert.equal(await usage.shared(), shmBefore, 'shared memory of all of Kamailio');
 	const stats = await stack.kamailio.kamcmd('call_resume.stats');
 	assert.match(stats, new RegExp(`dialogs_resumed: ${CLIENTS * (CALLS + 4)}\n`));
