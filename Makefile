@@ -24,7 +24,7 @@ MODULE  := build/call_resume.so
 SOURCES := $(wildcard modules/call_resume/*.[ch] modules/call_resume/core/*.[ch]) modules/call_resume/Makefile
 # Installed in folders as here, so that the links between them hold.
 DOCS    := $(wildcard README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md COPYING docs/*.md docs/*.png docs/*.json modules/call_resume/README.md tests/model/README.md \
-	web/README.md web/LICENSE web/certificate.js web/kept-calls.js web/network-store.js web/patient-fetch.js web/call-resume/message.js web/call-resume/record.js web/examples/*.js \
+	web/README.md web/LICENSE web/certificate.js web/kept-calls.js web/network-store.js web/patient-fetch.js web/call-resume/life.js web/call-resume/message.js web/call-resume/record.js web/examples/*.js \
 	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml \
 	examples/portal/*.md examples/portal/*.mjs examples/portal/*.json)
 

@@ -10,18 +10,20 @@
 //	resumeJsSIP(ua, options)            one call for each library, both
 //	resumeSIPjs(userAgent, options)     give a CallResume
 //
-// From top to bottom: errors, CallResume. In call-resume/ are the storage, the keys, SIP as
-// text, and what is special about each library. The types are in call-resume.d.ts.
+// In call-resume/ are the states of a call, errors, the storage, the keys, SIP as text,
+// and what is special about each library. The types are in call-resume.d.ts.
 
+import { ResumeError, isFinal, outOfTime, reasonOf, secondsOf } from './call-resume/errors.js';
 import { JsSIPPhone } from './call-resume/jssip.js';
 import { Keys } from './call-resume/keys.js';
+import { hasSession, isComing, isGone, isHangingUp, isStored, isWaiting, move } from './call-resume/life.js';
 import { addressOf, mediaOf, readMessage } from './call-resume/message.js';
 import { before, isState, readAll, readRecord, writeRecord } from './call-resume/record.js';
 import { sending, sleep } from './call-resume/shared.js';
 import { SIPjsPhone } from './call-resume/sipjs.js';
 import { browserStore } from './call-resume/store.js';
 
-export { browserStore };
+export { ResumeError, browserStore };
 
 /** How long a page tries to get its call back, in milliseconds. */
 const PATIENCE = 30_000;
@@ -33,66 +35,6 @@ const PROBE = 2_000;
 const HEARTBEAT = 1_000;
 /** After so many heartbeats without a connection another one is tried: long enough for a slow network. */
 const DOWN = 10;
-
-// ---- errors ---------------------------------------------------------------
-
-/** Why a call was not resumed; `reason` is for programs, `message` for people. */
-export class ResumeError extends Error {
-	/**
-	 * @param {import('./call-resume.js').ResumeFailure} reason
-	 * @param {{status?: number, cause?: unknown, final?: boolean}} [detail]
-	 */
-	constructor(reason, { status, cause, final = true } = {}) {
-		super(reason === 'no-media' && DEVICES[cause?.name] || MESSAGES[reason], { cause });
-		this.name = 'ResumeError';
-		this.reason = reason;
-		this.status = status;
-		this.final = final;
-	}
-}
-
-const MESSAGES = {
-	ended: 'The call ended while you were away.',
-	expired: 'You were away for too long.',
-	refused: 'You are not allowed to come back into this call.',
-	'no-network': 'The service cannot be reached.',
-	'no-media': 'The microphone or camera cannot be used.',
-	failed: 'The call could not be resumed.',
-	canceled: 'You hung up.',
-	password: 'The service does not accept the user name or the password.',
-	damaged: 'What was stored of the call is damaged.',
-};
-
-/** Why there is no microphone or camera, by the name of getUserMedia()'s error. */
-const DEVICES = {
-	__proto__: null,
-	NotAllowedError: 'This page is not allowed to use the microphone or camera.',
-	NotFoundError: 'The microphone or camera is not there any more.',
-	OverconstrainedError: 'The microphone or camera is not there any more.',
-	NotReadableError: 'The microphone or camera is in use by another program.',
-};
-/** Reasons that the user can do something about: the call is kept. */
-const KEPT = ['no-media', 'password'];
-/** So often one that is in use is asked for again: the page that was here may have it a moment longer. */
-const IN_USE = 3;
-
-/** Seconds of a Retry-After (RFC 3261 section 20.33); 0 where there is none that is a number. Whoever refuses has written it. */
-const secondsOf = (field) => Number(/^\s*(\d{1,9})(?=[\s;(]|$)/.exec(field ?? '')?.[1] ?? 0);
-
-/** What a final answer to the resume INVITE means. @returns the reason, or
- * undefined when it is worth another attempt. */
-function reasonOf({ status, cause }, attempt, token) {
-	if (cause?.name === 'NotReadableError' && attempt < IN_USE) return undefined;
-	if (cause?.name in DEVICES) return 'no-media';
-	if (status === 481 || status === 408) return 'ended';
-	if (status === 410) return 'expired';
-	if (status === 407 || status === 401 && !token) return 'password';
-	if (status === 401 || status === 403) return 'refused';
-	if (!status || status === 491 || status >= 500 && status < 600 && status !== 513) return undefined;
-	return 'failed';
-}
-
-// ---- CallResume -----------------------------------------------------------
 
 /** Hold the lock of one call, so that one tab is in charge of it. Where there are no
  * locks, one tab in charge too many is better than none.
@@ -110,8 +52,8 @@ function holdLock(name) {
  *
  * A record is what is stored of a call: {state, update, tag, media, sends (kinds), off (those of them whose tracks are
  * switched off), screen (something else than a camera is shown), held, muted, videoMuted, data, start, seen}; and in
- * memory only {id, callId, far (its tag), session, release}, and how far it is: up, lost, resuming, failed, canceled, over (see
- * end()), again, joins (which call it goes on with, and with whom), joined (by another one).
+ * memory only {id, callId, far (its tag), session, release, lost (when its media was), again (what the next INVITE says),
+ * joins (which call it goes on with, and with whom)}, and how far it is: life, which move() alone changes.
  */
 export class CallResume extends EventTarget {
 	#phone;
@@ -148,7 +90,10 @@ export class CallResume extends EventTarget {
 		this.#stopped = true;
 		clearInterval(this.#beat);
 		this.#listening.abort();
-		for (const record of this.#records.values()) record.release?.();
+		for (const record of this.#records.values()) {
+			move(record, 'stopped');
+			record.release?.();
+		}
 		this.#records.clear();
 	}
 
@@ -179,19 +124,19 @@ export class CallResume extends EventTarget {
 	 * it here from now on; the far end is told as soon as the gateway can be reached. */
 	end(id) {
 		const record = this.#records.get(id);
-		if (!record) return;
+		const coming = isComing(record);
+		if (!record || !move(record, 'end')) return;
 		// A resume that needs no microphone, hung up at once.
-		const media = (record.media ?? [{ kind: 'audio' }]).map(({ kind }) => ({ kind, rejected: true }));
-		Object.assign(record, { over: true, canceled: true, media });
+		record.media = (record.media ?? [{ kind: 'audio' }]).map(({ kind }) => ({ kind, rejected: true }));
 		this.#keep(this.#store.remove(id));
-		this.#resume(record);
+		if (!coming) this.#bringBack(record);
 	}
 
 	/** Try again, at once, to bring back a call that could not and was kept.
 	 * @returns whether there is one of that id */
 	retry(id) {
 		const record = this.#records.get(id);
-		if (!record?.failed) return false;
+		if (!isWaiting(record)) return false;
 		this.#resume(record);
 		return true;
 	}
@@ -242,7 +187,7 @@ export class CallResume extends EventTarget {
 	}
 
 	#create(callId) {
-		const record = { id: crypto.randomUUID(), callId };
+		const record = { id: crypto.randomUUID(), callId, life: 'ringing' };
 		this.#records.set(record.id, record);
 		return record;
 	}
@@ -266,12 +211,12 @@ export class CallResume extends EventTarget {
 		// Of another call with this Call-ID.
 		if (record?.far && record.far !== far) return;
 		if (method === 'BYE' || request === 'CANCEL') return this.#ended(callId);
-		if (request === 'ACK' && record && !record.up) {
+		if (request === 'ACK' && record?.life === 'ringing') {
 			// Nobody has said that this is a session, so it was refused, and this ends that.
-			if (!record.session) return this.#forget(record);
+			if (!record.session) return this.#ended(callId);
 			// A state that came by NOTIFY in between has the tag in it.
 			if (record.tag === '') record.tag = to.tag;
-			this.#up(callId);
+			this.#up(record);
 		}
 		const called = request === 'INVITE' && !to.tag;
 		if (called && record?.state) return;
@@ -291,22 +236,22 @@ export class CallResume extends EventTarget {
 	async #join(record, joins = record?.joins) {
 		if (!record || !joins?.id || !joins.from) return;
 		record.joins = joins;
-		if (!record.session || record.up) return;
+		if (!record.session || record.life !== 'ringing') return;
 		for (const old of this.#records.values()) {
 			if (old === record || !old.state) continue;
 			const state = await this.#keys.open(old.state);
-			if (state?.id !== joins.id || state.remote_uri !== joins.from) continue;
+			if (state?.id !== joins.id || state.remote_uri !== joins.from || !move(old, 'joined')) continue;
 			const { id: kept, release, media, sends, off, screen, held, muted, videoMuted, data, start, lost, seen } = old;
 			this.#records.delete(record.id);
 			Object.assign(record, { id: kept, release, sends, off, screen, held, muted, videoMuted, data, start });
 			const was = before(record);
 			this.#records.set(kept, record);
-			old.joined = true;
 			if (old.session) this.#phone.drop(old.session);
 			try {
 				await this.#phone.answer(record.session, { media, sends, off, held, muted, videoMuted });
 				this.#emit('resumed', { ...was, session: record.session, away: Date.now() - (lost ?? seen) });
 			} catch (cause) {
+				move(record, 'ended');
 				this.#forget(record);
 				this.#emit('failed', { id: kept, data, error: new ResumeError('failed', { cause }) });
 			}
@@ -323,8 +268,7 @@ export class CallResume extends EventTarget {
 			Object.assign(record, { state: jwe, update: undefined, tag: first ? '' : undefined, again: false });
 		}
 		record.media = mediaOf(body) ?? record.media;
-		if (!status || record.up) this.#save(record);
-		else this.#up(record.callId);
+		if (!status || !this.#up(record)) this.#save(record);
 	}
 
 	/** A state that came by NOTIFY: it says itself of which call it is. */
@@ -340,16 +284,19 @@ export class CallResume extends EventTarget {
 		}
 	}
 
-	/** The call is answered: from here on it is worth keeping. */
-	async #up(callId) {
-		const record = this.#find('callId', callId);
-		if (!record?.state || record.up) return;
-		record.up = true;
+	/** The call is answered: from here on it is worth keeping. @returns whether that is new */
+	#up(record) {
+		if (!record.state || !move(record, 'answered')) return false;
 		record.start ??= Date.now();
 		this.#save(record);
 		this.#watchMedia(record);
+		this.#hold(record);
+		return true;
+	}
+
+	async #hold(record) {
 		record.release ??= await holdLock(`call-resume ${record.id}`);
-		if (!this.#records.has(record.id)) record.release();
+		if (isGone(record)) record.release();
 	}
 
 	/** The call of a session, or of one that the page has not told of. */
@@ -366,7 +313,7 @@ export class CallResume extends EventTarget {
 	#ended(callId, session) {
 		const record = this.#of(callId, session);
 		// An attempt that failed is not the end of the call.
-		if (record && !record.resuming) this.#forget(record);
+		if (record && move(record, 'ended')) this.#forget(record);
 	}
 
 	#forget(record) {
@@ -376,12 +323,12 @@ export class CallResume extends EventTarget {
 	}
 
 	#save(record, pause = 1_000) {
-		if (!record.up || record.over) return;
+		if (!isStored(record)) return;
 		this.#sends(record);
 		this.#keep(this.#store.save(record.id, writeRecord(record)), async () => {
 			if (this.#store.local) return; // the next heartbeat saves it
 			await sleep(pause);
-			if (this.#records.has(record.id)) this.#save(record, 2 * pause);
+			this.#save(record, 2 * pause);
 		});
 	}
 
@@ -396,8 +343,8 @@ export class CallResume extends EventTarget {
 	 * tracks may be off.
 	 * @returns whether that is something else than before */
 	#sends(record) {
-		const { session, up, resuming, held } = record;
-		const now = up && !resuming && sending(this.#phone.connection(session));
+		const { session, held } = record;
+		const now = hasSession(record) && sending(this.#phone.connection(session));
 		if (!now) return false;
 		if (held || this.#phone.paused(session)) now.off = record.off;
 		const changed = Object.keys(now).some((name) => String(now[name]) !== String(record[name]));
@@ -431,7 +378,7 @@ export class CallResume extends EventTarget {
 		// The tab that had it may have ended it since, or have a newer state.
 		const all = readAll(await this.#store.load().catch(() => [[id, text]]));
 		if (!all.has(id) || this.#stopped) return release();
-		const record = { ...readRecord(all.get(id)), id, release };
+		const record = { ...readRecord(all.get(id)), id, release, life: 'kept' };
 		if (!record.state) {
 			this.#forget(record);
 			return this.#emit('failed', { id, error: new ResumeError('damaged') });
@@ -440,51 +387,56 @@ export class CallResume extends EventTarget {
 		return this.#resume(record);
 	}
 
-	async #resume(record) {
-		if (record.resuming || this.#records.get(record.id) !== record) return;
+	#resume(record) {
 		this.#sends(record);
-		Object.assign(record, { resuming: true, failed: false });
+		if (move(record, 'resume')) this.#bringBack(record);
+	}
+
+	async #bringBack(record) {
 		const was = before(record);
 		const old = { session: record.session, callId: record.callId, far: record.far };
-		const since = (record.up ? record.lost : record.seen) ?? Date.now();
-		if (!record.over) this.#emit('resuming', was);
+		const since = (record.life === 'returning' ? record.seen : record.lost) ?? Date.now();
+		if (record.life !== 'ending') this.#emit('resuming', was);
 		try {
-			const session = await this.#call(record);
-			this.#up(record.callId);
+			const session = await this.#call(record, !old.session);
+			this.#up(record);
 			this.#watchMedia(record);
 			if (old.session) this.#phone.drop(old.session);
-			record.resuming = false;
+			move(record, 'back');
 			this.#emit('resumed', { ...was, session, away: Date.now() - since });
 		} catch (error) {
-			if (record.joined || this.#stopped) return;
+			if (isGone(record)) return;
+			const silent = record.life === 'ending';
 			Object.assign(record, old);
-			if (error.final || record.over) this.#forget(record);
+			move(record, error.final ? 'lost' : 'later');
+			if (isGone(record)) this.#forget(record);
 			// Nobody is left to hang up on.
 			if (old.session && ['ended', 'canceled'].includes(error.reason)) this.#phone.drop(old.session);
-			Object.assign(record, { resuming: false, failed: !error.final });
-			if (!record.over) this.#emit('failed', { id: record.id, data: record.data, error });
+			if (!silent) this.#emit('failed', { id: record.id, data: record.data, error });
 		}
 	}
 
-	/** Call until it works, or cannot any more. @returns the library's session */
-	async #call(record) {
+	/** Call until it works, or cannot any more.
+	 * @param alone  the page has no session of it that the far end could come back to
+	 * @returns the library's session */
+	async #call(record, alone) {
 		const end = Date.now() + (this.#options.patience ?? PATIENCE);
 		const media = this.#phone.prepare(record);
 		let session;
 		let renewed = false;
 		try {
 			for (let attempt = 0; ; attempt++) {
-				while (!this.#phone.connected() && Date.now() < end && !this.#stopped) await sleep(20);
-				if (record.joined || this.#stopped) throw new ResumeError('ended');
+				while (!this.#phone.connected() && Date.now() < end && !isGone(record)) await sleep(20);
+				if (isGone(record)) throw new ResumeError('ended');
 				const failure = this.#phone.connected() ? await this.#attempt(record, await media) : {};
-				if (failure.session && record.canceled) {
+				if (failure.session && isHangingUp(record)) {
 					this.#phone.hangUp(failure.session);
 					throw new ResumeError('canceled');
 				}
 				if (failure.session) return session = failure.session;
 				// Who hangs up meanwhile wants the call to end, and not to be left in it.
-				record.canceled ||= failure.canceled;
-				record.again ||= failure.away && !record.up;
+				if (failure.canceled) move(record, 'hangUp');
+				record.again ||= failure.away && alone;
 				const { token } = this.#options;
 				const stale = failure.status === 401 && token && !renewed;
 				if (stale && (renewed = await this.#renew())) continue;
@@ -492,8 +444,7 @@ export class CallResume extends EventTarget {
 				const pause = failure.canceled ? 0 : secondsOf(failure.retryAfter) * 1000
 					|| Math.min(4000, 250 * 2 ** attempt) * (0.5 + Math.random() / 2);
 				if (reason || Date.now() + pause > end) {
-					const last = reason ?? (failure.cause?.name in DEVICES ? 'no-media' : failure.status ? 'failed' : 'no-network');
-					throw new ResumeError(last, { ...failure, final: !!reason && !KEPT.includes(reason) });
+					throw new ResumeError(reason ?? outOfTime(failure), { ...failure, final: isFinal(reason) });
 				}
 				await sleep(pause);
 			}
@@ -564,9 +515,9 @@ export class CallResume extends EventTarget {
 	 * end how to reach us (RFC 3261 section 14); on another network the call is resumed. */
 	#online() {
 		for (const record of this.#records.values()) {
-			if (record.resuming || !record.state) continue;
-			if (record.up && record.session && !this.#moved) this.#phone.refresh(record.session, record);
-			else if (record.up || !record.session) this.#resume(record);
+			if (!record.state) continue;
+			if (hasSession(record) && record.session && !this.#moved) this.#phone.refresh(record.session, record);
+			else this.#resume(record);
 		}
 		this.#moved = false;
 	}
@@ -585,7 +536,7 @@ export class CallResume extends EventTarget {
 			if (!lost()) return;
 			record.lost = Date.now();
 			await sleep(connection.iceConnectionState === 'failed' ? 0 : ICE_PATIENCE);
-			const wanted = () => lost() && record.session === session && this.#records.has(record.id);
+			const wanted = () => lost() && record.session === session && !isGone(record);
 			if (wanted() && await this.#probe() && wanted()) this.#resume(record);
 		});
 	}
