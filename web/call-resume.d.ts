@@ -32,8 +32,10 @@ export class ResumeError extends Error {
 
 /** What the gateway sealed about a call. */
 export interface CallInfo {
-	/** Call session identifier: 32 hex digits, the same for the whole life of the call. */
+	/** As in events, and as end() and retry() take it: the same in each page that has the call. */
 	id: string;
+	/** Call session identifier: 32 hex digits, the same for the whole life of the call, at the gateway too. */
+	callSessionId: string;
 	role: 'caller' | 'callee';
 	/** When the call began, whatever happened since. */
 	start: Date;
@@ -97,7 +99,7 @@ export interface CallResumeEventMap<Session> {
 	failed: CustomEvent<CallRef & { error: ResumeError }>;
 	/** Another tab has the call; when that is closed, this one takes over. */
 	waiting: CustomEvent<CallRef>;
-	/** The storage, or options.token, has failed. */
+	/** The storage has failed; so has options.token, or options.call when it was asked with it. */
 	storeerror: CustomEvent<{ cause: unknown }>;
 	tokenerror: CustomEvent<{ cause: unknown }>;
 }
@@ -140,18 +142,24 @@ export interface JsSIPUA {
 
 /** Make the calls of a JsSIP.UA survive. Call it before ua.start(). */
 export function resumeJsSIP<UA extends JsSIPUA>(ua: UA, options?: ResumeOptions & {
-	/** Options for ua.call(), as the page uses them for its own calls. */
-	call?: Parameters<UA['call']>[1];
+	/** Options for ua.call(), as the page uses them for its own calls; or what gives them, each time that a call comes back. */
+	call?: Parameters<UA['call']>[1] | (() => Parameters<UA['call']>[1] | Promise<Parameters<UA['call']>[1]>);
 }): CallResume<ReturnType<UA['call']>>;
 
-/** Make the calls of a SIP.js UserAgent survive. Call it before userAgent.start(). */
-export function resumeSIPjs<Inviter, Session>(userAgent: object, options: ResumeOptions & {
+/** What a SIP.js UserAgent has to have; the library's own types fit, and say what its sessions are. */
+export interface SIPjsUserAgent<Session> {
+	configuration: object;
+	readonly _sessions?: { [id: string]: Session };
+}
+
+/** Make the calls of a SIP.js UserAgent survive. Call it before userAgent.start(). For a SessionManager see session-manager.d.ts. */
+export function resumeSIPjs<Inviter, Session>(userAgent: SIPjsUserAgent<Session>, options: ResumeOptions & {
 	/** The library's class. */
 	Inviter: new (userAgent: any, target: any, options?: any) => Inviter & Session;
 	/** Registered again when the transport is back. */
 	registerer?: object;
-	/** InviterOptions, as the page uses them for its own calls. */
-	call?: object;
+	/** InviterOptions, as the page uses them for its own calls; or what gives them, each time that a call comes back. */
+	call?: object | (() => object | Promise<object>);
 }): CallResume<Session>;
 
 /** The browser's IndexedDB, with a copy in localStorage; `user` keeps the users of one browser apart. The default is that of

@@ -36,6 +36,8 @@ const HEARTBEAT = 1_000;
 /** After so many heartbeats without a connection another one is tried: long enough for a slow network. */
 const DOWN = 10;
 
+const isFunction = (value) => typeof value === 'function';
+
 /** Hold the lock of one call, so that one tab is in charge of it. Where there are no
  * locks, one tab in charge too many is better than none.
  * @returns {Promise<() => void>} what lets go of it */
@@ -70,6 +72,7 @@ export class CallResume extends EventTarget {
 		this.#phone = phone;
 		this.#options = options;
 		this.#store = options.store ?? browserStore(phone.user);
+		if (options.call && !isFunction(options.call)) phone.useCall(options.call);
 		phone.attach({
 			receive: (text) => this.#receive(text),
 			began: (callId, session) => this.#began(callId, session),
@@ -153,8 +156,8 @@ export class CallResume extends EventTarget {
 	async stored() {
 		await this.#keys.some(10_000);
 		const all = [];
-		for (const text of readAll(await this.#store.load()).values()) {
-			const found = await this.#describe(readRecord(text) ?? {});
+		for (const [id, text] of readAll(await this.#store.load())) {
+			const found = await this.#describe({ ...readRecord(text), id });
 			if (found) all.push(found);
 		}
 		return all;
@@ -163,7 +166,7 @@ export class CallResume extends EventTarget {
 	async #describe(record) {
 		const state = await this.#keys.open(record.state);
 		return state && {
-			id: state.id, role: state.role, start: new Date(state.start * 1000),
+			id: record.id, callSessionId: state.id, role: state.role, start: new Date(state.start * 1000),
 			peer: state.remote_uri, media: state.media ?? [], expires: new Date(state.exp * 1000),
 		};
 	}
@@ -248,6 +251,7 @@ export class CallResume extends EventTarget {
 			this.#records.set(kept, record);
 			if (old.session) this.#phone.drop(old.session);
 			try {
+				await this.#askCall();
 				await this.#phone.answer(record.session, { media, sends, off, held, muted, videoMuted });
 				this.#emit('resumed', { ...was, session: record.session, away: Date.now() - (lost ?? seen) });
 			} catch (cause) {
@@ -421,6 +425,7 @@ export class CallResume extends EventTarget {
 	 * @returns the library's session */
 	async #call(record, alone) {
 		const end = Date.now() + (this.#options.patience ?? PATIENCE);
+		await this.#askCall().catch((cause) => { throw new ResumeError('failed', { cause, final: false }); });
 		const media = this.#phone.prepare(record);
 		let session;
 		let renewed = false;
@@ -467,11 +472,18 @@ export class CallResume extends EventTarget {
 		}
 	}
 
+	/** The page may have other options for its calls by now: credentials for TURN, another microphone. */
+	async #askCall() {
+		const { call } = this.#options;
+		if (isFunction(call)) this.#phone.useCall(await call());
+	}
+
 	/** @returns false when there is no new token now */
 	async #renew() {
 		const { token } = this.#options;
 		try {
-			if (typeof token === 'function') this.#phone.useToken(await token());
+			if (isFunction(token)) this.#phone.useToken(await token());
+			await this.#askCall(); // for its extraHeaders
 			return true;
 		} catch (cause) {
 			this.#emit('tokenerror', { cause });
@@ -550,5 +562,6 @@ export function resumeJsSIP(ua, given) {
 
 /** Make the calls of a SIP.js UserAgent survive. Call it before userAgent.start(). */
 export function resumeSIPjs(userAgent, options) {
+	if (!userAgent.configuration) throw new TypeError('No UserAgent. For a SessionManager or a SimpleUser there is resumeSessionManager().');
 	return new CallResume(new SIPjsPhone(userAgent, options), options);
 }

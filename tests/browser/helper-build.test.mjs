@@ -31,10 +31,11 @@ for (const library of ['resumeJsSIP', 'resumeSIPjs']) {
 const TYPED = `
 import { UA, WebSocketInterface } from 'jssip';
 import type { RTCSession } from 'jssip/lib/RTCSession';
-import { Inviter, Registerer, Session, UserAgent } from 'sip.js';
+import { Inviter, Registerer, Session, UserAgent, Web } from 'sip.js';
 import { CallResume, ResumeError, Store, browserStore, resumeJsSIP, resumeSIPjs } from '../call-resume.js';
 import { keptCalls } from '../kept-calls.js';
 import { networkStore } from '../network-store.js';
+import { resumeSessionManager } from '../session-manager.js';
 
 const ua = new UA({ sockets: [new WebSocketInterface('wss://localhost/ws')], uri: 'sip:alice@example.org' });
 const bare = resumeJsSIP(ua); // with a password
@@ -65,6 +66,17 @@ other.addEventListener('resumed', ({ detail }) => { detail.session.bye(); other.
 other.addEventListener('resuming', ({ detail: { held, muted, videoMuted, screen, start } }) => console.log(held && muted && videoMuted && screen, start?.getTime()));
 // @ts-expect-error the class is needed
 resumeSIPjs(agent, {});
+// What its sessions are, the user agent says; and a manager too.
+const told: CallResume<Session> = resumeSIPjs(agent, { Inviter, call: async () => ({ earlyMedia: true }) });
+told.addEventListener('resumed', ({ detail }) => { detail.session.bye(); });
+const managed: CallResume<Session> = resumeSessionManager(new Web.SessionManager('wss://localhost/ws', { autoStop: false }), { token: 'token' });
+managed.stored().then((all) => all.forEach(({ id, callSessionId }) => (callSessionId ? managed.end(id) : managed.retry(id))));
+resumeSessionManager(new Web.SimpleUser('wss://localhost/ws')).addEventListener('resumed', ({ detail }) => console.log(detail.away));
+// @ts-expect-error it is no manager
+resumeSessionManager(agent);
+resumeJsSIP(ua, { call: () => ({ mediaConstraints: { audio: true } }) });
+// @ts-expect-error JsSIP has no such option
+resumeJsSIP(ua, { call: async () => ({ mediaConstraints: 1 }) });
 const store: Store = browserStore('alice');
 store.load().then((all) => all.map(([id, text]) => id + text));
 other.end('one');

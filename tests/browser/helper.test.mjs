@@ -226,6 +226,44 @@ for (const [what, answer] of [['the library cancels it', { canceled: true }], ['
 	});
 }
 
+test('options that the page gives by a function are asked for each time that a call comes back, before it does', async () => {
+	const seen = await page.evaluate(async () => {
+		const given = ['one', 'two'];
+		const { calls, phone, log } = window.helper({
+			answers: [{ cause: { name: 'NotFoundError' } }, 200, { status: 481 }], kept: ['one'],
+			call: async () => { await null; if (!given.length) throw new Error('no credentials now'); return given.shift(); },
+		});
+		const did = [];
+		phone.useCall = (options) => did.push(options);
+		phone.prepare = async () => did.push('prepare');
+		const told = (type) => new Promise((resolve) => { calls.addEventListener(type, ({ detail }) => resolve(detail), { once: true }); });
+		await told('failed');
+		calls.retry('one');
+		const { session } = await told('resumed');
+		phone.report.ended(undefined, session);
+		calls.stop();
+		const next = window.helper({ kept: ['one'], call: () => { throw new Error('no credentials now'); } });
+		const { error } = await new Promise((resolve) => { next.calls.addEventListener('failed', ({ detail }) => resolve(detail)); });
+		next.calls.stop();
+		return { did: did.join(), types: log.map(({ type }) => type).join(), error: [error.reason, error.final, error.cause.message].join(), kept: next.store.all.size, calls: next.phone.calls };
+	});
+	assert.deepEqual(seen, {
+		did: 'one,prepare,two,prepare', types: 'resuming,failed,resuming,resumed', error: 'failed,false,no credentials now', kept: 1, calls: 0,
+	});
+});
+
+test('a call has one id: in events, in what is stored, in what is told of it, and to end it', async () => {
+	const seen = await page.evaluate(async () => {
+		const { calls, log, store } = await window.bothLost();
+		const [{ id, callSessionId }] = await calls.stored();
+		calls.end(id);
+		const found = [id, callSessionId, log[0].detail.id, store.all.size];
+		calls.stop();
+		return found;
+	});
+	assert.deepEqual(seen, ['one', 'abc', 'one', 0]);
+});
+
 test('after stop() nothing is stored', async () => {
 	const kept = await page.evaluate(async (ANSWER) => {
 		const { calls, phone, store } = window.helper({});

@@ -83,7 +83,7 @@ const helper = async () => {
 			user: 'alice', calls: 0,
 			attach(report) { phone.report = report; },
 			connected: () => online,
-			async prepare() {}, prepared() {}, connection() {}, paused() {}, useToken() {}, drop() {}, hangUp() { phone.hungUp = true; },
+			async prepare() {}, prepared() {}, connection() {}, paused() {}, useToken() {}, useCall() {}, drop() {}, hangUp() { phone.hungUp = true; },
 			async call(how, started) {
 				phone.calls++;
 				phone.media = how.media;

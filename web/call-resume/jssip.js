@@ -12,7 +12,7 @@ const REFRESH = 40_000;
 
 export class JsSIPPhone {
 	#ua;
-	#call;
+	#call = {};
 	#report;
 	#password; // and no token
 	#started; // of the call that is being placed
@@ -23,7 +23,6 @@ export class JsSIPPhone {
 
 	constructor(ua, options) {
 		this.#ua = ua;
-		this.#call = options.call ?? {};
 		this.#password = !options.token;
 		const { host } = ua.configuration?.uri ?? {};
 		this.user = [ua.get('authorization_user'), host].filter(Boolean).join('@');
@@ -234,5 +233,10 @@ export class JsSIPPhone {
 
 	useToken(token) {
 		this.#ua.set('authorization_jwt', `Bearer ${token}`);
+	}
+
+	/** As the page uses them for its own calls. */
+	useCall(options) {
+		this.#call = options;
 	}
 }

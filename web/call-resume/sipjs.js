@@ -11,14 +11,13 @@ const answered = ({ data, statusCode }) => data && statusCode;
 export class SIPjsPhone {
 	#agent;
 	#options;
-	#call;
+	#call = {};
 	#report;
 	#token;
 
 	constructor(agent, options) {
 		this.#agent = agent;
 		this.#options = options;
-		this.#call = options.call ?? {};
 		const { user, host } = agent.configuration.uri;
 		this.user = [user, host].filter(Boolean).join('@');
 	}
@@ -108,33 +107,32 @@ export class SIPjsPhone {
 	}
 
 	async call(how, started) {
-		const { Inviter, token } = this.#options;
+		const { token } = this.#options;
 		const given = this.#call.sessionDescriptionHandlerOptions ?? {};
 		const constraints = capturing(how, given.constraints);
 		const target = this.#agent.configuration.uri.clone();
 		({ user: target.user = TARGET, host: target.host = target.host } = partsOf(how.target ?? ''));
 		this.#token ??= typeof token === 'function' ? await token() : token;
-		const session = new Inviter(this.#agent, target, {
-			...this.#call,
-			extraHeaders: [...this.#headers(), ...how.headers],
-		});
-		session.delegate = {
-			onSessionDescriptionHandler: (handler) => {
-				layOut(handler.peerConnection, how, constraints);
-				handler.peerConnection.addEventListener('icecandidate', () => handler.iceGatheringComplete());
-			},
-		};
-		started(session.request.callId);
-		this.add(session);
+		const inviterOptions = { ...this.#call, extraHeaders: [...this.#headers(), ...how.headers] };
 		return new Promise((resolve, reject) => {
 			let canceled = false;
-			session.stateChange.addListener((state) => {
-				// Not a sound before the offer goes, nor after.
-				if (/^Establish/.test(state)) silence(this.connection(session), how);
-				if (state === 'Established') resolve(session);
-				canceled ||= state === 'Terminating';
-			});
-			session.invite({
+			const created = (session) => {
+				session.delegate = {
+					onSessionDescriptionHandler: (handler) => {
+						layOut(handler.peerConnection, how, constraints);
+						handler.peerConnection.addEventListener('icecandidate', () => handler.iceGatheringComplete());
+					},
+				};
+				started(session.request.callId);
+				this.add(session);
+				session.stateChange.addListener((state) => {
+					// Not a sound before the offer goes, nor after.
+					if (/^Establish/.test(state)) silence(this.connection(session), how);
+					if (state === 'Established') resolve(session);
+					canceled ||= state === 'Terminating';
+				});
+			};
+			this.place(target, inviterOptions, {
 				sessionDescriptionHandlerOptions: {
 					...given, constraints, hold: !!how.held,
 				},
@@ -143,8 +141,15 @@ export class SIPjsPhone {
 						status: answered(message), away: message.reasonPhrase === AWAY, retryAfter: message.getHeader('Retry-After'), canceled,
 					}),
 				},
-			}).catch((cause) => reject({ cause, canceled }));
+			}, created).catch((cause) => reject({ cause, canceled }));
 		});
+	}
+
+	/** Make a session, tell of it, and send its INVITE. */
+	async place(target, inviterOptions, inviteOptions, created) {
+		const session = new this.#options.Inviter(this.#agent, target, inviterOptions);
+		created(session);
+		await session.invite(inviteOptions);
 	}
 
 	/** Those of the page's own calls, and the token. */
@@ -198,5 +203,10 @@ export class SIPjsPhone {
 
 	useToken(token) {
 		this.#token = token;
+	}
+
+	/** As the page uses them for its own calls. */
+	useCall(options) {
+		this.#call = options;
 	}
 }

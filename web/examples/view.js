@@ -115,6 +115,7 @@ export function row(title, buttons) {
 	}
 	$('calls').append(li);
 	return {
+		audio,
 		state(text) { state.textContent = text; },
 		hear(connection) {
 			connection.addEventListener('track', ({ track, streams }) => {
