@@ -3,8 +3,10 @@
 // the page has named.
 
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { afterEach, test } from 'node:test';
 
+import { ROOT } from '../lib/kamailio.mjs';
 import { DOMAIN, runFolder } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
 import { WebCall } from '../lib/webcall.mjs';
@@ -143,4 +145,29 @@ test('two pages with passwords, reloaded at once', async () => {
 		await until('nothing in the storage', async () => (await tab.stored()).length === 0);
 	}
 	await stack.noMedia();
+});
+
+test('a page with a user agent of each of two users: each call comes back in its own', async () => {
+	await browser.context.route('**/examples/password-jssip.js', (route) => route.fulfill({ path: path.join(ROOT, 'tests/browser/pages/two-agents.js') }));
+	const accounts = ['alice', 'bob'].map((user) => ({ user: `${user}@${DOMAIN}`, password: stack.passwords[user] }));
+	await browser.context.addInitScript((all) => sessionStorage.setItem('accounts', all), JSON.stringify(accounts));
+	const tab = await browser.open(stack.page('password-jssip'));
+	await tab.registered();
+	const one = await WebCall.up(stack, browser, { tab });
+	const other = await WebCall.up(stack, browser, { tab, role: 'callee', user: 'bob' });
+	const who = new Set((await tab.stored()).map((key) => key.split(' ')[1]));
+	assert.deepEqual([...who].sort(), accounts.map(({ user }) => user));
+	await tab.page.reload();
+	await until('both to be back', async () => /^Resumed, .*: alice,bob$/.test(await tab.line()));
+	await tab.up(2);
+	for (const { far } of [one, other]) {
+		await far.hears();
+		assert.equal(far.reinvites, 1);
+	}
+	// The BYE of each goes to its own call.
+	assert.equal((await other.far.hangUp()).status, 200);
+	await tab.up(1);
+	await tab.click('hangup');
+	await until('the BYE to reach the far end', () => one.far.bye);
+	await one.gone();
 });
