@@ -1,115 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The softphone, used as people do: clicked on, typed into, reloaded in the middle of calls.
+// Calls of the softphone, used as people do: clicked on, typed into, reloaded in the middle of calls.
 
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import { afterEach, beforeEach, test } from 'node:test';
+import { afterEach, test } from 'node:test';
 
-import { Client, replyTo, sdp } from '../lib/sip.mjs';
+import { Client, sdp } from '../lib/sip.mjs';
+import { Phone, softphoneTests } from '../lib/softphone.mjs';
 import { DOMAIN, TRUNK_IP } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
 import { browser, chromium, stack, webTests } from '../lib/webtests.mjs';
 
 webTests('browser-softphone');
+softphoneTests();
 
 let elsewhere; // somebody else's browser
-const open = [];
-const foreign = [];
-
-beforeEach(() => {
-	// Nobody has this number.
-	stack.echo.answer = (m) => !m.start.startsWith('INVITE sip:999@') || (m.answer(replyTo(m, 404, 'Not Found')), false);
-});
 afterEach(async () => {
-	const phones = open.splice(0);
 	await elsewhere?.close();
 	elsewhere = undefined;
-	assert.deepEqual(foreign.splice(0), [], 'requests to other origins');
-	const wrong = phones.flatMap((phone) => phone.tab.console).filter((line) => /^error: (?!Failed to load resource)|Refused|Content Security/.test(line));
-	assert.deepEqual(wrong, [], 'errors in the console');
 });
-
-/** The page in a tab. */
-class Phone {
-	static async open(url = stack.web.url, where = browser) {
-		const self = new Phone();
-		self.tab = await where.open('about:blank');
-		self.page = self.tab.page;
-		self.page.setDefaultTimeout(30000);
-		self.page.on('request', (r) => {
-			if (!r.url().startsWith(`${stack.web.url}/`)) foreign.push(r.url());
-		});
-		self.page.on('websocket', (socket) => { self.socket = socket; });
-		open.push(self);
-		await self.page.goto(url);
-		return self;
-	}
-
-	static async signedIn(user = 'alice', where = browser) {
-		const self = await Phone.open(stack.web.url, where);
-		await self.signIn(user, stack.passwords[user]);
-		await self.registered();
-		return self;
-	}
-
-	async signIn(user, password) {
-		// A tab of the same browser is signed in already.
-		await this.page.locator('#sign-in:visible, #status[data-is=on]').waitFor();
-		if (!await this.page.locator('#sign-in').isVisible()) return;
-		await this.page.fill('#user', user);
-		await this.page.fill('#password', password);
-		await this.page.click('#sign-in button');
-	}
-
-	registered() {
-		return this.page.locator('#status[data-is=on]').waitFor();
-	}
-
-	/** The card of a call. */
-	call(name, state) {
-		return this.page.locator(`.call${state ? `[data-state=${state}]` : ''}`, { has: this.page.locator('.name', { hasText: name }) });
-	}
-
-	async up(name) {
-		await this.call(name, 'up').waitFor().catch((e) => { throw new Error(`${e.message}\n${this.tab.console.join('\n')}`); });
-	}
-
-	async dial(number) {
-		await this.page.fill('#number', number);
-		await this.page.click('#call');
-	}
-
-	async dialled(number) {
-		await this.dial(number);
-		await this.up(number);
-	}
-
-	async click(name, what) {
-		await this.call(name).locator(`[data-do=${what}]`).click();
-	}
-
-	async seconds(name) {
-		const text = await this.call(name).locator('.timer').textContent();
-		const [, m, s] = text.match(/(\d+):(\d\d)$/);
-		return Number(m) * 60 + Number(s);
-	}
-
-	async reload() {
-		await this.page.reload();
-	}
-
-	text(name) {
-		return this.call(name).locator('.text').textContent();
-	}
-
-	says(name, what) {
-		return until(`${name} to say ${what}`, async () => what.test(await this.text(name)));
-	}
-
-	async gone() {
-		await until('no call in the page', async () => await this.page.locator('.call').count() === 0);
-	}
-}
 
 for (const [what, text] of [
 	['a record that is damaged', '{"state":'], ['a record of something else', '{"state":7,"data":7}'],
@@ -133,39 +41,6 @@ for (const [what, text] of [
 		await phone.gone();
 	});
 }
-
-test('a wrong password is refused, the right one opens the phone, and the name stays over a reload', async () => {
-	const phone = await Phone.open();
-	await phone.signIn('alice', 'not this one');
-	await until('the refusal', async () => (await phone.page.locator('#sign-in-error').textContent()) === 'Wrong user or password.');
-	await phone.page.fill('#password', stack.passwords.alice);
-	await phone.page.click('#sign-in button');
-	await phone.registered();
-	assert.equal(await phone.page.locator('#status').innerText(), 'alice');
-	await phone.reload();
-	await phone.registered();
-	assert.equal(await phone.page.locator('#sign-in').isVisible(), false);
-});
-
-test('what is typed before the scripts are here is not sent by the browser, and not lost', async () => {
-	const phone = await Phone.open('about:blank');
-	let release;
-	const released = new Promise((resolve) => { release = resolve; });
-	await phone.page.route('**/softphone.js', async (route) => {
-		await released;
-		await route.continue();
-	});
-	await phone.page.goto(stack.web.url, { waitUntil: 'commit' });
-	await phone.page.fill('#user', 'alice');
-	await phone.page.fill('#password', stack.passwords.alice);
-	await phone.page.press('#password', 'Enter');
-	await phone.page.click('#sign-in button', { force: true });
-	release();
-	await phone.page.click('#sign-in button');
-	await phone.registered();
-	assert.equal(phone.page.url(), `${stack.web.url}/`);
-	assert.ok(!fs.readFileSync(stack.web.accessLog, 'utf8').includes('password='), 'no password in an address');
-});
 
 test('a call is back after a reload: name, timer and far end, and how long audio was away', async () => {
 	const phone = await Phone.signedIn();
@@ -296,73 +171,6 @@ for (const [what, where, from, name, number, title] of [
 		}
 	});
 }
-
-test('who gets another password is asked to sign in, without a reload', async () => {
-	const phone = await Phone.signedIn('bob');
-	stack.passwords.bob = stack.portal.add(`bob@${DOMAIN}`);
-	await phone.page.locator('#sign-in:visible').waitFor();
-	assert.equal(await phone.page.locator('#sign-in-why').textContent(), 'Your last session is over.');
-	await phone.signIn('bob', stack.passwords.bob);
-	await phone.registered();
-});
-
-test('who signs out leaves no call in the storage', async () => {
-	const phone = await Phone.signedIn();
-	await phone.tab.plant('alice', '{"state":"x"}');
-	assert.equal((await phone.tab.stored()).length, 1);
-	await phone.page.click('#sign-out');
-	await phone.page.locator('#sign-in:visible').waitFor();
-	assert.deepEqual(await phone.tab.stored(), []);
-	assert.deepEqual(await browser.context.cookies(), []);
-});
-
-for (const library of ['jssip', 'plain-jssip', 'sipjs']) {
-	test(`a link to the example page of ${library} fills the number in, and calls nobody`, async () => {
-		const before = stack.echo.calls.length;
-		const tab = await stack.signedIn(browser, library, { query: '?dial=666' });
-		assert.equal(await tab.page.inputValue('#number'), '666');
-		await tab.dial('echo');
-		await tab.up();
-		await until('the ACK', () => stack.echo.last.requests.length);
-		assert.deepEqual(stack.echo.calls.slice(before).map((call) => call.requests[0].uri.split(/[:@]/)[1]), ['echo']);
-		await tab.click('hangup');
-		await stack.noMedia();
-	});
-}
-
-test('a second tab says whose call is in the first one, and has it when that is closed', async () => {
-	const first = await Phone.signedIn();
-	await first.dialled('echo');
-	const second = await Phone.signedIn();
-	await second.call('echo', 'waiting').waitFor();
-	assert.match(await second.text('echo'), /^This call is in another tab/);
-	assert.equal(await second.page.locator('#dialer').isVisible(), true);
-	await first.page.close();
-	await second.up('echo');
-	await second.tab.hears();
-
-	// Once more; but now the call ends where it is.
-	const third = await Phone.signedIn();
-	await third.call('echo', 'waiting').waitFor();
-	await second.click('echo', 'hangup');
-	await third.gone();
-});
-
-test('calls ring in the tab that was in front last', async () => {
-	const first = await Phone.signedIn();
-	const second = await Phone.signedIn();
-	const again = first.socket.waitForEvent('framereceived', ({ payload }) => /^CSeq: \d+ REGISTER/m.test(payload));
-	// What a tab gets when it comes to the front; without a head all are in front.
-	await first.page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
-	await again;
-	const call = stack.echo.call('alice');
-	await first.click('echo', 'answer');
-	await first.up('echo');
-	await call;
-	assert.equal(await second.page.locator('.call').count(), 0);
-	await first.click('echo', 'hangup');
-	await first.gone();
-});
 
 test('the media server is lost: the page says so, and has the call again without a reload', async () => {
 	const phone = await Phone.signedIn();
@@ -553,53 +361,6 @@ for (const [what, begin] of [
 		await phone.gone();
 	});
 }
-
-test('the token is renewed before it expires', async () => {
-	const phone = await Phone.open();
-	let asked = 0;
-	await phone.page.route('**/session', async (route) => {
-		const response = await route.fetch();
-		asked++;
-		const json = response.ok() ? await response.json() : {};
-		await route.fulfill({ response, json: { ...json, expires: Date.now() / 1000 + (asked < 3 ? 2 : 3600) } });
-	});
-	await phone.reload();
-	await phone.signIn('alice', stack.passwords.alice);
-	await phone.registered();
-	await until('the page to have asked again', () => asked >= 3);
-});
-
-test('whose web session is over is asked to sign in, and gets to that after the call', async () => {
-	const phone = await Phone.open();
-	await phone.page.route('**/session', async (route) => {
-		const response = await route.fetch();
-		await route.fulfill({ response, json: { ...await response.json(), expires: Date.now() / 1000 + 3 } });
-	});
-	await phone.reload();
-	await phone.signIn('alice', stack.passwords.alice);
-	await phone.dialled('echo');
-	await browser.context.clearCookies();
-	await until('the page to know', async () => (await phone.page.locator('#status').innerText()) === 'Signed out');
-	await phone.tab.hears();
-	await phone.click('echo', 'hangup');
-	await phone.page.locator('#sign-in').waitFor();
-	assert.equal(await phone.page.locator('#sign-in-why').textContent(), 'Your last session is over.');
-	await stack.noMedia();
-});
-
-test('who signs out in a call is asked; then call, web session and names are gone', async () => {
-	const phone = await Phone.signedIn('bob');
-	await phone.dialled('echo');
-	await phone.page.click('#sign-out');
-	await phone.page.click('#leave [value=stay]');
-	await phone.tab.hears();
-	await phone.page.click('#sign-out');
-	await phone.page.click('#leave [value=leave]');
-	await phone.page.locator('#sign-in').waitFor();
-	await stack.noMedia();
-	assert.deepEqual(await phone.page.evaluate(() => Object.keys(localStorage)), []);
-	assert.deepEqual(await browser.context.cookies(stack.web.url), []);
-});
 
 test('a wrong number and a call that ended meanwhile are told apart', async () => {
 	const phone = await Phone.signedIn();

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Signing in to the softphone and out of it, its tabs, and what becomes of calls meanwhile.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { test } from 'node:test';
+
+import { Phone, softphoneTests } from '../lib/softphone.mjs';
+import { DOMAIN } from '../lib/stack.mjs';
+import { until } from '../lib/wait.mjs';
+import { browser, stack, webTests } from '../lib/webtests.mjs';
+
+webTests('browser-softphone-session');
+softphoneTests();
+
+test('a wrong password is refused, the right one opens the phone, and the name stays over a reload', async () => {
+	const phone = await Phone.open();
+	await phone.signIn('alice', 'not this one');
+	await until('the refusal', async () => (await phone.page.locator('#sign-in-error').textContent()) === 'Wrong user or password.');
+	await phone.page.fill('#password', stack.passwords.alice);
+	await phone.page.click('#sign-in button');
+	await phone.registered();
+	assert.equal(await phone.page.locator('#status').innerText(), 'alice');
+	await phone.reload();
+	await phone.registered();
+	assert.equal(await phone.page.locator('#sign-in').isVisible(), false);
+});
+
+test('what is typed before the scripts are here is not sent by the browser, and not lost', async () => {
+	const phone = await Phone.open('about:blank');
+	let release;
+	const released = new Promise((resolve) => { release = resolve; });
+	await phone.page.route('**/softphone.js', async (route) => {
+		await released;
+		await route.continue();
+	});
+	await phone.page.goto(stack.web.url, { waitUntil: 'commit' });
+	await phone.page.fill('#user', 'alice');
+	await phone.page.fill('#password', stack.passwords.alice);
+	await phone.page.press('#password', 'Enter');
+	await phone.page.click('#sign-in button', { force: true });
+	release();
+	await phone.page.click('#sign-in button');
+	await phone.registered();
+	assert.equal(phone.page.url(), `${stack.web.url}/`);
+	assert.ok(!fs.readFileSync(stack.web.accessLog, 'utf8').includes('password='), 'no password in an address');
+});
+
+test('who gets another password is asked to sign in, without a reload', async () => {
+	const phone = await Phone.signedIn('bob');
+	stack.passwords.bob = stack.portal.add(`bob@${DOMAIN}`);
+	await phone.page.locator('#sign-in:visible').waitFor();
+	assert.equal(await phone.page.locator('#sign-in-why').textContent(), 'Your last session is over.');
+	await phone.signIn('bob', stack.passwords.bob);
+	await phone.registered();
+});
+
+test('who signs out leaves no call in the storage', async () => {
+	const phone = await Phone.signedIn();
+	await phone.tab.plant('alice', '{"state":"x"}');
+	assert.equal((await phone.tab.stored()).length, 1);
+	await phone.page.click('#sign-out');
+	await phone.page.locator('#sign-in:visible').waitFor();
+	assert.deepEqual(await phone.tab.stored(), []);
+	assert.deepEqual(await browser.context.cookies(), []);
+});
+
+for (const library of ['jssip', 'plain-jssip', 'sipjs']) {
+	test(`a link to the example page of ${library} fills the number in, and calls nobody`, async () => {
+		const before = stack.echo.calls.length;
+		const tab = await stack.signedIn(browser, library, { query: '?dial=666' });
+		assert.equal(await tab.page.inputValue('#number'), '666');
+		await tab.dial('echo');
+		await tab.up();
+		await until('the ACK', () => stack.echo.last.requests.length);
+		assert.deepEqual(stack.echo.calls.slice(before).map((call) => call.requests[0].uri.split(/[:@]/)[1]), ['echo']);
+		await tab.click('hangup');
+		await stack.noMedia();
+	});
+}
+
+test('a second tab says whose call is in the first one, and has it when that is closed', async () => {
+	const first = await Phone.signedIn();
+	await first.dialled('echo');
+	const second = await Phone.signedIn();
+	await second.call('echo', 'waiting').waitFor();
+	assert.match(await second.text('echo'), /^This call is in another tab/);
+	assert.equal(await second.page.locator('#dialer').isVisible(), true);
+	await first.page.close();
+	await second.up('echo');
+	await second.tab.hears();
+
+	// Once more; but now the call ends where it is.
+	const third = await Phone.signedIn();
+	await third.call('echo', 'waiting').waitFor();
+	await second.click('echo', 'hangup');
+	await third.gone();
+});
+
+test('calls ring in the tab that was in front last', async () => {
+	const first = await Phone.signedIn();
+	const second = await Phone.signedIn();
+	const again = first.socket.waitForEvent('framereceived', ({ payload }) => /^CSeq: \d+ REGISTER/m.test(payload));
+	// What a tab gets when it comes to the front; without a head all are in front.
+	await first.page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+	await again;
+	const call = stack.echo.call('alice');
+	await first.click('echo', 'answer');
+	await first.up('echo');
+	await call;
+	assert.equal(await second.page.locator('.call').count(), 0);
+	await first.click('echo', 'hangup');
+	await first.gone();
+});
+
+test('the token is renewed before it expires', async () => {
+	const phone = await Phone.open();
+	let asked = 0;
+	await phone.page.route('**/session', async (route) => {
+		const response = await route.fetch();
+		asked++;
+		const json = response.ok() ? await response.json() : {};
+		await route.fulfill({ response, json: { ...json, expires: Date.now() / 1000 + (asked < 3 ? 2 : 3600) } });
+	});
+	await phone.reload();
+	await phone.signIn('alice', stack.passwords.alice);
+	await phone.registered();
+	await until('the page to have asked again', () => asked >= 3);
+});
+
+test('whose web session is over is asked to sign in, and gets to that after the call', async () => {
+	const phone = await Phone.open();
+	await phone.page.route('**/session', async (route) => {
+		const response = await route.fetch();
+		await route.fulfill({ response, json: { ...await response.json(), expires: Date.now() / 1000 + 3 } });
+	});
+	await phone.reload();
+	await phone.signIn('alice', stack.passwords.alice);
+	await phone.dialled('echo');
+	await browser.context.clearCookies();
+	await until('the page to know', async () => (await phone.page.locator('#status').innerText()) === 'Signed out');
+	await phone.tab.hears();
+	await phone.click('echo', 'hangup');
+	await phone.page.locator('#sign-in').waitFor();
+	assert.equal(await phone.page.locator('#sign-in-why').textContent(), 'Your last session is over.');
+	await stack.noMedia();
+});
+
+test('who signs out in a call is asked; then call, web session and names are gone', async () => {
+	const phone = await Phone.signedIn('bob');
+	await phone.dialled('echo');
+	await phone.page.click('#sign-out');
+	await phone.page.click('#leave [value=stay]');
+	await phone.tab.hears();
+	await phone.page.click('#sign-out');
+	await phone.page.click('#leave [value=leave]');
+	await phone.page.locator('#sign-in').waitFor();
+	await stack.noMedia();
+	assert.deepEqual(await phone.page.evaluate(() => Object.keys(localStorage)), []);
+	assert.deepEqual(await browser.context.cookies(stack.web.url), []);
+});
