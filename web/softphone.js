@@ -4,6 +4,7 @@
 
 import JsSIP from '/bundle/jssip.js';
 import { browserStore, resumeJsSIP } from './call-resume.js';
+import { hasCandidates } from './call-resume/shared.js';
 import { forgetCertificate, keptCertificate } from './certificate.js';
 import { session as webSession, signIn, signOut } from './portal.js';
 import { Call, callerOf, user as userOf, withAddress } from './softphone/call.js';
@@ -118,7 +119,7 @@ const options = (video) => ({
 	pcConfig,
 	extraHeaders,
 	// The gateway learns further candidates from the checks that come from them.
-	eventHandlers: { icecandidate: (e) => e.ready() },
+	eventHandlers: { icecandidate({ ready }) { if (hasCandidates(this.connection)) ready(); } },
 });
 
 /** Take what a fresh web session brings. */

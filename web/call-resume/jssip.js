@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // JsSIP, as CallResume needs it.
 
-import { AWAY, TARGET, capturing, capture, release, glare, layOut, nameSession, silence, sleep } from './shared.js';
+import { AWAY, TARGET, capturing, capture, release, glare, hasCandidates, layOut, nameSession, silence, sleep } from './shared.js';
 import { sessionName } from './store.js';
 
 /** How long to wait for a registration with a new token when one was refused, in milliseconds. */
@@ -131,7 +131,7 @@ export class JsSIPPhone {
 		return new Promise((resolve, reject) => {
 			const eventHandlers = {
 				...page,
-				icecandidate: (e) => e.ready(),
+				icecandidate: ({ ready }) => hasCandidates(session.connection) && ready(),
 				confirmed: async (e) => {
 					try {
 						page.confirmed?.(e);

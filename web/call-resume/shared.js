@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What both adapters use, and the others of this folder.
 //
-// Neither waits for more than the first candidate: rtpengine learns the others from
+// Neither waits for more than the first candidate of each m-line: rtpengine learns the others from
 // the checks that come from them (RFC 8445 section 7.3.1.3).
 
 /** What the gateway says when the far end is a client that is away too. */
@@ -74,6 +74,11 @@ export function layOut(connection, { media, held }, constraints) {
 		if (t.direction !== 'stopped') t.direction = direction(lines[i]);
 	});
 }
+
+/** Whether an offer may go: each m-line that is not rejected has a candidate. Without one it says port 9 and 0.0.0.0, and nothing can be
+ * sent to that. Firefox tells the candidates of one m-line after those of another. */
+export const hasCandidates = ({ localDescription }) => localDescription.sdp.split(/^m=/m).slice(1)
+	.every((line) => /^\w+ 0 /.test(line) || line.includes('\na=candidate:'));
 
 const named = new WeakSet();
 

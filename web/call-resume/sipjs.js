@@ -2,7 +2,7 @@
 // SIP.js, as CallResume needs it.
 
 import { partsOf } from './message.js';
-import { AWAY, TARGET, capturing, capture, release, glare, layOut, nameSession, silence, sleep } from './shared.js';
+import { AWAY, TARGET, capturing, capture, release, glare, hasCandidates, layOut, nameSession, silence, sleep } from './shared.js';
 import { sessionName } from './store.js';
 
 /** Its status, unless the library has made it up: 408 when nobody answered, 503 without a connection. */
@@ -119,8 +119,9 @@ export class SIPjsPhone {
 			const created = (session) => {
 				session.delegate = {
 					onSessionDescriptionHandler: (handler) => {
-						layOut(handler.peerConnection, how, constraints);
-						handler.peerConnection.addEventListener('icecandidate', () => handler.iceGatheringComplete());
+						const { peerConnection } = handler;
+						layOut(peerConnection, how, constraints);
+						peerConnection.addEventListener('icecandidate', () => hasCandidates(peerConnection) && handler.iceGatheringComplete());
 					},
 				};
 				started(session.request.callId);
