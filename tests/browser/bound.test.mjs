@@ -69,6 +69,17 @@ for (const library of ['jssip', 'sipjs']) {
 		});
 	}
 
+	test(`${library}: put on hold and taken off`, async () => {
+		const call = await WebCall.up(stack, browser, { library, query: '?bound' });
+		await call.tab.click('hold');
+		await call.tab.up(1, 'held');
+		await call.far.hearsSilence();
+		await call.tab.click('hold');
+		await call.tab.up();
+		await call.talks();
+		await call.endsBy('far');
+	});
+
 	test(`${library}: a thief who writes the right fingerprint into his offer has nothing to hear and nothing to say`, async () => {
 		const call = await WebCall.up(stack, browser, { library, query: '?bound' });
 		const before = stack.rtpengine.proc.output().length;

@@ -103,6 +103,8 @@ class Call {
 	/** A re-INVITE: sendonly is a hold. */
 	async reinvite(direction = this.direction, options = {}) {
 		this.direction = direction;
+		// One source at a time: Firefox hears neither of two.
+		if (direction === 'sendrecv') this.rtp.audio?.rest();
 		return this.request('INVITE', { body: await this.description(), ...options });
 	}
 

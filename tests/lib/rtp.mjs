@@ -69,8 +69,13 @@ export class Rtp {
 		this.timer = setInterval(tick, PACKET_MS);
 	}
 
-	close() {
+	/** Send nothing of its own any more. */
+	rest() {
 		clearInterval(this.timer);
+	}
+
+	close() {
+		this.rest();
 		try {
 			this.socket.close();
 		} catch { /* closed already */ }
