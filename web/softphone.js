@@ -10,6 +10,7 @@ import { session as webSession, signIn, signOut } from './portal.js';
 import { Call, callerOf, user as userOf, withAddress } from './softphone/call.js';
 import { keys } from './softphone/card.js';
 import { firstAudio } from './softphone/media.js';
+import { ringing } from './softphone/rings.js';
 import { sound } from './softphone/tones.js';
 
 const $ = (id) => document.getElementById(id);
@@ -319,7 +320,19 @@ addEventListener('storage', ({ key, newValue }) => {
 
 // ---- the connection -------------------------------------------------------
 
-ua.on('registered', () => status('on', me));
+const elsewhere = () => status('elsewhere', `${me}, rings in another window`);
+const rings = ringing(`softphone rings ${portal.user}`, { elsewhere, again: registerAgain });
+function registered() {
+	rings.registered();
+	status('on', me);
+}
+/** The library does not tell that a registration was renewed. */
+function registerAgain() {
+	ua.register();
+	registered();
+}
+ua.on('registered', registered);
+ua.on('registrationExpiring', registerAgain);
 ua.on('connecting', () => status('lost', root.dataset.met ? 'Reconnecting…' : 'Connecting…'));
 ua.on('disconnected', () => status('lost', 'Reconnecting…'));
 ua.on('registrationFailed', ({ response }) => {
@@ -327,9 +340,13 @@ ua.on('registrationFailed', ({ response }) => {
 });
 ua.on('connected', () => { root.dataset.met = ''; });
 // A user is registered from one tab, the last one: that shall be the one in front.
-document.addEventListener('visibilitychange', () => { if (!document.hidden && ua.isConnected()) ua.register(); });
+document.addEventListener('visibilitychange', () => { if (!document.hidden && ua.isConnected()) registerAgain(); });
 addEventListener('offline', () => status('lost', 'No network: reconnecting…'));
-addEventListener('online', () => { if (ua.isRegistered() && ua.isConnected()) status('on', me); });
+addEventListener('online', () => {
+	if (!ua.isRegistered() || !ua.isConnected()) return;
+	if (rings.here) status('on', me);
+	else elsewhere();
+});
 
 // ---- dialling -------------------------------------------------------------
 

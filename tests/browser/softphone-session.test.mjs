@@ -113,6 +113,21 @@ test('calls ring in the tab that was in front last', async () => {
 	await first.gone();
 });
 
+test('of two windows the older one says that it does not ring, and does when the newer one is closed', async () => {
+	const first = await Phone.signedIn();
+	const second = await Phone.signedIn();
+	await first.page.locator('#status[data-is=elsewhere]').waitFor();
+	assert.equal(await first.page.locator('#status').innerText(), 'alice, rings in another window');
+	await second.page.close();
+	await first.registered();
+	const call = stack.echo.call('alice');
+	await first.click('echo', 'answer');
+	await first.up('echo');
+	await call;
+	await first.click('echo', 'hangup');
+	await first.gone();
+});
+
 test('the token is renewed before it expires', async () => {
 	const phone = await Phone.open();
 	let asked = 0;
