@@ -195,7 +195,7 @@ function layOut() {
 	const now = live();
 	if (over && !all.size) setTimeout(() => location.reload(), 500); // after the BYE
 	const by = (...states) => now.find((c) => states.includes(c.state) && !c.held);
-	const main = by('incoming') ?? by('answering', 'calling', 'ringing', 'up', 'resuming') ?? now[0];
+	const main = by('incoming') ?? by('answering', 'calling', 'ringing', 'up') ?? by('resuming') ?? now[0];
 	for (const call of all) {
 		call.compact = call.state === 'waiting' || call.live && call !== main;
 		call.card.show(call);
@@ -289,12 +289,12 @@ function kept(id, data, state) {
 	return call;
 }
 
-calls.addEventListener('resuming', ({ detail: { id, data } }) => {
+calls.addEventListener('resuming', ({ detail: { id, data, held, muted } }) => {
 	const call = [...all].find((c) => c.state === 'up' && data && c.number === data.number && c.start === data.start)
 		?? kept(id, data, 'resuming');
 	// Of a page that was alive all the time: its session goes on until there is a new one.
 	Object.assign(call, { id, before: call.session, session: undefined });
-	call.set({ state: 'resuming', text: undefined, retry: false });
+	call.set({ state: 'resuming', held, muted, text: undefined, retry: false });
 	say('Coming back to your call');
 });
 calls.addEventListener('resumed', ({ detail }) => {

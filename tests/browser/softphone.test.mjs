@@ -118,6 +118,35 @@ test('two calls: the second holds the first, they are swapped, and a reload brin
 	await stack.noMedia();
 });
 
+test('two calls come back: the one that was not on hold has the large card, from the beginning', async () => {
+	const phone = await Phone.signedIn();
+	await phone.dialled('100');
+	await phone.dialled('200');
+	await phone.says('100', /^On hold$/);
+	// The one that is found first shall be the one on hold.
+	const [[, first]] = await phone.page.evaluate(() => window.inDatabase('readonly', (calls) => calls.getAll()));
+	const [held, live] = JSON.parse(first).data.number === '100' ? ['100', '200'] : ['200', '100'];
+	if (held === '200') await phone.click('100', 'hold');
+	await phone.says(held, /^On hold$/);
+	await phone.says(live, /^$/);
+	await phone.page.addInitScript(() => {
+		window.large = new Set();
+		new MutationObserver(() => {
+			const all = [...document.querySelectorAll('.call')];
+			const large = all.filter((card) => !card.hasAttribute('data-compact'));
+			if (all.length === 2 && large.length === 1) window.large.add(large[0].querySelector('.name').textContent);
+		}).observe(document, { subtree: true, childList: true, attributes: true });
+	});
+	await phone.reload();
+	await phone.up(held);
+	await phone.up(live);
+	await phone.says(held, /^On hold$/);
+	assert.deepEqual(await phone.page.evaluate(() => [...window.large]), [live]);
+	await phone.click(held, 'hangup');
+	await phone.click(live, 'hangup');
+	await phone.gone();
+});
+
 test('another browser calls, is answered, and both are reloaded', async () => {
 	elsewhere = await chromium.another();
 	const alice = await Phone.signedIn('alice');
