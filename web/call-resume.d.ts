@@ -61,7 +61,7 @@ export interface ResumeOptions {
 	token?: string | (() => string | Promise<string>);
 	/** Default: browserStore(user). */
 	store?: Store;
-	/** How long to try, in milliseconds. Default: 30000. */
+	/** How long to try, in milliseconds, whatever does not answer; 2 s longer at the most. Default: 30000. */
 	patience?: number;
 }
 

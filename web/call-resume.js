@@ -426,14 +426,14 @@ export class CallResume extends EventTarget {
 	async #call(record, alone) {
 		const end = Date.now() + (this.#options.patience ?? PATIENCE);
 		await this.#askCall().catch((cause) => { throw new ResumeError('failed', { cause, final: false }); });
-		const media = this.#phone.prepare(record);
+		const media = Promise.resolve(this.#phone.prepare(record));
 		let session;
 		let renewed = false;
 		try {
 			for (let attempt = 0; ; attempt++) {
 				while (!this.#phone.connected() && Date.now() < end && !isGone(record)) await sleep(20);
 				if (isGone(record)) throw new ResumeError('ended');
-				const failure = this.#phone.connected() ? await this.#attempt(record, await media) : {};
+				const failure = this.#phone.connected() ? await this.#within(end, record, media) : {};
 				if (failure.session && isHangingUp(record)) {
 					this.#phone.hangUp(failure.session);
 					throw new ResumeError('canceled');
@@ -456,6 +456,20 @@ export class CallResume extends EventTarget {
 		} finally {
 			this.#phone.prepared(media, session);
 		}
+	}
+
+	/** One attempt that is over by then, or after as long as a gateway takes that is there: whoever has not answered,
+	 * the gateway, somebody whose phone rings or the user who is asked for his microphone, is not waited for. */
+	async #within(end, record, media) {
+		let late = false;
+		const attempt = media.then((stream) => (late ? {} : this.#attempt(record, stream)));
+		const time = sleep(Math.max(end - Date.now(), PROBE)).then(() => ({ late: late = true }));
+		const failure = await Promise.race([attempt, time]);
+		if (!failure.late) return failure;
+		if (record.session) this.#phone.hangUp(record.session);
+		// One that is answered in this moment.
+		attempt.then(({ session }) => session && this.#phone.drop(session), () => {});
+		return failure;
 	}
 
 	/** One INVITE. @returns an object with session, or with status, away, retryAfter, cause, canceled */

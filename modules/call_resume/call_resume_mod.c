@@ -5,6 +5,7 @@
  * exports to Kamailio.
  */
 #include "kam.h"
+#include "kam_ended.h"
 #include "kam_event.h"
 #include "kam_modules.h"
 #include "kam_revoke.h"
@@ -635,9 +636,9 @@ static int mod_init(void)
 	if(kam_stat_init() < 0 || kam_env_init() < 0 || kam_revoke_init() < 0
 			|| kam_event_init() < 0 || kam_limit_init() < 0)
 		return -1;
-	if(kam_modules_init() < 0 || kam_ringing_init() < 0 || kam_alone_init() < 0
-			|| kam_ring_again_init() < 0 || kam_ring_wait_init() < 0
-			|| kam_binding_init() < 0)
+	if(kam_modules_init() < 0 || kam_ended_init() < 0 || kam_ringing_init() < 0
+			|| kam_alone_init() < 0 || kam_ring_again_init() < 0
+			|| kam_ring_wait_init() < 0 || kam_binding_init() < 0)
 		return -1;
 	if(kam_away_init() < 0 || kam_reply_init() < 0 || keep_threads_apart() < 0
 			|| kam_connect_init() < 0)
@@ -661,6 +662,7 @@ static void mod_destroy(void)
 	kam_ring_again_destroy();
 	kam_ringing_destroy();
 	kam_alone_destroy();
+	kam_ended_destroy();
 	kam_env_destroy();
 }
 

@@ -12,6 +12,7 @@
  *	                section 4.2.2)
  */
 #include "kam.h"
+#include "kam_ended.h"
 #include "kam_event.h"
 
 #include "../../core/dprint.h"
@@ -105,8 +106,10 @@ int ki_resume_away(struct sip_msg *msg)
 	if(kam_is_request_route() && !kam_has_transaction()
 			&& kam_tm.t_newtran(msg) < 0)
 		return -1;
-	if(method_of(msg) == METHOD_BYE && kam_in_call(msg))
+	if(method_of(msg) == METHOD_BYE && kam_in_call(msg)) {
+		kam_ended_note(msg);
 		kam_event_over(msg);
+	}
 	answer(msg, kam_opened(msg)->open);
 	return 1;
 }
@@ -260,6 +263,9 @@ int ki_resume_within_dialog(struct sip_msg *msg)
 			|| !(what.resumed || what.to_client))
 		return ret;
 	what.known = kam_in_call(msg);
+	/* Whoever answers it, and when: the client may be back before. */
+	if(method_of(msg) == METHOD_BYE && what.to_client && what.known)
+		kam_ended_note(msg);
 	return watch(msg, what) < 0 ? -1 : ret;
 }
 

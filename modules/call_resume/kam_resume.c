@@ -7,6 +7,7 @@
 #define _GNU_SOURCE /* memmem */
 #endif
 #include "kam.h"
+#include "kam_ended.h"
 #include "kam_event.h"
 #include "kam_revoke.h"
 #include "kam_rotate.h"
@@ -164,6 +165,12 @@ static int open_state(kam_opened_t *o, const cr_env_t *env, struct sip_msg *msg)
 	}
 	if(take_own_tag(o, a.params) < 0 || check_fingerprint(o, msg) < 0)
 		return -1;
+	/* It was told and counted when the BYE came. */
+	if(kam_ended_is(&o->state)) {
+		o->code = 481;
+		o->reason = "Call Ended While Away";
+		return -1;
+	}
 	o->open = 1;
 	kam_count(KAM_STATES_OPENED);
 	return 0;
@@ -412,7 +419,7 @@ int ki_resume_dialog(struct sip_msg *msg)
 {
 	int ret = resume(msg);
 
-	if(ret < 0)
+	if(ret < 0 && kam_opened(msg)->code != 481)
 		kam_event_refused(msg);
 	return ret;
 }

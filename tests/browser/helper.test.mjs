@@ -27,6 +27,8 @@ for (const [what, options, reason, { kept = 0, calls = 1, extra = [], says = /^[
 	['488', { answers: [{ status: 488 }] }, 'failed'],
 	['500 for too long', { answers: [{ status: 500 }] }, 'failed', { kept: 1 }],
 	['nobody answers', { answers: [{}] }, 'no-network', { kept: 1 }],
+	['nobody ever answers', { answers: ['never'] }, 'failed', { kept: 1 }],
+	['nobody ever answers the second time', { answers: [{ status: 491 }, 'never'], patience: 1000 }, 'failed', { kept: 1, calls: 2 }],
 	['no connection', { online: false }, 'no-network', { kept: 1, calls: 0 }],
 	['no microphone', { answers: [{ cause: { name: 'NotFoundError' } }] }, 'no-media', { kept: 1 }],
 	['a forbidden microphone', { answers: [{ cause: { name: 'NotAllowedError' } }] }, 'no-media', { kept: 1, says: /not allowed/ }],
@@ -45,9 +47,10 @@ for (const [what, options, reason, { kept = 0, calls = 1, extra = [], says = /^[
 			const { error } = log.at(-1).detail;
 			return {
 				types: log.map((l) => l.type), reason: error?.reason, message: error?.message, final: error?.final,
-				name: error?.name, kept: store.all.size, calls: phone.calls,
+				name: error?.name, kept: store.all.size, calls: phone.calls, hungUp: phone.hungUp,
 			};
 		}, options);
+		assert.equal(seen.hungUp, options.answers?.includes('never') || undefined, 'whose phone rings no more');
 		assert.deepEqual(seen.types, ['resuming', ...extra, reason ? 'failed' : 'resumed']);
 		assert.equal(seen.reason, reason);
 		assert.equal(seen.kept, kept);

@@ -90,6 +90,10 @@ const helper = async () => {
 				started(`call ${phone.calls}`);
 				const answer = answers.shift() ?? { status: 500 };
 				if (answer === 200) return {};
+				if (answer === 'never') {
+					phone.report.began(`call ${phone.calls}`, {});
+					await new Promise(() => {});
+				}
 				throw answer;
 			},
 		};

@@ -60,4 +60,4 @@ export function reasonOf({ status, cause }, attempt, token) {
 }
 
 /** The reason when there is no time for another attempt. */
-export const outOfTime = ({ status, cause }) => (cause?.name in DEVICES ? 'no-media' : status ? 'failed' : 'no-network');
+export const outOfTime = ({ status, cause, late }) => (cause?.name in DEVICES ? 'no-media' : status || late ? 'failed' : 'no-network');
