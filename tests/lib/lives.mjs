@@ -56,7 +56,7 @@ export class Lives {
 	 * what the client sends as Call-State to resume it.
 	 */
 	async call(one, bob, role = 'caller') {
-		const dialog = await (role === 'caller' ? one.call() : bob.call({ service: 'alice' }));
+		const dialog = await (role === 'caller' ? one.call({ service: bob.user }) : bob.call({ service: 'alice' }));
 		assert.equal(dialog.final.status, 200);
 		const { callId } = dialog;
 		const at = role === 'caller' ? bob : one;

@@ -30,12 +30,12 @@ const AFTER = {
 };
 
 /** A client of the same gateway, as far end. */
-async function bobs() {
-	const bob = lives.keep(await FarEnd.open({
-		user: 'bob', transport: 'ws', token: await stack.kamailio.token(`sip:bob@${DOMAIN}`, 'web-session-2'), to: lives.gateway('ws'),
+async function page() {
+	const carol = lives.keep(await FarEnd.open({
+		user: 'carol', transport: 'ws', token: await stack.kamailio.token(`sip:carol@${DOMAIN}`, 'web-session-2'), to: lives.gateway('ws'),
 	}));
-	assert.equal((await bob.register()).status, 200);
-	return bob;
+	assert.equal((await carol.register()).status, 200);
+	return carol;
 }
 
 /** The BYE of the far end, whose client is gone. */
@@ -69,7 +69,7 @@ for (const role of ['caller', 'callee']) {
 	}
 
 	test(`${role}: a page that hangs up, and stays`, async () => {
-		const bob = await bobs();
+		const bob = await page();
 		const one = await lives.alice('ws');
 		const { state, theirs } = await lives.call(one, bob, role);
 		one.close();
@@ -78,7 +78,7 @@ for (const role of ['caller', 'callee']) {
 	});
 
 	test(`${role}: a page that hangs up, and goes too`, async () => {
-		const bob = await bobs();
+		const bob = await page();
 		const one = await lives.alice('ws');
 		const { state, theirs } = await lives.call(one, bob, role);
 		one.close();
