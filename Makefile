@@ -28,7 +28,7 @@ DOCS    := $(wildcard README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md COPYING
 	sipp_scenarios/README.md sipp_scenarios/*/README.md sipp_scenarios/*/*.xml \
 	examples/portal/*.md examples/portal/*.mjs examples/portal/*.json)
 
-.PHONY: build help deps packages packages-run test unit model sip js browser fuzz sanitize test-releases demo run bench soak bench-browser install install-web deb dist clean keyring
+.PHONY: build help deps packages packages-run test unit model sip js browser fuzz sanitize test-releases test-farends demo run bench soak bench-browser install install-web deb dist clean keyring
 .NOTPARALLEL:
 
 build: $(MODULE) ## the module, build/call_resume.so (the default)
@@ -69,6 +69,9 @@ js: ## tests of the formats against other implementations
 
 browser: build ## tests in a real browser, with audio
 	@tools/test browser
+
+test-farends: deps build ## tests with Asterisk as far end, of Debian 14, in a root of its own
+	@tools/test farends
 
 fuzz: ## fuzz every parser for SECONDS (10) each, and say which lines were reached
 	@$(MAKE) -s -k -j2 -C tests/fuzz run SECONDS=$(or $(SECONDS),$(FUZZ_SECONDS),10)

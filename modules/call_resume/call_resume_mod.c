@@ -9,6 +9,7 @@
 #include "kam_event.h"
 #include "kam_modules.h"
 #include "kam_revoke.h"
+#include "kam_steps.h"
 #include "core/challenge.h"
 #include "core/crypto.h"
 
@@ -257,6 +258,37 @@ static int w_resume_has_ice(struct sip_msg *msg, char *p1, char *p2)
 	return ki_resume_has_ice(msg);
 }
 
+/* The value of a variable as it is: printed it would have to fit Kamailio's buffer for
+ * that, of 8192 bytes. */
+static int with_answer(struct sip_msg *msg, char *variable,
+		int (*f)(struct sip_msg *msg, str *answer))
+{
+	pv_value_t v;
+
+	if(pv_get_spec_value(msg, (pv_spec_t *)variable, &v) < 0
+			|| !(v.flags & PV_VAL_STR)) {
+		LM_ERR("resume_steps() and resume_stepped() need a variable with a "
+			   "string\n");
+		return -1;
+	}
+	return f(msg, &v.rs);
+}
+
+static int w_resume_steps(struct sip_msg *msg, char *answer, char *p2)
+{
+	return with_answer(msg, answer, ki_resume_steps);
+}
+
+static int w_resume_stepped(struct sip_msg *msg, char *answer, char *p2)
+{
+	return with_answer(msg, answer, ki_resume_stepped);
+}
+
+static int w_resume_step(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_step(msg);
+}
+
 static int w_resume_mark_contact(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_mark_contact(msg);
@@ -353,6 +385,11 @@ static cmd_export_t cmds[] = {
 	{"resume_check_source", (cmd_function)w_resume_check_source, 0, 0, 0,
 		ANY_ROUTE},
 	{"resume_has_ice", (cmd_function)w_resume_has_ice, 0, 0, 0, ANY_ROUTE},
+	{"resume_steps", (cmd_function)w_resume_steps, 1, fixup_pvar_null,
+		fixup_free_pvar_null, REQUEST_ROUTE},
+	{"resume_stepped", (cmd_function)w_resume_stepped, 1, fixup_pvar_null,
+		fixup_free_pvar_null, REQUEST_ROUTE},
+	{"resume_step", (cmd_function)w_resume_step, 0, 0, 0, REQUEST_ROUTE},
 	{"resume_mark_contact", (cmd_function)w_resume_mark_contact, 0, 0, 0,
 		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_unmark_uri", (cmd_function)w_resume_unmark_uri, 0, 0, 0,
@@ -485,6 +522,15 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_has_ice"), SR_KEMIP_INT,
 		ki_resume_has_ice, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_steps"), SR_KEMIP_INT,
+		ki_resume_steps, { KEMI_STR, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_stepped"), SR_KEMIP_INT,
+		ki_resume_stepped, { KEMI_STR, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_step"), SR_KEMIP_INT,
+		ki_resume_step, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_mark_contact"), SR_KEMIP_INT,
 		ki_resume_mark_contact, { KEMI_NONE, KEMI_NONE, KEMI_NONE,

@@ -5,6 +5,7 @@
  */
 #include "kam.h"
 #include "kam_event.h"
+#include "kam_steps.h"
 
 #include "../../core/dprint.h"
 
@@ -32,6 +33,7 @@ typedef enum kam_pv
 	PV_ASKS,
 	PV_TO_CLIENT,
 	PV_SENDER,
+	PV_STEPS,
 	PV_CODE,
 	PV_REASON,
 	PV_ID,
@@ -73,6 +75,7 @@ static const char *const names[PV_N] = {
 		[PV_ASKS] = "asks",
 		[PV_TO_CLIENT] = "to_client",
 		[PV_SENDER] = "sender",
+		[PV_STEPS] = "steps",
 		[PV_CODE] = "code",
 		[PV_REASON] = "reason",
 		[PV_ID] = "id",
@@ -287,6 +290,8 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 		return pv_get_sintval(msg, param, res, kam_goes_to_client(msg));
 	if(which == PV_SENDER)
 		return get_sender(msg, param, res);
+	if(which == PV_STEPS)
+		return get_text(msg, param, res, kam_steps_sdp());
 	if(which <= PV_ERROR)
 		return get_session(msg, param, res, kam_session(msg), which);
 	o = kam_opened(msg);

@@ -66,7 +66,9 @@ export class Rtpengine {
 
 	/** Start it again with the same ports, after kill() or stop(). */
 	async boot() {
-		this.proc = new Proc(this.name, this.dir, 'rtpengine', this.args);
+		// Another release's, say: RTPENGINE='chroot /path/to/root rtpengine'.
+		const [command, ...before] = (process.env.RTPENGINE ?? 'rtpengine').split(' ');
+		this.proc = new Proc(this.name, this.dir, command, [...before, ...this.args]);
 		try {
 			await until('rtpengine', async () => {
 				this.proc.assertAlive();

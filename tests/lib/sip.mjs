@@ -312,6 +312,7 @@ export class FarEnd extends Client {
 	/**
 	 * @param copy    put Record-Route into the 200 of a re-INVITE too
 	 * @param answer  (request) => false: leave this one to the test
+	 * describe(), where it is set, gives its answers
 	 */
 	static async open({ user = 'bob', media = 4100, copy = true, answer = () => true, ...options }) {
 		const self = await super.open({ user, media, ...options });
@@ -346,7 +347,7 @@ export class FarEnd extends Client {
 			this.dialogs.set(m.callId, d);
 		}
 		this.reply(m, 200, 'OK', m.method === 'INVITE'
-			? { body: sdp(this.ip, this.media), copy: this.copy || !renewed, contact: true } : {});
+			? { body: this.describe?.() ?? sdp(this.ip, this.media), copy: this.copy || !renewed, contact: true } : {});
 	}
 
 	reply(m, status, reason, { body = '', copy = false, contact = false, headers = [] } = {}) {

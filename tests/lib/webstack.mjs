@@ -6,12 +6,12 @@ import { Echo } from './echo.mjs';
 import { DOMAIN, Stack, TRUNK_IP } from './stack.mjs';
 
 export class WebStack extends Stack {
-	/** As Stack.start(). */
-	static async start(name, options = {}) {
+	/** As Stack.start(). @param echo  false: something else is the trunk */
+	static async start(name, { echo = true, ...options } = {}) {
 		const self = await super.start(name, { web: true, ...options });
 		self.passwords = {};
 		for (const user of ['alice', 'bob']) self.passwords[user] = self.portal.add(`${user}@${DOMAIN}`);
-		self.echo = await Echo.open({
+		if (echo) self.echo = await Echo.open({
 			ip: TRUNK_IP, port: self.trunkPort, video: true, to: { ip: self.kamailio.ip, port: self.kamailio.port },
 		});
 		return self;
