@@ -60,8 +60,8 @@ test(`${CLIENTS * CALLS} calls, sealed, resumed, held and ended: not a byte`, as
 	const before = await usage.module();
 	const pkgBefore = await usage.processes();
 	const shmBefore = await usage.shared();
-	assert.deepEqual(Object.keys(before.shm).sort(), ['Total', 'kam_alone_init', 'kam_env_init', 'kam_ring_again_init', 'kam_ringing_init', 'make_places', 'make_users'],
-		'the key ring, what rings, and whose the connections are: of as many as there may be');
+	assert.deepEqual(Object.keys(before.shm).sort(), ['Total', 'kam_alone_init', 'kam_ended_init', 'kam_env_init', 'kam_ring_again_init', 'kam_ringing_init', 'make_places', 'make_users'],
+		'the key ring, what has ended, what rings, and whose the connections are: of as many as there may be');
 
 	const dialogs = await hold(CALLS);
 	assert.equal(dialogs.length, CLIENTS * CALLS);
