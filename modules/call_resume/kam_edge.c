@@ -217,7 +217,7 @@ static size_t own_uri(char *mem, size_t max, const receive_info_t *rcv)
 		return 0;
 	ip = rcv->dst_ip;
 	cr_put_str(&w, "sip:");
-	cr_put_str(&w, ip_addr2strz(&ip));
+	cr_put_host(&w, cr_span_str(ip_addr2strz(&ip)));
 	cr_put_str(&w, ":");
 	cr_put_uint(&w, rcv->dst_port);
 	if(rcv->proto != PROTO_UDP

@@ -110,8 +110,32 @@ static void parameters(void **state)
 	assert_span(v, "");
 	assert_span(w, ";B");
 	assert_false(cr_param_find(CR_SPAN(";ab=1"), "a", &v, &w));
+	assert_false(cr_param_find(CR_SPAN(";a b=1"), "b", &v, &w));
+	assert_false(cr_param_find(CR_SPAN(";x=\"; a=1\""), "a", &v, &w));
 	assert_false(cr_param_find(CR_SPAN(""), "a", &v, &w));
 	assert_false(cr_param_find(CR_SPAN(";"), "a", &v, &w));
+}
+
+/* SEMI and EQUAL (RFC 3261 section 25.1). */
+static void white_space_around_parameters(void **state)
+{
+	static const char *const texts[] = {"; a=1;b=2", " ;a =1;b=2",
+			";\ta\t=\t1 ;b=2", ";\r\n a\r\n =\r\n 1;b=2", "; x ; a= 1",
+			"; x = \"; a=2\" ; A = 1 ; b", NULL};
+	cr_span_t v, w;
+
+	(void)state;
+	for(int i = 0; texts[i] != NULL; i++) {
+		assert_true(cr_param_find(cr_span_str(texts[i]), "a", &v, &w));
+		assert_span(v, "1");
+		assert_int_equal(w.s[0], ';');
+		assert_ptr_equal(w.s + w.len, v.s + v.len);
+	}
+	assert_true(cr_param_find(CR_SPAN("; a ; b=1"), "a", &v, &w));
+	assert_span(v, "");
+	assert_span(w, "; a");
+	assert_span(cr_tag_of(CR_SPAN("<sip:a@b> ;\r\n tag = x")), "x");
+	assert_span(cr_tag_of(CR_SPAN("sip:a@b ; tag=x")), "x");
 }
 
 /* What is no message is refused whatever its length; the sanitizers watch. */
@@ -278,6 +302,23 @@ static void uris_of_another_socket(void **state)
 	}
 }
 
+/* IPv6reference (RFC 3261 section 25.1). */
+static void hosts_in_brackets(void **state)
+{
+	static const char *const hosts[][2]
+			= {{"::1", "[::1]"}, {"[::1]", "[::1]"}, {"10.0.0.1", "10.0.0.1"},
+					{"gw.example.org", "gw.example.org"}, {"", ""}};
+	char out[64];
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		cr_writer_t w = cr_writer(out, sizeof(out));
+
+		cr_put_host(&w, cr_span_str(hosts[i][0]));
+		assert_span(cr_written(&w), hosts[i][1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +327,7 @@ int main(void)
 			cmocka_unit_test(values_in_order),
 			cmocka_unit_test(addresses),
 			cmocka_unit_test(parameters),
+			cmocka_unit_test(white_space_around_parameters),
 			cmocka_unit_test(truncations),
 			cmocka_unit_test(refused),
 			cmocka_unit_test(too_many_fields),
@@ -295,6 +337,7 @@ int main(void)
 			cmocka_unit_test(media_is_mirrored),
 			cmocka_unit_test(media_direction_of_the_session),
 			cmocka_unit_test(uris_of_another_socket),
+			cmocka_unit_test(hosts_in_brackets),
 	};
 
 	return RUN(tests);

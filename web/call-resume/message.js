@@ -59,7 +59,8 @@ export function addressOf(value) {
 	const [, bare, more] = /^([^"<>;, \t]+)((?:[; \t][^]*)?)$/.exec(value) ?? [];
 	const params = (behind ?? more ?? '').replace(/"(?:[^"\\]|\\[^])*"?/g, '"');
 	if (/[<>]/.test(params)) return {}; // a second one
-	const [, tag] = /;tag(?![\w.!%*+`'~-])(?:=([\w.!%*+`'~-]+)(?![^;?, \t]))?/i.exec(params) ?? [];
+	// White space around both signs (RFC 3261 section 25.1).
+	const [, tag] = /;[ \t]*tag(?![\w.!%*+`'~-])(?:[ \t]*=[ \t]*([\w.!%*+`'~-]+)(?![^;?, \t]))?/i.exec(params) ?? [];
 	return { uri: bracketed ?? bare, tag };
 }
 

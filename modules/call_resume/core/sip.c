@@ -364,26 +364,49 @@ int cr_addr_parse(cr_addr_t *a, cr_span_t value)
 	return a->uri.len > 0 ? CR_OK : CR_EMALFORMED;
 }
 
+static size_t skip_blanks(cr_span_t s, size_t i)
+{
+	while(i < s.len && is_blank(s.s[i]))
+		i++;
+	return i;
+}
+
+/* Where a value that begins at i ends. */
+static size_t value_end(cr_span_t s, size_t i)
+{
+	return i
+			+ find_unquoted(cr_span_sub(s, i, s.len),
+					SEMICOLON | QUESTION | COMMA | CLOSE | BLANK, 0);
+}
+
+/* SEMI and EQUAL have white space around them (RFC 3261 section 25.1). */
 int cr_param_find(
 		cr_span_t text, const char *name, cr_span_t *value, cr_span_t *whole)
 {
+	const unsigned name_ends
+			= SEMICOLON | QUESTION | COMMA | CLOSE | BLANK | EQUALS | QUOTE;
 	size_t semi = find_unquoted(text, SEMICOLON, 1);
 
 	while(semi < text.len) {
-		cr_span_t rest = cr_span_sub(text, semi + 1, text.len);
-		size_t len = find_unquoted(
-				rest, SEMICOLON | QUESTION | COMMA | CLOSE | BLANK, 0);
-		size_t eq = find_unquoted(cr_span_sub(rest, 0, len), EQUALS, 0);
+		size_t from = skip_blanks(text, semi + 1);
+		size_t end = find_sign(text, from, name_ends);
+		size_t at = skip_blanks(text, end), stop;
 
-		if(cr_span_eq_case(cr_span_sub(rest, 0, eq), cr_span_str(name))) {
+		if(at < text.len && text.s[at] == '=')
+			stop = value_end(text, at = skip_blanks(text, at + 1));
+		else
+			stop = at = end;
+		if(cr_span_eq_case(
+				   cr_span_sub(text, from, end - from), cr_span_str(name))) {
 			if(value != NULL)
-				*value = eq < len ? cr_span_sub(rest, eq + 1, len - eq - 1)
-								  : cr_span_sub(rest, len, 0);
+				*value = cr_span_sub(text, at, stop - at);
 			if(whole != NULL)
-				*whole = cr_span_sub(text, semi, len + 1);
+				*whole = cr_span_sub(text, semi, stop - semi);
 			return 1;
 		}
-		semi += 1 + find_unquoted(rest, SEMICOLON, 0);
+		semi = stop
+				+ find_unquoted(
+						cr_span_sub(text, stop, text.len), SEMICOLON, 0);
 	}
 	return 0;
 }
@@ -399,6 +422,18 @@ static size_t uri_host_at(cr_span_t uri)
 	return colon != NULL ? (size_t)(colon - uri.s) + 1 : 0;
 }
 
+void cr_put_host(cr_writer_t *w, cr_span_t host)
+{
+	int bare = host.len > 0 && host.s[0] != '['
+			&& memchr(host.s, ':', host.len) != NULL;
+
+	if(bare)
+		cr_put_str(w, "[");
+	cr_put_span(w, host);
+	if(bare)
+		cr_put_str(w, "]");
+}
+
 void cr_uri_rehome(cr_writer_t *w, cr_span_t uri, cr_span_t host, unsigned port,
 		cr_span_t transport)
 {
@@ -407,7 +442,7 @@ void cr_uri_rehome(cr_writer_t *w, cr_span_t uri, cr_span_t host, unsigned port,
 
 	rest = cr_span_sub(rest, find_unquoted(rest, SEMICOLON, 0), rest.len);
 	cr_put_span(w, cr_span_sub(uri, 0, host_at));
-	cr_put_span(w, host);
+	cr_put_host(w, host);
 	cr_put_str(w, ":");
 	cr_put_uint(w, port);
 	if(transport.len > 0) {

@@ -100,7 +100,8 @@ int cr_addr_parse(cr_addr_t *a, cr_span_t value) CR_MUST_CHECK;
 
 /**
  * Find a parameter ;name=value in text that begins at a semicolon or before
- * one; quoted strings are skipped, names are compared without case.
+ * one, with white space around both signs or without (RFC 3261 section 25.1);
+ * quoted strings are skipped, names are compared without case.
  * @param value  the value, empty for a parameter without one; may be NULL
  * @param whole  from the semicolon to the end of the value; may be NULL
  * @return 1 when found
@@ -108,10 +109,14 @@ int cr_addr_parse(cr_addr_t *a, cr_span_t value) CR_MUST_CHECK;
 int cr_param_find(
 		cr_span_t text, const char *name, cr_span_t *value, cr_span_t *whole);
 
+/** Write an address or a name as it stands in a URI or a Via: IPv6 in brackets (RFC
+ * 3261 section 25.1, IPv6reference). */
+void cr_put_host(cr_writer_t *w, cr_span_t host);
+
 /**
  * Write a SIP URI with another host, port and transport; user part and the
  * other parameters stay.
- * @param host       as it stands in a URI, an IPv6 address in brackets
+ * @param host       an address of IPv6 with brackets or without
  * @param transport  in lower case; empty for UDP, which needs no parameter
  */
 void cr_uri_rehome(cr_writer_t *w, cr_span_t uri, cr_span_t host, unsigned port,
