@@ -114,6 +114,43 @@ static void other_uris_are_translated(void **state)
 	free(tag);
 }
 
+/* Whoever calls himself something else meanwhile (RFC 4916) is left his name, and gets
+ * it back in the answer (RFC 3261 section 8.2.6.2). */
+static void a_new_uri_stays(void **state)
+{
+	char *tag;
+
+	(void)state;
+	call.remote_uri = CR_SPAN("sip:bobby@trunk");
+	learn();
+	tag = n_remote_tag();
+	pass(cr_edge_out, 1,
+			text_of(0,
+					"INFO %s SIP/2.0\r\nVia: SIP/2.0/UDP p\r\n"
+					"From: \"New\" <sip:new@trunk>;tag=p-tag\r\n"
+					"To: <sip:alice@example.com>;tag=o-tag\r\n"
+					"Call-ID: o-1@peer\r\nCSeq: 3 INFO\r\n\r\n",
+					client_contact));
+	assert_true(has(field(CR_FROM), "\"New\" <sip:new@trunk>;tag=p-tag.crm1."));
+	pass(edge_in, 1,
+			text_of(0,
+					"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP gw\r\n"
+					"From: <sip:new@trunk>;tag=%s\r\n"
+					"To: <sip:alice@example.com>;tag=n-tag\r\nCall-ID: n-1\r\n"
+					"CSeq: 3 INFO\r\n\r\n",
+					tag));
+	assert_span(field(CR_FROM), "<sip:new@trunk>;tag=p-tag");
+	pass(edge_in, 1,
+			text_of(0,
+					"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP gw\r\n"
+					"From: <sip:bob@example.com>;tag=%s\r\n"
+					"To: <sip:alice@example.com>;tag=n-tag\r\nCall-ID: n-1\r\n"
+					"CSeq: 4 INFO\r\n\r\n",
+					tag));
+	assert_span(field(CR_FROM), "<sip:bobby@trunk>;tag=p-tag");
+	free(tag);
+}
+
 /* Of two URIs only the one that differs is carried. */
 static void one_other_uri(void **state)
 {
@@ -422,6 +459,28 @@ static void a_map_in_a_strange_dialog_is_dropped(void **state)
 	assert_int_equal(r.refused, CR_EFORGED);
 }
 
+/* It is in a dialog for whoever reads it otherwise. */
+static void a_to_that_cannot_be_read_is_dropped(void **state)
+{
+	static const char *const to[]
+			= {"<sip:a@b>;tag=", "<sip:a@b>;tag", "<sip:a@b> tag=o-tag",
+					"<sip:a@b>;x=\";tag=o-tag", "\"a <sip:a@b>;tag=o-tag"};
+	cr_edge_t r;
+
+	(void)state;
+	learn();
+	for(size_t i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
+		r = cr_edge_out(buf[1], OUT_MAX, &env,
+				text_of(0,
+						"BYE %s SIP/2.0\r\nVia: SIP/2.0/UDP gw\r\n"
+						"From: <sip:bob@x>;tag=p-tag\r\nTo: %s\r\n"
+						"Call-ID: o-1@peer\r\nCSeq: 3 BYE\r\n\r\n",
+						client_contact, to[i]));
+		assert_int_equal(r.verdict, CR_DROP);
+		assert_int_not_equal(r.refused, CR_OK);
+	}
+}
+
 /* ---- dialogs named elsewhere ------------------------------------------------------ */
 
 static void names_of_n_become_names_of_o(void **state)
@@ -559,6 +618,7 @@ int main(void)
 			T(an_invite_that_cannot_be_turned),
 			T(without_a_usable_key),
 			T(other_uris_are_translated),
+			T(a_new_uri_stays),
 			T(one_other_uri),
 			T(a_2xx_begins_the_new_dialog),
 			T(failures_and_100_have_a_plain_tag),
@@ -574,6 +634,7 @@ int main(void)
 			T(the_contact_of_a_302_is_left_alone),
 			T(with_a_route_left_another_gateway_translates),
 			T(a_map_in_a_strange_dialog_is_dropped),
+			T(a_to_that_cannot_be_read_is_dropped),
 			T(names_of_n_become_names_of_o),
 			T(replaces_of_o_becomes_replaces_of_n),
 			T(line_ends_in_front_of_a_message),

@@ -7,6 +7,7 @@
 #include "splice.h"
 
 #include "dialog_name.h"
+#include "grammar.h"
 #include "head.h"
 #include "map.h"
 #include "screen.h"
@@ -120,8 +121,16 @@ static void add_map_to_via(job_t *j, cr_span_t map)
 
 /* ---- what is translated -------------------------------------------------- */
 
-/* Give From or To another tag, and another URI unless uri is empty. */
-static void put_party(job_t *j, cr_hdr_t id, cr_span_t tag, cr_span_t uri)
+/* A URI that the one dialog has where the other has another one; both may be empty. */
+typedef struct uris
+{
+	cr_span_t here, there;
+} uris_t;
+
+/* Give From or To another tag, and the URI of the other dialog. Whoever calls himself
+ * something else meanwhile (RFC 4916), or repeats that in an answer (RFC 3261 section
+ * 8.2.6.2), is left his name. */
+static void put_party(job_t *j, cr_hdr_t id, cr_span_t tag, uris_t uri)
 {
 	cr_span_t value = cr_sip_field(j->m, id)->value, old;
 	cr_addr_t a;
@@ -130,8 +139,8 @@ static void put_party(job_t *j, cr_hdr_t id, cr_span_t tag, cr_span_t uri)
 		fail(j, CR_EMALFORMED);
 		return;
 	}
-	if(uri.len > 0)
-		CR_EDIT(j->e, a.spec, CR_SPAN("<"), uri, CR_SPAN(">"));
+	if(uri.there.len > 0 && cr_span_eq(a.uri, uri.here))
+		CR_EDIT(j->e, a.spec, CR_SPAN("<"), uri.there, CR_SPAN(">"));
 	if(cr_param_find(a.params, "tag", &old, NULL))
 		CR_EDIT(j->e, old, tag);
 	else
@@ -175,28 +184,30 @@ static void shift_rack(job_t *j)
 
 /* Name the dialog to translate to. */
 static void put_dialog(job_t *j, cr_hdr_t client, cr_dialog_id_t id,
-		cr_span_t remote_tag, cr_span_t local_uri, cr_span_t remote_uri)
+		cr_span_t remote_tag, uris_t local, uris_t remote)
 {
-	cr_hdr_t remote = client == CR_FROM ? CR_TO : CR_FROM;
-
 	if(!(j->map.flags & CR_MAP_URIS))
-		local_uri.len = remote_uri.len = 0;
+		local.there.len = remote.there.len = 0;
 	j->spliced = 1;
 	CR_EDIT(j->e, j->m->call_id, id.call_id);
-	put_party(j, client, id.tag, local_uri);
-	put_party(j, remote, remote_tag, remote_uri);
+	put_party(j, client, id.tag, local);
+	put_party(j, client == CR_FROM ? CR_TO : CR_FROM, remote_tag, remote);
 }
 
 static void put_dialog_n(
 		job_t *j, cr_hdr_t client, cr_dialog_id_t n, cr_span_t remote_tag)
 {
-	put_dialog(j, client, n, remote_tag, j->map.n_local, j->map.n_remote);
+	put_dialog(j, client, n, remote_tag,
+			(uris_t){j->map.o_local, j->map.n_local},
+			(uris_t){j->map.o_remote, j->map.n_remote});
 }
 
 static void put_dialog_o(
 		job_t *j, cr_hdr_t client, cr_dialog_id_t o, cr_span_t remote_tag)
 {
-	put_dialog(j, client, o, remote_tag, j->map.o_local, j->map.o_remote);
+	put_dialog(j, client, o, remote_tag,
+			(uris_t){j->map.n_local, j->map.o_local},
+			(uris_t){j->map.n_remote, j->map.o_remote});
 }
 
 /* ---- dialog names in other fields ---------------------------------------- */
@@ -398,6 +409,17 @@ static cr_edge_t reply_out(job_t *j, char *out, size_t out_max, cr_span_t via)
 	return finish_job(j, out, out_max, CR_DROP);
 }
 
+/* Whether a request is in no dialog, for every reader: what is in one, and has a To that we
+ * do not read, would show O. */
+static int has_no_tag(const cr_sip_t *m)
+{
+	cr_span_t to = cr_sip_field(m, CR_TO)->value;
+	cr_addr_t a;
+
+	return cr_is_name_addr(to) && cr_addr_parse(&a, to) == CR_OK
+			&& !cr_param_find(a.params, "tag", NULL, NULL);
+}
+
 static cr_edge_t request_out(job_t *j, char *out, size_t out_max)
 {
 	cr_dialog_id_t o = {j->m->call_id, tag_of(j->m, CR_TO)}, n;
@@ -410,6 +432,8 @@ static cr_edge_t request_out(job_t *j, char *out, size_t out_max)
 			|| !cr_param_find(j->m->ruri, CR_MAP_MARK, &text, &param)
 			|| param.s == j->m->ruri.s)
 		return finish_job(j, out, out_max, CR_DROP);
+	if(o.tag.len == 0 && !has_no_tag(j->m))
+		return (cr_edge_t){.verdict = CR_DROP, .refused = CR_EMALFORMED};
 	names.ruri_map = text;
 	cr_rename_dialogs(j->e, j->m, name_to_n, &names);
 	/* Somebody else's parameter, which happens to have that name. */
