@@ -252,17 +252,18 @@ static void every_type_is_checked(void **state)
 
 static void injections(void **state)
 {
-	static const char *const names[] = {"call_id", "local_uri", "local_tag",
-			"remote_uri", "remote_tag", "target", NULL};
-	static const char *const values[]
-			= {"\"sip:a\\r\\nVia: x\"", "\"sip:a\\nb\"", "\"sip:a\\u0000b\"",
-					"\"sip:a>b\"", "\"sip:<b\"", "\"sip:a b\"", "\"sip:a\\tb\"",
-					"\"sip:\\u007f\"", "\"sip:\\u0085\"", NULL};
+	/* The first two not for a Call-ID, which may have them. */
+	static const char *const names[] = {"local_uri", "local_tag", "remote_uri",
+			"remote_tag", "target", "call_id", NULL};
+	static const char *const values[] = {"\"sip:a>b\"", "\"sip:<b\"",
+			"\"sip:a\\r\\nVia: x\"", "\"sip:a\\nb\"", "\"sip:a\\u0000b\"",
+			"\"sip:a b\"", "\"sip:a\\tb\"", "\"sip:\\u007f\"",
+			"\"sip:\\u0085\"", NULL};
 	char list[64];
 
 	(void)state;
 	for(int i = 0; values[i]; i++) {
-		for(int n = 0; names[n]; n++)
+		for(int n = 0; names[n + (i < 2)]; n++)
 			assert_int_equal(with("full", names[n], values[i]), CR_EMALFORMED);
 		snprintf(list, sizeof(list), "[\"sip:ok\",%s]", values[i]);
 		assert_int_equal(with("full", "routes", list), CR_EMALFORMED);

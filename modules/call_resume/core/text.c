@@ -45,7 +45,7 @@ int cr_text_is_token(cr_span_t s)
 int cr_text_is_call_id(cr_span_t s)
 {
 	for(size_t i = 0; i < s.len; i++)
-		if(!is_visible((uint8_t)s.s[i]) || is_one_of((uint8_t)s.s[i], "<>,;"))
+		if(!is_visible((uint8_t)s.s[i]) || is_one_of((uint8_t)s.s[i], ",;"))
 			return 0;
 	return s.len > 0;
 }

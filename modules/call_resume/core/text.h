@@ -17,9 +17,8 @@ int cr_text_is_id(cr_span_t s, size_t max);
 int cr_text_is_token(cr_span_t s);
 
 /**
- * A Call-ID. Wider than RFC 3261, because callers are: visible ASCII without
- * the angle brackets that it allows, and without the comma and semicolon that
- * would end it inside Replaces.
+ * A Call-ID. Wider than RFC 3261 section 25.1, because callers are: visible ASCII
+ * without the comma and semicolon that would end it inside Replaces.
  */
 int cr_text_is_call_id(cr_span_t s);
 
