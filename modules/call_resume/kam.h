@@ -269,7 +269,13 @@ int kam_is_to_client(struct sip_msg *msg);
 /** 1 when its sender is one; after loose_route(). */
 int kam_is_by_client(struct sip_msg *msg);
 
-/** Have the client's route set written into the replies of a resume INVITE.
+/** 1 when a request in a dialog is of the side that began it, by the ftag that rr has
+ * written into our Route (its parameter append_fromtag), or where there is none; 0 when it
+ * is of the other side. */
+int kam_is_from_caller(struct sip_msg *msg);
+
+/** Have the client's route set, and a remote target where the far end names none,
+ * written into the replies of a resume INVITE.
  * @return 0, or -1 and it is logged */
 int kam_watch_resumed(struct sip_msg *msg);
 

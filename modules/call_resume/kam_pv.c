@@ -34,6 +34,7 @@ typedef enum kam_pv
 	PV_TO_CLIENT,
 	PV_SENDER,
 	PV_STEPS,
+	PV_FROM_CALLER,
 	PV_CODE,
 	PV_REASON,
 	PV_ID,
@@ -76,6 +77,7 @@ static const char *const names[PV_N] = {
 		[PV_TO_CLIENT] = "to_client",
 		[PV_SENDER] = "sender",
 		[PV_STEPS] = "steps",
+		[PV_FROM_CALLER] = "from_caller",
 		[PV_CODE] = "code",
 		[PV_REASON] = "reason",
 		[PV_ID] = "id",
@@ -292,6 +294,8 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 		return get_sender(msg, param, res);
 	if(which == PV_STEPS)
 		return get_text(msg, param, res, kam_steps_sdp());
+	if(which == PV_FROM_CALLER)
+		return pv_get_sintval(msg, param, res, kam_is_from_caller(msg));
 	if(which <= PV_ERROR)
 		return get_session(msg, param, res, kam_session(msg), which);
 	o = kam_opened(msg);

@@ -13,6 +13,8 @@
 #include "../../core/mem/mem.h"
 #include "../../core/mem/shm_mem.h"
 #include "../../core/parser/parse_cseq.h"
+#include "../../core/parser/parse_from.h"
+#include "../../core/parser/parse_rr.h"
 #include "../../core/parser/parse_to.h"
 #include "../../core/parser/parse_uri.h"
 #include "../../core/socket_info.h"
@@ -105,6 +107,15 @@ typedef struct pending
 	char ref[];
 } pending_t;
 
+static int is_own(cr_span_t uri)
+{
+	str text = kam_str(uri);
+	struct sip_uri parsed;
+
+	return parse_uri(text.s, text.len, &parsed) == 0
+			&& check_self(&parsed.host, 0, 0) == 1;
+}
+
 /* The first Route of the client's set is how it reaches us. It may have come
  * back on another transport than the one it was lost on: name the socket that
  * its request came in on. */
@@ -112,11 +123,9 @@ static void put_own_route(
 		cr_writer_t *w, cr_span_t uri, struct sip_msg *request)
 {
 	struct socket_info *si = request->rcv.bind_address;
-	str text = kam_str(uri), proto = STR_NULL;
-	struct sip_uri parsed;
+	str proto = STR_NULL;
 
-	if(si == NULL || parse_uri(text.s, text.len, &parsed) < 0
-			|| check_self(&parsed.host, 0, 0) != 1) {
+	if(si == NULL || !is_own(uri)) {
 		cr_put_span(w, uri);
 		return;
 	}
@@ -160,6 +169,26 @@ static int put_record_routes(
 	return w.len > 0 ? kam_add_header(reply, cr_written(&w)) : 0;
 }
 
+/* And a remote target (RFC 3261 section 12.1.2): for the peer this is a re-INVITE, in the
+ * 2xx of which Contact is optional (section 12.2.1.2), and its target stays as it was. */
+static int put_contact(struct sip_msg *reply, int code, const cr_sip_t *request)
+{
+	char mem[ORDER_MAX];
+	cr_writer_t w = cr_writer(mem, sizeof(mem));
+
+	if(code >= 300)
+		return 0;
+	if(parse_headers(reply, HDR_EOH_F, 0) < 0)
+		return -1;
+	if(reply->contact != NULL)
+		return 0;
+	cr_put_str(&w, "Contact: <");
+	cr_put_span(&w, request->ruri);
+	cr_put_str(&w, ">\r\n");
+	return cr_writer_end(&w) == CR_OK ? kam_add_header(reply, cr_written(&w))
+									  : -1;
+}
+
 static void on_reply(struct cell *t, int type, struct tmcb_params *ps)
 {
 	static cr_sip_t request;
@@ -179,7 +208,9 @@ static void on_reply(struct cell *t, int type, struct tmcb_params *ps)
 		kam_count(KAM_SEALS_FAILED);
 		return;
 	}
-	if(p->resumed && put_record_routes(ps->rpl, &request, ps->req) < 0)
+	if(p->resumed
+			&& (put_record_routes(ps->rpl, &request, ps->req) < 0
+					|| put_contact(ps->rpl, ps->code, &request) < 0))
 		LM_ERR("cannot write the route set of a resumed dialog\n");
 	if(seal
 			&& put_order(ps->rpl, p->purpose, (cr_span_t){p->ref, p->ref_len},
@@ -226,20 +257,52 @@ int kam_watch_resumed(struct sip_msg *msg)
 
 /* ---- what our own Route brought back --------------------------------------------- */
 
+/* The first Route, where it is ours. A strict router (RFC 3261 section 16.4) has it in the
+ * Request-URI: that is left to rr. @return 1 when it is ours */
+static int own_route(struct sip_msg *msg, cr_span_t *uri)
+{
+	if(parse_headers(msg, HDR_ROUTE_F, 0) < 0 || msg->route == NULL
+			|| parse_rr(msg->route) < 0)
+		return 0;
+	*uri = kam_span(((rr_t *)msg->route->parsed)->nameaddr.uri);
+	return is_own(*uri);
+}
+
+/* A parameter of our Route. rr takes an apostrophe for a quotation mark, and a tag in
+ * front of what is looked for may have one (RFC 3261 section 25.1, token).
+ * @return 1 when there is one */
+static int route_param(struct sip_msg *msg, const char *name, cr_span_t *value)
+{
+	str wanted = {(char *)name, (int)strlen(name)}, found = STR_NULL;
+	cr_span_t uri;
+
+	if(own_route(msg, &uri))
+		return cr_param_find(uri, name, value, NULL);
+	if(kam_rr.get_route_param(msg, &wanted, &found) != 0)
+		return 0;
+	*value = kam_span(found);
+	return 1;
+}
+
 /* The session reference of one side. @return 1 when there is one */
 static int route_ref(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t *ref)
 {
-	str caller = str_init(CR_REF_PARAM_CALLER);
-	str callee = str_init(CR_REF_PARAM_CALLEE);
-	str value = STR_NULL;
+	return route_param(msg,
+				   purpose == CR_PURPOSE_CALLER ? CR_REF_PARAM_CALLER
+												: CR_REF_PARAM_CALLEE,
+				   ref)
+			/* It goes into a header field: nothing that could end one. */
+			&& cr_text_is_token(*ref);
+}
 
-	if(kam_rr.get_route_param(
-			   msg, purpose == CR_PURPOSE_CALLER ? &caller : &callee, &value)
-			!= 0)
-		return 0;
-	*ref = kam_span(value);
-	/* It goes into a header field: nothing that could end one. */
-	return cr_text_is_token(*ref);
+int kam_is_from_caller(struct sip_msg *msg)
+{
+	cr_span_t tag;
+
+	if(!route_param(msg, "ftag", &tag) || tag.len == 0
+			|| parse_from_header(msg) != 0)
+		return 1;
+	return cr_span_eq(tag, kam_span(get_from(msg)->tag_value));
 }
 
 int kam_open_route_ref(cr_ref_t *ref, struct sip_msg *msg, cr_purpose_t purpose)
@@ -415,9 +478,7 @@ static int expect_answer(struct sip_msg *msg, cr_purpose_t to)
 /* Which side sends a request in a dialog. */
 static cr_purpose_t sender_of(struct sip_msg *msg)
 {
-	return kam_rr.is_direction(msg, RR_FLOW_DOWNSTREAM) == 0
-			? CR_PURPOSE_CALLER
-			: CR_PURPOSE_CALLEE;
+	return kam_is_from_caller(msg) ? CR_PURPOSE_CALLER : CR_PURPOSE_CALLEE;
 }
 
 static cr_purpose_t other_side(cr_purpose_t side)
