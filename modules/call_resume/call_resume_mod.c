@@ -320,6 +320,22 @@ static int w_resume_speaks_for(struct sip_msg *msg, char *address, char *p2)
 	return ki_resume_speaks_for(msg, &s);
 }
 
+static int w_resume_suits_browser(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_suits_browser(msg);
+}
+
+static int w_resume_read_media(struct sip_msg *msg, char *answer, char *p2)
+{
+	str s;
+
+	if(get_str_fparam(&s, msg, (fparam_t *)answer) < 0) {
+		LM_ERR("resume_read_media(): cannot evaluate its argument\n");
+		return -1;
+	}
+	return ki_resume_read_media(msg, &s);
+}
+
 static int w_resume_ended(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_ended(msg);
@@ -390,6 +406,10 @@ static cmd_export_t cmds[] = {
 	{"resume_stepped", (cmd_function)w_resume_stepped, 1, fixup_pvar_null,
 		fixup_free_pvar_null, REQUEST_ROUTE},
 	{"resume_step", (cmd_function)w_resume_step, 0, 0, 0, REQUEST_ROUTE},
+	{"resume_suits_browser", (cmd_function)w_resume_suits_browser, 0, 0, 0,
+		ANY_ROUTE},
+	{"resume_read_media", (cmd_function)w_resume_read_media, 1,
+		fixup_spve_null, fixup_free_spve_null, ANY_ROUTE},
 	{"resume_mark_contact", (cmd_function)w_resume_mark_contact, 0, 0, 0,
 		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_unmark_uri", (cmd_function)w_resume_unmark_uri, 0, 0, 0,
@@ -553,6 +573,12 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_proved"), SR_KEMIP_INT,
 		ki_resume_proved, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_suits_browser"), SR_KEMIP_INT,
+		ki_resume_suits_browser, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_read_media"), SR_KEMIP_INT,
+		ki_resume_read_media, { KEMI_STR, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_speaks_for"), SR_KEMIP_INT,
 		ki_resume_speaks_for, { KEMI_STR, KEMI_NONE, KEMI_NONE,

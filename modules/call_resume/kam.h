@@ -461,6 +461,20 @@ int ki_resume_check_sdp(struct sip_msg *msg);
 int ki_resume_check_source(struct sip_msg *msg);
 int ki_resume_has_ice(struct sip_msg *msg);
 
+int ki_resume_suits_browser(struct sip_msg *msg);
+int ki_resume_read_media(struct sip_msg *msg, str *answer);
+
+typedef enum kam_side
+{
+	KAM_FROM,
+	KAM_TO,
+	KAM_SIDES,
+} kam_side_t;
+
+/** What resume_read_media() found the media of a side to be, for this message; empty when it
+ * found nothing. */
+cr_span_t kam_media_described(const struct sip_msg *msg, kam_side_t side);
+
 /* ---- one call under a Call-ID at a time (kam_alone.c) ------------------------------- */
 
 /** Before the fork. @return 0 or -1 */

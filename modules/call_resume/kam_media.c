@@ -13,8 +13,11 @@
 #include "../../core/mem/mem.h"
 #include "../../core/parser/parse_content.h"
 #include "../../core/parser/parse_cseq.h"
+#include "../../core/parser/parse_from.h"
+#include "../../core/parser/parse_to.h"
 
 #include "core/body.h"
+#include "core/media.h"
 #include "core/net.h"
 #include "core/sdp.h"
 
@@ -258,17 +261,73 @@ int ki_resume_check_source(struct sip_msg *msg)
 	return kam_media_is_denied(&msg->rcv.src_ip) ? -1 : 1;
 }
 
-int ki_resume_has_ice(struct sip_msg *msg)
+/* @return 1 when the body is a description */
+static int read_body(cr_sdp_edits_t *edits, struct sip_msg *msg)
 {
 	const char *body = get_body(msg), *end = msg->buf + msg->len;
-	cr_sdp_edits_t edits;
 
 	return body != NULL && body < end
-					&& cr_sdp_check(&edits,
-							   (cr_span_t){body, (size_t)(end - body)}, NULL, 0,
-							   NULL)
-							== CR_OK
-					&& edits.is_ice
+			&& cr_sdp_check(edits, (cr_span_t){body, (size_t)(end - body)},
+					   NULL, 0, NULL)
+			== CR_OK;
+}
+
+int ki_resume_has_ice(struct sip_msg *msg)
+{
+	cr_sdp_edits_t edits;
+
+	return read_body(&edits, msg) && edits.is_ice ? 1 : -1;
+}
+
+int ki_resume_suits_browser(struct sip_msg *msg)
+{
+	cr_sdp_edits_t edits;
+
+	return read_body(&edits, msg) && edits.is_foreign ? -1 : 1;
+}
+
+/* ---- what rtpengine says of the media ---------------------------------------------- */
+
+static struct
+{
+	unsigned id; /* of the message that it was read for */
+	int pid;
+	size_t len[KAM_SIDES];
+	char sdp[KAM_SIDES][CR_MEDIA_SDP_MAX];
+} described;
+
+cr_span_t kam_media_described(const struct sip_msg *msg, kam_side_t side)
+{
+	int same = described.id == msg->id && described.pid == msg->pid;
+
+	return (cr_span_t){described.sdp[side], same ? described.len[side] : 0};
+}
+
+/* @return 0, or -1: one of them is not in the call */
+static int describe(
+		kam_side_t side, cr_span_t answer, cr_span_t tag, cr_span_t other)
+{
+	int len = cr_media_describe(
+			described.sdp[side], CR_MEDIA_SDP_MAX, answer, tag, other);
+
+	described.len[side] = len > 0 ? (size_t)len : 0;
+	return len > 0 || len == CR_EUNSUPPORTED ? 0 : -1;
+}
+
+int ki_resume_read_media(struct sip_msg *msg, str *answer)
+{
+	cr_span_t from, to;
+
+	described.id = msg->id;
+	described.pid = msg->pid;
+	memset(described.len, 0, sizeof(described.len));
+	if(parse_headers(msg, HDR_FROM_F | HDR_TO_F, 0) < 0 || msg->to == NULL
+			|| parse_from_header(msg) < 0)
+		return -1;
+	from = kam_span(get_from(msg)->tag_value);
+	to = kam_span(get_to(msg)->tag_value);
+	return describe(KAM_FROM, kam_span(*answer), from, to) == 0
+					&& describe(KAM_TO, kam_span(*answer), to, from) == 0
 			? 1
 			: -1;
 }

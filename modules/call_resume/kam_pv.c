@@ -35,6 +35,8 @@ typedef enum kam_pv
 	PV_SENDER,
 	PV_STEPS,
 	PV_FROM_CALLER,
+	PV_MEDIA_FROM,
+	PV_MEDIA_TO,
 	PV_CODE,
 	PV_REASON,
 	PV_ID,
@@ -78,6 +80,8 @@ static const char *const names[PV_N] = {
 		[PV_SENDER] = "sender",
 		[PV_STEPS] = "steps",
 		[PV_FROM_CALLER] = "from_caller",
+		[PV_MEDIA_FROM] = "media_from",
+		[PV_MEDIA_TO] = "media_to",
 		[PV_CODE] = "code",
 		[PV_REASON] = "reason",
 		[PV_ID] = "id",
@@ -296,6 +300,10 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 		return get_text(msg, param, res, kam_steps_sdp());
 	if(which == PV_FROM_CALLER)
 		return pv_get_sintval(msg, param, res, kam_is_from_caller(msg));
+	if(which == PV_MEDIA_FROM)
+		return get_text(msg, param, res, kam_media_described(msg, KAM_FROM));
+	if(which == PV_MEDIA_TO)
+		return get_text(msg, param, res, kam_media_described(msg, KAM_TO));
 	if(which <= PV_ERROR)
 		return get_session(msg, param, res, kam_session(msg), which);
 	o = kam_opened(msg);

@@ -209,6 +209,23 @@ static void with_ice_they_are_taken_out(void **state)
 	assert_span(edits.line[3], "a=rtcp:9 IN IP6 ::1\r\n");
 }
 
+static void kinds_that_no_browser_has(void **state)
+{
+	(void)state;
+	assert_int_equal(checked("m=image 9 udptl t38"), CR_OK);
+	assert_true(edits.is_foreign);
+	assert_int_equal(
+			checked("m=audio 0 RTP/AVP 8\r\nm=image 9 udptl t38"), CR_OK);
+	assert_true(edits.is_foreign);
+	assert_int_equal(
+			checked("m=audio 9 RTP/AVP 8\r\nm=image 9 udptl t38"), CR_OK);
+	assert_false(edits.is_foreign);
+	assert_int_equal(checked("m=audio 0 RTP/AVP 8"), CR_OK);
+	assert_false(edits.is_foreign);
+	assert_int_equal(checked("m=application 9 UDP/DTLS/SCTP x"), CR_OK);
+	assert_false(edits.is_foreign);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, edge_setup, teardown)
 
 int main(void)
@@ -223,6 +240,7 @@ int main(void)
 			T(what_is_none),
 			T(zero_in_disguise_is_not_on_hold),
 			T(with_ice_they_are_taken_out),
+			T(kinds_that_no_browser_has),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, edge_teardown);

@@ -82,6 +82,8 @@ typedef struct check
 	cr_sdp_edits_t *edits;
 	int media;  /* m= lines */
 	int plain;  /* some of these not of SRTP */
+	int usual;  /* some of these are of a kind that browsers have */
+	int others; /* and some are not */
 	int ufrag;  /* there is ICE */
 	int denies; /* addresses of denied networks, in candidates or not */
 	int err;    /* the first error */
@@ -220,6 +222,14 @@ static void check_candidate(check_t *c, cr_span_t line)
 	}
 }
 
+/* RFC 8829 section 5.3.1: a browser rejects all others. Data channels are application. */
+static int is_of_browser(cr_span_t kind)
+{
+	return cr_span_eq(kind, CR_SPAN("m=audio"))
+			|| cr_span_eq(kind, CR_SPAN("m=video"))
+			|| cr_span_eq(kind, CR_SPAN("m=application"));
+}
+
 /* Ports: one each (RFC 8866 section 5.14 has more for "m=audio 9/2"). */
 static void check_media(check_t *c, cr_span_t line)
 {
@@ -229,10 +239,15 @@ static void check_media(check_t *c, cr_span_t line)
 		c->err = CR_ETOOBIG;
 	if(!is_of(port, ""))
 		c->err = CR_EMALFORMED;
-	if(!cr_span_eq(port, CR_SPAN("0"))
-			&& memmem(proto.s, proto.len, "RTP/SAVP", 8) == NULL
+	if(cr_span_eq(port, CR_SPAN("0")))
+		return;
+	if(memmem(proto.s, proto.len, "RTP/SAVP", 8) == NULL
 			&& memmem(proto.s, proto.len, "DTLS/", 5) == NULL)
 		c->plain = 1;
+	if(is_of_browser(word_at(line, 0)))
+		c->usual = 1;
+	else
+		c->others = 1;
 }
 
 static void check_line(check_t *c, cr_span_t line)
@@ -277,6 +292,7 @@ int cr_sdp_check(cr_sdp_edits_t *edits, cr_span_t sdp, const cr_net_t *denied,
 	}
 	if(c.err != CR_OK)
 		return c.err;
+	edits->is_foreign = c.others && !c.usual;
 	edits->is_ice = c.ufrag && !c.plain && c.media > 0;
 	return c.denies && !edits->is_ice ? CR_EUNSUPPORTED : CR_OK;
 }

@@ -29,7 +29,8 @@ typedef struct cr_sdp_edits
 	cr_span_t
 			line[CR_SDP_EDITS_MAX]; /* of the description, with its line end */
 	cr_span_t instead[CR_SDP_EDITS_MAX]; /* a line of ours, or nothing */
-	int is_ice; /* media are of SRTP, and find their way by ICE */
+	int is_ice;     /* media are of SRTP, and find their way by ICE */
+	int is_foreign; /* there are streams, and none of a kind that browsers have */
 } cr_sdp_edits_t;
 
 /**

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// An offer that is refused changes nothing (RFC 3261 section 14.1, RFC 3311 section 5.2): the media go on as they were,
+// at both ends, whoever has offered what; and the call can be resumed after it.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+
+import { Field } from '../lib/field.mjs';
+import { sdp } from '../lib/sip.mjs';
+
+let field;
+before(async () => { field = await Field.start('field-refused'); });
+afterEach(() => field.end());
+after(() => field.stack.stop());
+
+const fax = (ip, port, first = '') => `${sdp(ip, 0).replace(/m=audio[^]*$/, first)}m=image ${port} udptl t38\r\na=T38FaxVersion:0\r\n`;
+const OFFERS = {
+	'as before': (b) => sdp(b.ip, b.media, 7),
+	'on hold': (b) => `${sdp(b.ip, b.media, 7)}a=sendonly\r\n`,
+	inactive: (b) => `${sdp(b.ip, b.media, 7)}a=inactive\r\n`,
+	'with the address 0.0.0.0': (b) => sdp(b.ip, b.media, 7).replace(/c=IN IP4 .*/, 'c=IN IP4 0.0.0.0'),
+	'with another port': (b) => sdp(b.ip, 9, 7),
+	'with port 0': (b) => sdp(b.ip, 0, 7),
+	'with another stream': (b) => `${sdp(b.ip, b.media, 7)}m=video 45000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n`,
+	'a fax instead': (b) => fax(b.ip, b.media),
+	'no audio, and a fax': (b) => fax(b.ip, b.media, 'm=audio 0 RTP/AVP 8\r\n'),
+};
+
+/** Have a party refuse the offers that it gets. */
+function refuses(party, status) {
+	party.answer = (m) => {
+		if (!['INVITE', 'UPDATE'].includes(m.method) || !m.body) return true;
+		party.reply(m, status, 'No');
+		return false;
+	};
+}
+
+async function refused(dialog, method, body, status) {
+	const no = await dialog.request(method, { body });
+	assert.equal(no.status, status);
+	assert.equal(no.body, '');
+	if (method === 'INVITE') dialog.ack({ via: dialog.branch });
+}
+
+for (const [what, offer] of Object.entries(OFFERS)) {
+	for (const transport of ['udp', 'ws']) {
+		test(`the far end offers ${what}, the client on ${transport} says 488`, async () => {
+			const bob = await field.far();
+			const one = await field.alice(transport);
+			const call = await field.call(one, bob);
+			await field.talk(one, call.body, call.callId);
+			refuses(one, 488);
+			await refused(call.theirs, 'INVITE', offer(bob), 488);
+			await field.heard(one, bob);
+			one.close();
+			one.audio.close();
+			const two = await field.alice(transport);
+			const mine = await two.call({ state: call.state });
+			assert.equal(mine.final.status, 200);
+			await field.goesOn(bob, { ...call, two, mine, body: mine.final.body });
+		});
+	}
+}
+
+for (const [method, status] of [['INVITE', 491], ['UPDATE', 488], ['UPDATE', 500]]) {
+	test(`the far end's ${method} is answered with ${status}, after a resume`, async () => {
+		const bob = await field.far();
+		const call = await field.resumed(bob, { was: 'udp', is: 'udp' });
+		await field.talk(call.two, call.body, call.callId);
+		refuses(call.two, status);
+		for (const offer of ['with another port', 'with port 0']) {
+			await refused(call.theirs, method, OFFERS[offer](bob), status);
+			await field.heard(call.two, bob);
+		}
+		call.two.answer = () => true;
+		await field.goesOn(bob, call);
+	});
+}
+
+test("the client's offer is refused by the far end", async () => {
+	const bob = await field.far();
+	const call = await field.resumed(bob, { was: 'udp', is: 'udp' });
+	await field.talk(call.two, call.body, call.callId);
+	refuses(bob, 488);
+	for (const offer of ['on hold', 'with another port', 'with port 0', 'with another stream']) {
+		await refused(call.mine, 'INVITE', OFFERS[offer](call.two), 488);
+		await field.heard(call.two, bob);
+	}
+	bob.answer = () => true;
+	await field.goesOn(bob, call, 'far');
+});
+
+test('the far end held the call; an offer that is refused leaves it held, and the next one takes it off', async () => {
+	const bob = await field.far();
+	const one = await field.alice('udp');
+	const call = await field.call(one, bob);
+	await field.talk(one, call.body, call.callId);
+	assert.equal((await call.theirs.request('INVITE', { body: OFFERS['with the address 0.0.0.0'](bob) })).status, 200);
+	call.theirs.ack();
+	refuses(one, 491);
+	await refused(call.theirs, 'INVITE', OFFERS['with another port'](bob), 491);
+	one.answer = () => true;
+	assert.equal((await call.theirs.request('INVITE', { body: sdp(bob.ip, bob.media, 9) })).status, 200);
+	call.theirs.ack();
+	await field.heard(one, bob);
+});
+
+test('a resume that the far end refuses leaves the media as they were', async () => {
+	const bob = await field.far();
+	const one = await field.alice('udp');
+	const call = await field.call(one, bob);
+	await field.talk(one, call.body, call.callId);
+	const two = await field.alice('udp');
+	refuses(bob, 488);
+	assert.equal((await two.call({ state: call.state })).final.status, 488);
+	await field.heard(one, bob);
+});
