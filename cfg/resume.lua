@@ -88,8 +88,7 @@ function resume.authenticate()
 		KSR.call_resume.resume_challenge(get("$fd"))
 		KSR.x.exit()
 	end
-	local sub = get("$resume(sub)")
-	if sub ~= get("$fu") or (get("$rm") == "REGISTER" and sub ~= get("$tu")) then
+	if KSR.call_resume.resume_is_sender() < 0 then
 		KSR.notice(get("$resume(sender)") .. ": the token is of another user\n")
 		refuse(403, "Not your address")
 	end
@@ -229,7 +228,7 @@ local function proved()
 	end
 	if get("$resume(known)") ~= 1 and get("$avp(resumed)") ~= 1 then
 		if not string.find(string.lower(get("$(hdr(Authorization)[*])") or ""), "bearer", 1, true)
-			or KSR.call_resume.resume_auth() < 0 or get("$resume(sub)") ~= get("$fu") then
+			or KSR.call_resume.resume_auth() < 0 or KSR.call_resume.resume_is_sender() < 0 then
 			refuse(403, "Not in a call of ours")
 		end
 		-- Whose call it is nobody knows: leave its media alone where $avp(unproved) is 1.

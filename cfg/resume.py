@@ -87,8 +87,7 @@ class Resume:
             self.ksr.notice("%s: token refused, %s\n" % (self.text("$resume(sender)"), self.text("$resume(error)")))
             self.ksr.call_resume.resume_challenge(self.text("$fd"))
             sys.exit()
-        sub = self.get("$resume(sub)")
-        if sub != self.get("$fu") or (self.get("$rm") == "REGISTER" and sub != self.get("$tu")):
+        if self.ksr.call_resume.resume_is_sender() < 0:
             self.ksr.notice("%s: the token is of another user\n" % self.text("$resume(sender)"))
             self.refuse(403, "Not your address")
         self.hide_token()
@@ -145,7 +144,7 @@ class Resume:
         if self.get("$resume(known)") == 1 or self.get("$avp(resumed)") == 1:
             return
         if ("bearer" not in self.text("$(hdr(Authorization)[*])").lower()
-                or self.ksr.call_resume.resume_auth() < 0 or self.get("$resume(sub)") != self.get("$fu")):
+                or self.ksr.call_resume.resume_auth() < 0 or self.ksr.call_resume.resume_is_sender() < 0):
             self.refuse(403, "Not in a call of ours")
         # Whose call it is nobody knows: leave its media alone where $avp(unproved) is 1.
         self.ksr.pv.seti("$avp(unproved)", 1)

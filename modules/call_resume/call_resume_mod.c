@@ -83,6 +83,11 @@ static int w_resume_session_named(struct sip_msg *msg, char *sub, char *p2)
 	return ki_resume_session_named(msg, &s);
 }
 
+static int w_resume_is_sender(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_is_sender(msg);
+}
+
 static int w_resume_challenge(struct sip_msg *msg, char *realm, char *p2)
 {
 	str s;
@@ -367,6 +372,8 @@ static cmd_export_t cmds[] = {
 	{"resume_issue", (cmd_function)w_resume_issue, 2,
 		fixup_spve_spve, fixup_free_spve_spve, ANY_ROUTE},
 	{"resume_auth", (cmd_function)w_resume_auth, 0, 0, 0, REQUEST_ROUTE},
+	{"resume_is_sender", (cmd_function)w_resume_is_sender, 0, 0, 0,
+		REQUEST_ROUTE},
 	{"resume_session", (cmd_function)w_resume_session, 2,
 		fixup_spve_spve, fixup_free_spve_spve, REQUEST_ROUTE},
 	{"resume_session", (cmd_function)w_resume_session_named, 1,
@@ -488,6 +495,9 @@ static sr_kemi_t kemi_exports[] = {
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_auth"), SR_KEMIP_INT,
 		ki_resume_auth, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_is_sender"), SR_KEMIP_INT,
+		ki_resume_is_sender, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
 	{ str_init("call_resume"), str_init("resume_session"), SR_KEMIP_INT,
 		ki_resume_session, { KEMI_STR, KEMI_STR, KEMI_NONE,

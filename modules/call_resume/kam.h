@@ -224,6 +224,7 @@ kam_session_t *kam_session(struct sip_msg *msg);
 int ki_resume_issue(struct sip_msg *msg, str *sub);
 int ki_resume_issue_sid(struct sip_msg *msg, str *sub, str *sid);
 int ki_resume_auth(struct sip_msg *msg);
+int ki_resume_is_sender(struct sip_msg *msg);
 int ki_resume_session(struct sip_msg *msg, str *sub, str *sid);
 int ki_resume_session_named(struct sip_msg *msg, str *sub);
 int ki_resume_challenge(struct sip_msg *msg, str *realm);
@@ -460,7 +461,6 @@ int kam_media_is_denied(const struct ip_addr *ip);
 int ki_resume_check_sdp(struct sip_msg *msg);
 int ki_resume_check_source(struct sip_msg *msg);
 int ki_resume_has_ice(struct sip_msg *msg);
-
 int ki_resume_suits_browser(struct sip_msg *msg);
 int ki_resume_read_media(struct sip_msg *msg, str *answer);
 

@@ -11,7 +11,10 @@
 #include "../../core/data_lump_rpl.h"
 #include "../../core/dprint.h"
 #include "../../core/route.h"
+#include "../../core/parser/parse_from.h"
+#include "../../core/parser/parse_to.h"
 
+#include "core/aor.h"
 #include "core/base.h"
 #include "core/challenge.h"
 #include "core/screen.h"
@@ -111,6 +114,34 @@ int kam_is_secure(const struct sip_msg *msg)
 {
 	return kam_config.allow_insecure || msg->rcv.proto == PROTO_TLS
 			|| msg->rcv.proto == PROTO_WSS || kam_is_behind_proxy(msg);
+}
+
+/* ---- whose address ---------------------------------------------------------- */
+
+static int is_own(const kam_session_t *s, const str *uri)
+{
+	return cr_aor_is(kam_span(*uri), cr_span_str(s->token.sub));
+}
+
+/* A binding is somebody's. */
+static int owns_binding(const kam_session_t *s, struct sip_msg *msg)
+{
+	return parse_headers(msg, HDR_TO_F, 0) == 0 && msg->to != NULL
+			&& is_own(s, &get_to(msg)->uri);
+}
+
+int ki_resume_is_sender(struct sip_msg *msg)
+{
+	const kam_session_t *s = kam_session(msg);
+	const str *from;
+
+	if(msg->first_line.type != SIP_REQUEST || !s->authenticated
+			|| parse_from_header(msg) < 0)
+		return -1;
+	from = &get_from(msg)->uri;
+	if(msg->first_line.u.request.method_value == METHOD_REGISTER)
+		return is_own(s, from) && owns_binding(s, msg) ? 1 : -1;
+	return is_own(s, from) || cr_aor_is_anonymous(kam_span(*from)) ? 1 : -1;
 }
 
 /* ---- issue ---------------------------------------------------------------- */
