@@ -311,7 +311,7 @@ static int describe(
 			described.sdp[side], CR_MEDIA_SDP_MAX, answer, tag, other);
 
 	described.len[side] = len > 0 ? (size_t)len : 0;
-	return len > 0 || len == CR_EUNSUPPORTED ? 0 : -1;
+	return len > 0 || len == CR_EUNSUPPORTED || len == CR_ETOOBIG ? 0 : -1;
 }
 
 int ki_resume_read_media(struct sip_msg *msg, str *answer)

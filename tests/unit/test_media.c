@@ -55,6 +55,10 @@ static void a_side_as_it_is(void **state)
 	assert_media(
 			MEDIA("application", "UDP/BFCP", "\"endpoint\":{\"port\":0}", ""),
 			"m=application 0 UDP/BFCP *\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n");
+	assert_media("{\"type\":\"application\",\"streams\":[{" V4
+				 "}],\"flags\":[]}",
+			"m=application 0 RTP/AVP 0 3 4 8 9 18\r\nc=IN IP4 192.0.2.1\r\n"
+			"a=inactive\r\n");
 	assert_media(
 			AUDIO "," AUDIO, LINES "a=sendrecv\r\n" LINES "a=sendrecv\r\n");
 }
@@ -93,8 +97,7 @@ static void what_is_none(void **state)
 	static const char *const medias[] = {"{}", "1",
 			MEDIA("au dio", "RTP/AVP", V4, ""),
 			MEDIA("audio", "RTP AVP", V4, ""),
-			MEDIA("audio", "RTP//AVP", V4, ""), MEDIA("audio", "", V4, ""),
-			MEDIA("", "RTP/AVP", V4, ""),
+			MEDIA("audio", "RTP//AVP", V4, ""), MEDIA("", "RTP/AVP", V4, ""),
 			MEDIA("audio", "RTP/AVP", ENDPOINT("IPv4", "192.0.2.1", "70000"),
 					""),
 			MEDIA("audio", "RTP/AVP", ENDPOINT("IPv4", "192.0.2.1", "-1"), ""),
@@ -105,7 +108,7 @@ static void what_is_none(void **state)
 	for(size_t i = 0; i < sizeof(medias) / sizeof(medias[0]); i++) {
 		snprintf(json, sizeof(json), CALL(SIDE("a", "%s"), SIDE("b'", AUDIO)),
 				medias[i]);
-		assert_int_equal(described(json), CR_EMALFORMED);
+		assert_int_equal(described(json), CR_EUNSUPPORTED);
 	}
 	assert_int_equal(described(""), CR_EMALFORMED);
 	assert_int_equal(described("[]"), CR_EMALFORMED);

@@ -71,7 +71,7 @@ static int put_endpoint(cr_writer_t *w, const json_t *endpoint)
 		return CR_OK;
 	}
 	if(!cr_text_is_visible(address))
-		return CR_EMALFORMED;
+		return CR_EUNSUPPORTED;
 	cr_put_str(w, v6 ? "c=IN IP6 " : "c=IN IP4 ");
 	cr_put_span(w, address);
 	cr_put_str(w, "\r\n");
@@ -86,9 +86,14 @@ static int put_media(cr_writer_t *w, const json_t *media)
 	cr_span_t protocol = cr_json_span(json_object_get(media, "protocol"));
 	json_int_t port = json_integer_value(json_object_get(endpoint, "port"));
 
+	if(protocol.len == 0) {
+		/* rtpengine does not know it, and has no port for it. */
+		protocol = CR_SPAN("RTP/AVP");
+		port = 0;
+	}
 	if(!cr_text_is_token(type) || !is_protocol(protocol) || port < 0
 			|| port > 65535)
-		return CR_EMALFORMED;
+		return CR_EUNSUPPORTED;
 	if(has_flag(media, "ICE") || has_flag(media, "DTLS-SRTP")
 			|| has_flag(media, "SDES"))
 		return CR_EUNSUPPORTED;
@@ -102,7 +107,7 @@ static int put_media(cr_writer_t *w, const json_t *media)
 	cr_put_str(w, formats(protocol));
 	cr_put_str(w, "\r\n");
 	if(put_endpoint(w, endpoint) != CR_OK)
-		return CR_EMALFORMED;
+		return CR_EUNSUPPORTED;
 	cr_put_str(w, "a=");
 	cr_put_str(w, direction(media));
 	cr_put_str(w, "\r\n");

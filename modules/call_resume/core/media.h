@@ -20,7 +20,8 @@
  * @param from  the tag of the side
  * @param to    that of the other side
  * @return its length; CR_EMISSING: one of the tags is not in the call; CR_EUNSUPPORTED:
- *         there are keys to it, or ICE, which the answer does not have; CR_EMALFORMED,
+ *         there are keys to it, or ICE, which the answer does not have, or it says
+ *         something else than that of a media server; CR_EMALFORMED: it is no JSON;
  *         CR_ETOOBIG, CR_EINTERNAL
  */
 int cr_media_describe(char *out, size_t out_max, cr_span_t json, cr_span_t from,
