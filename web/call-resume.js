@@ -54,7 +54,7 @@ function holdLock(name) {
  *
  * A record is what is stored of a call: {state, update, tag, media, sends (kinds), off (those of them whose tracks are
  * switched off), screen (something else than a camera is shown), held, muted, videoMuted, data, start, seen}; and in
- * memory only {id, callId, far (its tag), session, release, lost (when its media was), again (what the next INVITE says),
+ * memory only {id, callId, far (its tag), session, release, offer (of the far end, not answered yet), lost (when its media was), again (what the next INVITE says),
  * joins (which call it goes on with, and with whom)}, and how far it is: life, which move() alone changes.
  */
 export class CallResume extends EventTarget {
@@ -75,6 +75,7 @@ export class CallResume extends EventTarget {
 		if (options.call && !isFunction(options.call)) phone.useCall(options.call);
 		phone.attach({
 			receive: (text) => this.#receive(text),
+			sent: (text) => this.#sent(text),
 			began: (callId, session) => this.#began(callId, session),
 			ended: (callId, session) => this.#ended(callId, session),
 			changed: (callId, what, session) => this.#changed(callId, what, session),
@@ -229,9 +230,23 @@ export class CallResume extends EventTarget {
 		const mine = record ?? (called && value ? this.#create(callId) : undefined);
 		if (mine && value) {
 			mine.far ??= far;
-			this.#sealed(mine, value, message, called);
+			const take = () => this.#sealed(mine, value, message, called);
+			// One that is refused changes nothing (RFC 3261 section 14.1): see #sent.
+			if (request && !called) mine.offer = { method, cseq: message.cseq, take };
+			else take();
 		}
 		if (called) this.#join(mine, { id: message.one('call-state-id'), from: from.uri });
+	}
+
+	/** A message of ours, as text. What the far end has offered counts when it is accepted. */
+	#sent(text) {
+		const message = text.startsWith('SIP/2.0 ') ? readMessage(text) : undefined;
+		const record = message && this.#find('callId', message.one('call-id'));
+		const { status, method, cseq } = message ?? {};
+		if (!record?.offer || !(status >= 200) || record.offer.method !== method || record.offer.cseq !== cseq) return;
+		const { take } = record.offer;
+		record.offer = undefined;
+		if (status < 300) take();
 	}
 
 	/** A new call that goes on with one of ours, because both its ends were away: the gateway

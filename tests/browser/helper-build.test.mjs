@@ -12,10 +12,10 @@ import { ROOT } from '../lib/kamailio.mjs';
 
 const WEB = path.join(ROOT, 'web');
 const tool = (name, ...args) => execFileSync(path.join(WEB, 'node_modules/.bin', name), args, { cwd: WEB });
-const SIZE_MAX = 9 * 1024;
+const SIZE_MAX = 9.75 * 1024;
 
 for (const library of ['resumeJsSIP', 'resumeSIPjs']) {
-	test(`a page with ${library}() gets less than 9 KB, minified and gzipped`, () => {
+	test(`a page with ${library}() gets less than 9.75 KB, minified and gzipped`, () => {
 		const page = path.join(WEB, `.size-${process.pid}.js`);
 		try {
 			fs.writeFileSync(page, `export { ${library} } from './call-resume.js';`);

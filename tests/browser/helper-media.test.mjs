@@ -59,7 +59,7 @@ for (const [what, record, captured, directions] of [
 					}
 					const agent = {
 						configuration: { uri: { user: 'alice', clone: () => ({}) } }, state: 'Started', isConnected: () => true,
-						transport: { onMessage() {}, stateChange: { addListener() {} } },
+						transport: { onMessage() {}, async send() {}, stateChange: { addListener() {} } },
 					};
 					const mediaStream = library.includes('stream') ? whole : undefined;
 					window.calls = library === 'SIP.js' ? resumeSIPjs(agent, { Inviter, store, token: 'token' }) : resumeJsSIP(ua, { store, call: { mediaStream } });

@@ -89,6 +89,7 @@ test('the state of a call is read where the gateway writes it, and nowhere else'
 			phone.report.receive(start === INVITE ? CALLED : ANSWER);
 			if (start === INVITE) phone.report.receive(ACK);
 			phone.report.receive(window.sip(start, cseq, fields, who));
+			phone.report.sent(window.sip(OK, cseq, [], who)); // if it was a request
 			await null;
 			states.push([...store.all.values()].map((text) => JSON.parse(text)).map(({ state, update }) => update ?? state).join());
 			calls.stop();
@@ -96,6 +97,61 @@ test('the state of a call is read where the gateway writes it, and nowhere else'
 		return states;
 	}, [ANSWER, ACK, CALLED, INVITE, OK]);
 	assert.deepEqual(seen, [...Array(11).fill('x'), '200', 'update', 're']);
+});
+
+test('what the far end offers counts when it is accepted', async () => {
+	const seen = await page.evaluate(async ([CALLED, ACK, INVITE]) => {
+		const { calls, phone, store } = window.helper({});
+		const within = { to: '<sip:alice@example.org>;tag=1' };
+		const kept = () => [...store.all.values()].map((text) => JSON.parse(text)).map(({ update, media }) => `${update} ${media?.map(({ kind }) => kind)}`).join();
+		phone.report.began('c1', {});
+		phone.report.receive(CALLED);
+		phone.report.receive(ACK);
+		const found = [];
+		for (const [cseq, method, ...answers] of [[2, 'INVITE', 100, 488], [3, 'INVITE', 491], [4, 'UPDATE', 500], [5, 'INVITE', 200], [6, 'UPDATE', 200], [7, 'INVITE']]) {
+			const offer = window.sip(method === 'INVITE' ? INVITE : 'UPDATE sip:a SIP/2.0', `${cseq} ${method}`, [`Call-State: n${cseq};update`], within);
+			phone.report.receive(`${offer}v=0\r\nm=image 9 udptl t38\r\n`);
+			phone.report.sent(window.sip('SIP/2.0 200 OK', `${cseq - 1} ${method}`, [], within)); // to another one
+			for (const status of answers) phone.report.sent(window.sip(`SIP/2.0 ${status} x`, `${cseq} ${method}`, [], within));
+			await null;
+			found.push(kept());
+		}
+		calls.stop();
+		return found;
+	}, [CALLED, ACK, INVITE]);
+	assert.deepEqual(seen, ['undefined undefined', 'undefined undefined', 'undefined undefined', 'n5 image', 'n6 image', 'n6 image']);
+});
+
+test('m-lines that no browser makes keep their places', async () => {
+	const seen = await page.evaluate(async () => {
+		const { layOut } = await import('/call-resume/shared.js');
+		const names = (sdp) => sdp.match(/^m=\S+ \d+ \S+/gm).map((line) => line.replace(/ [1-9]\d*/, ' P'));
+		const [one, two] = [new RTCPeerConnection(), new RTCPeerConnection()];
+		const media = [{ kind: 'image', rejected: true }, { kind: 'audio' }, { kind: 'x\r\na=y' }, { kind: 'video', rejected: true }, { kind: 'text' }];
+		layOut(one, { media }, { audio: true });
+		await one.setLocalDescription(await one.createOffer());
+		const offer = one.localDescription;
+		const found = [one.localDescription.type, names(offer.sdp), /a=y/.test(offer.sdp)];
+		// A far end that has them all.
+		const split = (sdp) => sdp.split(/^(?=m=)/m);
+		await two.setRemoteDescription({ type: 'offer', sdp: split(offer.sdp).filter((line) => !/^m=(?!audio|video)/.test(line)).join('') });
+		await two.setLocalDescription(await two.createAnswer());
+		const [head, audio, video] = split(two.localDescription.sdp);
+		const rest = 'm=x 0 RTP/AVP 0\r\n';
+		await one.setRemoteDescription({ type: 'answer', sdp: head + rest + audio + rest + video + rest });
+		found.push(one.signalingState, one.remoteDescription.sdp.match(/^m=/gm).length);
+		// Without any it is as the browser made it.
+		const plain = new RTCPeerConnection();
+		layOut(plain, { media: [{ kind: 'audio' }] }, { audio: true });
+		await plain.setLocalDescription(await plain.createOffer());
+		found.push(names(plain.localDescription.sdp), plain.setRemoteDescription === RTCPeerConnection.prototype.setRemoteDescription);
+		for (const connection of [one, two, plain]) connection.close();
+		return found;
+	});
+	assert.deepEqual(seen, [
+		'offer', ['m=image 0 udptl', 'm=audio P UDP/TLS/RTP/SAVPF', 'm=application 0 UDP/BFCP', 'm=video P UDP/TLS/RTP/SAVPF', 'm=text 0 RTP/AVP'], false,
+		'stable', 2, ['m=audio P UDP/TLS/RTP/SAVPF'], true,
+	]);
 });
 
 test('another call with the Call-ID of one takes nothing from it', async () => {
@@ -115,6 +171,7 @@ test('another call with the Call-ID of one takes nothing from it', async () => {
 			phone.report.receive(window.sip(INVITE, '1 INVITE', ['Call-State: no'], { from: theirs.from }));
 			phone.report.receive(window.sip('ACK sip:a SIP/2.0', '1 ACK', [], theirs));
 			phone.report.receive(window.sip(INVITE, '2 INVITE', ['Call-State: no;update'], theirs));
+			phone.report.sent(window.sip(OK, '2 INVITE', [], theirs));
 			phone.report.receive(window.sip(OK, '7 INVITE', ['Call-State: no'], { from: theirs.to, to: theirs.from }));
 			phone.report.changed('c1', { held: true, muted: true }, other);
 			phone.report.receive(window.sip('BYE sip:a SIP/2.0', '3 BYE', [], theirs));
@@ -124,6 +181,7 @@ test('another call with the Call-ID of one takes nothing from it', async () => {
 			const kept = [...store.all.values()].map((text) => JSON.parse(text));
 			// Its own messages are its own.
 			phone.report.receive(window.sip(INVITE, '2 INVITE', ['Call-State: y;update'], { to: '<sip:alice@example.org>;tag=1' }));
+			phone.report.sent(window.sip(OK, '2 INVITE', [], { to: '<sip:alice@example.org>;tag=1' }));
 			await null;
 			kept.push(...[...store.all.values()].map((text) => JSON.parse(text)));
 			phone.report.ended('c1', session);

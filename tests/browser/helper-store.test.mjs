@@ -207,13 +207,13 @@ test('calls are found in localStorage when the database opens and then fails, an
 test('the name of a session: made once, also by two tabs at once, in what each REGISTER and INVITE says, and in nothing else', async () => {
 	const seen = await page.evaluate(async () => {
 		const { sessionName } = await import('/call-resume/store.js');
-		const { nameSession } = await import('/call-resume/shared.js');
+		const { watchTransport } = await import('/call-resume/shared.js');
 		const [one, two] = await Promise.all([sessionName('alice@x'), sessionName('alice@x')]);
 		const other = await sessionName('bob@x');
 		const sent = [];
 		const transport = { send(text) { sent.push(text); return true; } };
-		nameSession(transport, Promise.resolve('n'));
-		nameSession(transport, 'another'); // a second helper of the same user agent
+		watchTransport(transport, () => {}, Promise.resolve('n'));
+		watchTransport(transport, () => {}, 'another'); // a second helper of the same user agent
 		const messages = ['REGISTER sip:x SIP/2.0', 'INVITE sip:x SIP/2.0', 'ACK sip:x SIP/2.0', 'SIP/2.0 200 OK'];
 		for (const start of messages) await transport.send({ toString: () => `${start}\r\nCSeq: 1 INVITE\r\n\r\nINVITE \r\n` });
 		const kept = localStorage.getItem('call-resume-session alice@x');

@@ -392,7 +392,7 @@ for (const [what, message, reason] of [
 			}
 			const agent = {
 				configuration: { uri: { user: 'alice', clone: () => ({}) } }, state: 'Started', isConnected: () => true,
-				transport: { onMessage() {}, stateChange: { addListener() {} } },
+				transport: { onMessage() {}, async send() {}, stateChange: { addListener() {} } },
 			};
 			const store = { local: true, load: async () => [['one', '{"state":"x"}']], async save() {}, async remove() {} };
 			const calls = resumeSIPjs(agent, { Inviter, store, patience: 0, token: 'token' });

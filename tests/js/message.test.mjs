@@ -130,6 +130,8 @@ test('a caller is named by the URI, not by the display name', () => {
 	for (const [value, uri, tag] of [
 		['"<sip:bob@x>;tag=1" <sip:mallory@x>;tag=2', 'sip:mallory@x', '2'], ['"a\\"<sip:bob@x>" <sip:m@x>', 'sip:m@x', undefined],
 		['sip:m@x;tag=3', 'sip:m@x', '3'], ['<sip:m@x;tag=9>', 'sip:m@x;tag=9', undefined], ['"open <sip:bob@x>', undefined, undefined],
+		// SEMI and EQUAL (RFC 3261 section 25.1).
+		['<sip:m@x> ; tag = 4', 'sip:m@x', '4'], ['sip:m@x ;\ttag =5', 'sip:m@x', '5'], ['<sip:m@x>;x="; tag=6"; tag=7 ; y', 'sip:m@x', '7'],
 	]) assert.deepEqual(addressOf(value), { uri, tag }, value);
 });
 

@@ -15,10 +15,10 @@ function mediaOf(body) {
 	const [head, ...sections] = body.split(/^m=/m);
 	const direction = (part) => part.match(/^a=(sendrecv|sendonly|recvonly|inactive)/m)?.[1];
 	return sections.map((section) => {
-		const [kind, port, , ...types] = section.split('\r\n')[0].split(' ');
+		const [kind, port, proto, ...types] = section.split('\r\n')[0].split(' ');
 		const codec = kind === 'audio' ? /^a=rtpmap:(\d+) (PCMA\/8000)/m : /^a=rtpmap:(\d+) (VP8\/90000)/m;
 		const [, type, name] = section.match(codec) ?? [undefined, types[0], undefined];
-		return { kind, port: Number(port), type, name, direction: direction(section) ?? direction(head) ?? 'sendrecv' };
+		return { kind, port: Number(port), proto, type, name, direction: direction(section) ?? direction(head) ?? 'sendrecv' };
 	});
 }
 
@@ -32,10 +32,10 @@ class Call {
 		const answer = theirs !== undefined;
 		this.media = theirs ?? this.media ?? OFFERED.slice(0, 1);
 		const lines = ['v=0', `o=- 7 ${this.version++} IN IP4 ${this.phone.ip}`, 's=-', `c=IN IP4 ${this.phone.ip}`, 't=0 0'];
-		for (const { kind, port, type, name, direction } of this.media) {
+		for (const { kind, port, proto, type, name, direction } of this.media) {
 			const refused = answer && (port === 0 || !['audio', ...this.phone.video ? ['video'] : []].includes(kind));
 			if (!refused) this.rtp[kind] ??= await Rtp.open({ ip: this.phone.ip, echo: () => this.echoes });
-			lines.push(`m=${kind} ${refused ? 0 : this.rtp[kind].port} RTP/AVP ${type}`);
+			lines.push(refused ? `m=${kind} 0 ${proto} ${type}` : `m=${kind} ${this.rtp[kind].port} RTP/AVP ${type}`);
 			if (name) lines.push(`a=rtpmap:${type} ${name}`);
 			// An offer of ours that holds is answered from then on as well.
 			const ours = this.direction;

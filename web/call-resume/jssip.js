@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // JsSIP, as CallResume needs it.
 
-import { AWAY, TARGET, capturing, capture, release, glare, hasCandidates, layOut, nameSession, silence, sleep } from './shared.js';
+import { addressOf, readMessage, requestAfter } from './message.js';
+import { AWAY, TARGET, capturing, capture, release, glare, hasCandidates, layOut, silence, sleep, watchTransport } from './shared.js';
 import { sessionName } from './store.js';
 
 /** How long to wait for a registration with a new token when one was refused, in milliseconds. */
@@ -17,6 +18,7 @@ export class JsSIPPhone {
 	#password; // and no token
 	#started; // of the call that is being placed
 	#transport;
+	#answered = new Map(); // by Call-ID: the tag of who has answered first
 	#me; // our address, once it was in a message
 	#lost = false;
 	#renewing = false;
@@ -36,7 +38,8 @@ export class JsSIPPhone {
 		ua.on('sipEvent', ({ request }) => report.receive(request.toString()));
 		// A Socket by its type; in fact the library's own Transport, which tells the UA what it does.
 		ua.on('connected', ({ socket }) => {
-			if (session) nameSession(socket, session);
+			watchTransport(socket, report.sent, session);
+			this.#watchAnswers(socket);
 			this.#transport = socket;
 		});
 		ua.on('disconnected', () => { this.#lost = true; });
@@ -56,6 +59,24 @@ export class JsSIPPhone {
 		});
 	}
 
+	/** The library ends a second answer of a fork (RFC 3261 section 13.2.2.4) with the BYE of the first, which is a call that
+	 * is up. So it does not see it, and we end it. */
+	#watchAnswers(transport) {
+		const deliver = transport.ondata;
+		if (deliver.ours) return;
+		transport.ondata = (data) => {
+			const message = /^SIP\/2\.0 2/.test(data.message) ? readMessage(data.message) : undefined;
+			if (message?.method !== 'INVITE' || !this.#isSecond(message)) return deliver(data);
+			for (const method of ['ACK', 'BYE']) transport.send(requestAfter(message, method));
+		};
+		transport.ondata.ours = true;
+	}
+
+	#isSecond(message) {
+		const first = this.#answered.get(message.one('call-id'));
+		return !!first && first !== addressOf(message.one('to')).tag;
+	}
+
 	#watch(session, request) {
 		const report = this.#report;
 		const callId = request.getHeader('Call-ID');
@@ -64,10 +85,18 @@ export class JsSIPPhone {
 		this.#started?.(callId);
 		report.began(callId, session);
 		if (session.direction === 'incoming') take(request);
-		session.on('accepted', ({ response }) => take(response));
+		session.on('accepted', ({ response }) => {
+			if (response) this.#answered.set(callId, response.to_tag);
+			take(response);
+		});
 		session.on('confirmed', ({ ack }) => take(ack));
 		for (const event of ['reinvite', 'update']) session.on(event, (e) => take(e.request));
-		for (const event of ['ended', 'failed']) session.on(event, () => report.ended(callId, session));
+		for (const event of ['ended', 'failed']) {
+			session.on(event, () => {
+				this.#answered.delete(callId);
+				report.ended(callId, session);
+			});
+		}
 		for (const event of ['hold', 'unhold']) session.on(event, () => report.changed(callId, { held: session.isOnHold().local }, session));
 		for (const [event, yes] of [['muted', true], ['unmuted', false]]) {
 			session.on(event, ({ audio, video }) => report.changed(callId, {

@@ -29,7 +29,7 @@ function fieldsOf(lines) {
 
 /**
  * Take a message apart.
- * @returns {{status?: number, method: string, all(name: string): string[], one(name: string): string | undefined, body: string} | undefined}
+ * @returns {{status?: number, method: string, cseq: number, all(name: string): string[], one(name: string): string | undefined, body: string} | undefined}
  *          method is that of a request, or of the request that is answered; one() is the value of a field that is there
  *          once. undefined: it is no message, or has a CR, LF or NUL in its head that is no line end. Others may
  *          take that for one.
@@ -49,7 +49,22 @@ export function readMessage(text) {
 	const [, number, answered] = /^([0-9]{1,10})[ \t]([^]*)$/.exec(one('cseq') ?? '') ?? [];
 	// As large as the gateway takes it (RFC 3261 section 8.1.1.5).
 	if (!(Number(number) < 2 ** 31) || ONCE.some((name) => one(name) === undefined) || !one('call-id') || !all('via').length) return undefined;
-	return { status: code && Number(code), method: request ?? trim(answered), all, one, body: message.slice(end + 4) };
+	return { status: code && Number(code), method: request ?? trim(answered), cseq: Number(number), all, one, body: message.slice(end + 4) };
+}
+
+/** An ACK or BYE in the dialog that a 2xx to an INVITE of ours begins (RFC 3261 sections 12.1.2, 12.2.1.1, 13.2.2.4).
+ * @param {object} message  the 2xx, from readMessage()
+ * @returns {string} the request */
+export function requestAfter(message, method) {
+	const { uri } = addressOf(message.one('contact') ?? '');
+	const branch = `z9hG4bK${crypto.randomUUID().replaceAll('-', '')}`;
+	const routes = message.all('record-route').flatMap((value) => value.match(/<[^<>]*>/g) ?? []).reverse();
+	return [
+		`${method} ${uri ?? addressOf(message.one('to')).uri} SIP/2.0`,
+		`Via: ${message.all('via')[0].split(/[;,]/)[0]};branch=${branch}`, 'Max-Forwards: 70', ...routes.map((route) => `Route: ${route}`),
+		...['from', 'to', 'call-id'].map((name) => `${name}: ${message.one(name)}`),
+		`CSeq: ${message.cseq + (method === 'ACK' ? 0 : 1)} ${method}`, 'Content-Length: 0', '', '',
+	].join('\r\n');
 }
 
 /** URI and tag of a From or To (RFC 3261 section 20.10). What stands in quotation marks is neither.

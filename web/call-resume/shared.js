@@ -63,13 +63,43 @@ export async function capture(constraints) {
 /** Let go of what was captured. */
 export const release = async (media) => (await media)?.getTracks().forEach((track) => track.stop());
 
+/** What stands behind m=, and the port 0, for a stream that is switched off, by its kind. */
+const OFF = { __proto__: null, application: 'UDP/BFCP *', image: 'udptl t38', message: 'TCP/MSRP *' };
+const hasTracks = ({ kind }) => kind === 'audio' || kind === 'video';
+
+/** m-lines of other kinds than audio and video, which no browser makes, keep their places in what a connection tells and is told (RFC 3264
+ * section 8): the far end has offered them once, and they were refused. */
+function keepPlaces(connection, media) {
+	const places = new Map(media.map((line, i) => [i, line]).filter(([, line]) => !hasTracks(line)).map(([i, { kind }]) => {
+		const name = /^[\w-]+$/.test(kind) ? kind : 'application';
+		return [i, `m=${name} 0 ${OFF[name] ?? 'RTP/AVP 0'}\r\nc=IN IP4 0.0.0.0\r\n`];
+	}));
+	if (!places.size) return;
+	const split = (sdp) => sdp.split(/^(?=m=)/m);
+	const insert = (sdp) => {
+		const [head, ...lines] = split(sdp);
+		for (const [i, line] of places) if (i <= lines.length) lines.splice(i, 0, line);
+		return [head, ...lines].join('');
+	};
+	const remove = (sdp) => split(sdp).filter((line, i) => !places.has(i - 1)).join('');
+	const setRemote = connection.setRemoteDescription.bind(connection);
+	Object.defineProperty(connection, 'localDescription', {
+		get: () => {
+			const told = Reflect.get(Object.getPrototypeOf(connection), 'localDescription', connection);
+			return told && new RTCSessionDescription({ type: told.type, sdp: insert(told.sdp) });
+		},
+	});
+	connection.setRemoteDescription = ({ type, sdp }) => setRemote({ type, sdp: sdp && remove(sdp) });
+}
+
 /** One transceiver for each m-line that the dialog has, in its order (RFC 3264 section 8).
  * @returns {() => void} what takes them off hold */
 export function layOut(connection, { media, held }, constraints) {
-	const lines = media.filter(({ kind }) => kind === 'audio' || kind === 'video');
+	const lines = media.filter(hasTracks);
 	const direction = ({ kind, rejected }, hold) => (
 		rejected || hold && !constraints[kind] ? 'inactive' : hold ? 'sendonly' : constraints[kind] ? 'sendrecv' : 'recvonly');
 	const transceivers = lines.map((line) => connection.addTransceiver(line.kind, { direction: direction(line, held) }));
+	keepPlaces(connection, media);
 	return () => transceivers.forEach((t, i) => {
 		if (t.direction !== 'stopped') t.direction = direction(lines[i]);
 	});
@@ -80,21 +110,31 @@ export function layOut(connection, { media, held }, constraints) {
 export const hasCandidates = ({ localDescription }) => localDescription.sdp.split(/^m=/m).slice(1)
 	.every((line) => /^\w+ 0 /.test(line) || line.includes('\na=candidate:'));
 
-const named = new WeakSet();
+const watched = new WeakSet();
 
-/** Have the transport of a page without a token write the name of its session into each REGISTER and INVITE, whoever
- * has made it. What goes before the name is known waits for it.
- * @param {string | Promise<string>} session  see sessionName() */
-export function nameSession(transport, session) {
-	if (named.has(transport)) return;
-	named.add(transport);
+/** Have every message that a transport sends pass through look(), as text; what that returns, a promise perhaps, goes
+ * out. Once for a transport. */
+function onSend(transport, look) {
 	const send = transport.send.bind(transport);
 	transport.send = (message) => {
-		const text = String(message);
-		if (!/^(REGISTER|INVITE) /.test(text)) return send(message);
-		const go = (name) => send(text.replace('\r\n', `\r\nCall-State-Session: ${name}\r\n`));
-		return session.then ? session.then(go) : go(session);
+		const text = look(String(message));
+		return text.then ? text.then(send) : send(text);
 	};
+}
+
+/** Watch what a transport sends, and have that of a page without a token write the name of its session into each REGISTER
+ * and INVITE, whoever has made it. What goes before the name is known waits for it.
+ * @param {(text: string) => void} sent  is told of every message
+ * @param {string | Promise<string>} [session]  see sessionName() */
+export function watchTransport(transport, sent, session) {
+	if (watched.has(transport)) return;
+	watched.add(transport);
+	onSend(transport, (text) => {
+		sent(text);
+		if (!session || !/^(REGISTER|INVITE) /.test(text)) return text;
+		const go = (name) => text.replace('\r\n', `\r\nCall-State-Session: ${name}\r\n`);
+		return session.then ? session.then(go) : go(session);
+	});
 }
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -2,7 +2,7 @@
 // SIP.js, as CallResume needs it.
 
 import { partsOf } from './message.js';
-import { AWAY, TARGET, capturing, capture, release, glare, hasCandidates, layOut, nameSession, silence, sleep } from './shared.js';
+import { AWAY, TARGET, capturing, capture, release, glare, hasCandidates, layOut, silence, sleep, watchTransport } from './shared.js';
 import { sessionName } from './store.js';
 
 /** Its status, unless the library has made it up: 408 when nobody answered, 503 without a connection. */
@@ -26,7 +26,7 @@ export class SIPjsPhone {
 		const { transport } = this.#agent;
 		const deliver = transport.onMessage;
 		this.#report = report;
-		if (!this.#options.token) nameSession(transport, sessionName(this.user));
+		watchTransport(transport, report.sent, this.#options.token ? undefined : sessionName(this.user));
 		transport.onMessage = (text) => {
 			report.receive(text);
 			deliver(text);
