@@ -183,3 +183,36 @@ test('a connection that is pinged from both ends carries a call', async () => {
 	const first = await one.call();
 	await hangUp('far end', one, first, first.callId);
 });
+
+for (const path of ['/', '/ws', '/ws/', '/ws?v=1', '/ws/?v=1', '/?v=1']) {
+	test(`a WebSocket at ${path}`, async () => {
+		const client = keep(await FarEnd.open({ user: 'alice', transport: 'ws', token, to: { ...gateway('ws'), path } }));
+		assert.equal((await client.register()).status, 200);
+	});
+}
+
+for (const path of ['/wss', '/ws/x', '/ws//', '/x?/ws', '//']) {
+	test(`none at ${path}`, async () => {
+		await assert.rejects(FarEnd.open({ user: 'alice', transport: 'ws', token, to: { ...gateway('ws'), path } }), /404/);
+	});
+}
+
+test('an ACK to a page that is gone goes nowhere, without a line', async () => {
+	await farEnd();
+	const one = await alice('ws');
+	const call = await bob.call({ service: 'alice', acknowledge: false });
+	assert.equal(call.final.status, 200);
+	one.close();
+	const no = await call.request('INVITE', { body: sdp(bob.ip, bob.media, 3) });
+	assert.equal(no.status, 491);
+	const at = stack.kamailio.log().length;
+	call.ack({ cseq: 1 });
+	assert.equal((await call.request('OPTIONS')).status, 500);
+	assert.doesNotMatch(stack.kamailio.log().slice(at), /ACK\}|WARNING|ERROR/);
+	// The media that a trunk on UDP has to show itself for are those of the next page.
+	const state = one.requests.find((m) => m.method === 'INVITE').get('call-state');
+	const two = await alice('ws');
+	const mine = await two.call({ state: `${state};tag=${/tag=(.*)/.exec(call.remote)[1]}` });
+	assert.equal(mine.final.status, 200);
+	await stack.talk(two, mine.final.body, call.callId);
+});
