@@ -7,6 +7,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { Field } from '../lib/field.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { sdp } from '../lib/sip.mjs';
+import { TRUNK_IP } from '../lib/stack.mjs';
 
 const [ws, tcp] = [await freePort(), await freePort()];
 
@@ -51,3 +52,22 @@ for (const [was, is] of [['ws', 'ws'], ['tcp', 'tcp'], ['udp', 'ws'], ['ws', 'ud
 		});
 	}
 }
+
+test('the trunk on IPv6', async () => {
+	const [sip, trunk] = [await freePort(), await freePort()];
+	const other = await Field.start('field-ipv6-trunk', {
+		defines: { LISTEN_UDP: `udp:[::1]:${sip}`, TRUNK_URI: `"sip:[::1]:${trunk}"`, TRUNK_IP: '"::1"' },
+	});
+	try {
+		for (const role of ['caller', 'callee']) {
+			const bob = await other.far({ ip: '::1', port: trunk, to: { ip: '::1', port: sip } });
+			bob.ip = TRUNK_IP; // of its media
+			const call = await other.resumed(bob, { was: 'ws', is: 'tcp', role });
+			await other.goesOn(bob, call);
+			await other.end();
+		}
+	} finally {
+		await other.end();
+		await other.stack.stop();
+	}
+});
