@@ -115,3 +115,18 @@ test('a resume that the far end refuses leaves the media as they were', async ()
 	assert.equal((await two.call({ state: call.state })).final.status, 488);
 	await field.heard(one, bob);
 });
+
+test('an offer that is refused when the call is over brings nothing back', async () => {
+	const bob = await field.far();
+	const one = await field.alice('udp');
+	const call = await field.call(one, bob);
+	await field.talk(one, call.body, call.callId);
+	one.answer = (m) => m.method !== 'INVITE';
+	const offered = call.theirs.request('INVITE', { body: OFFERS['with another port'](bob) });
+	const invite = await one.take('the offer', (m) => m.method === 'INVITE' && m.tag('to'));
+	assert.equal((await call.theirs.request('BYE')).status, 200);
+	await field.stack.noMedia();
+	one.reply(invite, 487, 'Request Terminated');
+	assert.equal((await offered).status, 487);
+	await field.stack.noMedia();
+});
