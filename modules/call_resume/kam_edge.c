@@ -20,12 +20,15 @@
 #include "core/head.h"
 #include "core/screen.h"
 #include "core/splice.h"
+#include "core/text.h"
 
 /* Shorter than the buffers that Kamailio itself receives into: BUF_SIZE for UDP
  * and, cloned, for TCP, where a WebSocket frame has up to 14 bytes in front of
  * the message. The module sipcapture hands on parts of a buffer, so it must not
  * run in the same Kamailio. */
 #define EDGE_MAX (BUF_SIZE - 64)
+
+#define CALL_ID_SHOWN 128 /* bytes of it in the log, and a zero */
 
 static char out[EDGE_MAX];
 static int spliced;
@@ -54,6 +57,9 @@ static void count_refused(int err)
 		case CR_EFORGED:
 			kam_count(KAM_MAPS_FORGED);
 			break;
+		case CR_EMISPLACED:
+			kam_count(KAM_MAPS_MISPLACED);
+			break;
 		default:
 			kam_count(KAM_MAPS_MALFORMED);
 	}
@@ -64,13 +70,20 @@ static void count_refused(int err)
 static void report_refused(const cr_edge_t *edge, const char *where)
 {
 	static time_t said;
+	char call_id[CALL_ID_SHOWN];
+	int err = edge->refused != CR_OK ? edge->refused : edge->failed;
 	time_t now;
 
 	count_refused(edge->refused);
-	if(edge->refused == CR_OK || (now = time(NULL)) == said)
+	if(edge->failed != CR_OK)
+		kam_count(KAM_SPLICES_FAILED);
+	if(err == CR_OK || (now = time(NULL)) == said)
 		return;
 	said = now;
-	LM_NOTICE("%s: map refused: %s%s\n", where, cr_strerror(edge->refused),
+	cr_text_show(call_id, sizeof(call_id), edge->call_id);
+	LM_NOTICE("%s: %s: %s, Call-ID %s%s\n", where,
+			edge->refused != CR_OK ? "map refused" : "not translated",
+			cr_strerror(err), call_id[0] != '\0' ? call_id : "-",
 			edge->verdict == CR_DROP ? ", message dropped" : "");
 }
 
@@ -341,6 +354,7 @@ static int send_instead(str *buf, const char *text, size_t len)
 
 	if(fresh == NULL) {
 		PKG_MEM_ERROR;
+		kam_count(KAM_MESSAGES_DROPPED);
 		drop(buf);
 		return -1;
 	}
@@ -387,8 +401,14 @@ static int edge_out(sr_event_param_t *evp)
 	after_http(kam_span(*buf));
 	if(evp->dst != NULL && is_stream(evp->dst->proto) && frame(buf) < 0)
 		return 0;
-	if(!cr_screen_concerned(kam_span(*buf)) || (env = kam_env()) == NULL)
+	if(!cr_screen_concerned(kam_span(*buf)))
 		return 0;
+	/* It would show O to the client, or the mark of our orders. */
+	if((env = kam_env()) == NULL) {
+		kam_count(KAM_MESSAGES_DROPPED);
+		drop(buf);
+		return 0;
+	}
 	edge = cr_edge_out(out, sizeof(out), env, kam_span(*buf));
 	report(&edge, KAM_SPLICED_OUT, "out");
 	if(edge.verdict == CR_DROP)

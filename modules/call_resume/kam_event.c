@@ -102,9 +102,11 @@ static void refused(struct sip_msg *msg, const kam_event_t *e)
 	run(EV_REFUSED, msg, e);
 }
 
-static void ended(struct sip_msg *msg, const kam_event_t *e)
+/* A BYE was answered for the client, or the client has come back to a call that is over:
+ * of one and the same call, maybe, on whatever node. Each is counted as what it is. */
+static void ended(struct sip_msg *msg, const kam_event_t *e, kam_stat_t as)
 {
-	kam_count(KAM_ENDED_AWAY);
+	kam_count(as);
 	LM_INFO("call %s: ended while %s was away\n", or_dash(e->id),
 			or_dash(e->sub));
 	run(EV_ENDED, msg, e);
@@ -200,7 +202,7 @@ static void on_final(struct cell *t, int type, struct tmcb_params *ps)
 		kam_count(KAM_RESUMES_FAILED);
 		refused(NULL, &e);
 		if(ps->code == 481)
-			ended(NULL, &e);
+			ended(NULL, &e, KAM_RESUMES_LATE);
 		return;
 	}
 	kam_count(KAM_RESUMES_ANSWERED);
@@ -350,6 +352,6 @@ int ki_resume_ended(struct sip_msg *msg)
 			|| cr_sip_parse(&m, (cr_span_t){msg->buf, msg->len}) != CR_OK
 			|| fill_request(&e, &m) != CR_OK)
 		return -1;
-	ended(msg, &e);
+	ended(msg, &e, KAM_ENDED_AWAY);
 	return 1;
 }

@@ -45,7 +45,8 @@ static void check_edge(cr_edge_t edge)
 			|| edge.verdict == CR_DROP);
 	CHECK(!edge.spliced || edge.verdict == CR_CHANGED);
 	CHECK(!edge.sealed || edge.verdict == CR_CHANGED);
-	CHECK(edge.verdict != CR_DROP || edge.refused < 0 || edge.unsealed < 0);
+	CHECK(edge.verdict != CR_DROP || edge.refused < 0 || edge.failed < 0
+			|| edge.unsealed < 0);
 	check(edge.verdict == CR_CHANGED, edge.len);
 }
 
@@ -75,7 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	prepare();
 	text = expand((cr_span_t){(const char *)data, size});
-	check_edge(cr_edge_in(out, sizeof(out), &env, text, CR_SPAN("sip:192.0.2.1:5060")));
+	check_edge(cr_edge_in(
+			out, sizeof(out), &env, text, CR_SPAN("sip:192.0.2.1:5060")));
 	edge = cr_edge_out(out, sizeof(out), &env, text);
 	check_edge(edge);
 	check_orders(edge, text);

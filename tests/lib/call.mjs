@@ -297,7 +297,7 @@ export async function nothingLeft(stack) {
 		return Number(current) === 0;
 	}, { timeout_ms: 40000, every_ms: 100 });
 	const stats = await stack.kamailio.kamcmd('call_resume.stats');
-	for (const name of ['maps_expired', 'maps_forged', 'maps_malformed', 'messages_dropped', 'seals_failed', 'resumes_refused']) {
+	for (const name of ['maps_expired', 'maps_forged', 'maps_malformed', 'maps_misplaced', 'splices_failed', 'messages_dropped', 'seals_failed', 'resumes_refused']) {
 		assert.match(stats, new RegExp(`${name}: 0\\b`));
 	}
 }

@@ -25,7 +25,7 @@ before(async () => {
 		fs.appendFileSync(file, `event_route[call-resume:${kind}] { xlog("L_NOTICE", "EVENT ${kind}|si=$si|ci=$ci|${
 			NAMES.map((n) => `${n}=$resume(${n})`).join('|')}|\\n"); exit; }\n`);
 	}
-	stack = await Stack.start('events', { dir, kamailio: { cfg: file }, defines: { RESUME_STATE_LIFETIME: 4, FR_TIMER: 1500 } });
+	stack = await Stack.start('events', { dir, kamailio: { cfg: file }, defines: { RESUME_STATE_LIFETIME: 4, FR_TIMER: 1500, AWAY_TIMER: 1000 } });
 	to = { ip: stack.kamailio.ip, port: stack.kamailio.port };
 	far = await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to });
 	token = await stack.kamailio.token(SUB, SID);
@@ -124,7 +124,7 @@ test('refused: a forged state, an expired one, a token that is none; with the re
 });
 
 test('refused by the far end; 481 means that the call has ended as well', async () => {
-	const before = { failed: await count('resumes_failed'), ended: await count('ended_away') };
+	const before = { failed: await count('resumes_failed'), late: await count('resumes_late'), ended: await count('ended_away') };
 	const call = await lost();
 	const two = await client();
 	// The 481 is put into other words by away.cfg, and so Kamailio's own.
@@ -137,7 +137,8 @@ test('refused by the far end; 481 means that the call has ended as well', async 
 		assert.match(lines, new RegExp(`call ${events[0].id}: resume by ${SUB} refused, ${status}${status === 488 ? ' Not Here' : ''}`));
 	}
 	assert.equal(await count('resumes_failed'), before.failed + 2);
-	assert.equal(await count('ended_away'), before.ended + 1);
+	assert.equal(await count('resumes_late'), before.late + 1);
+	assert.equal(await count('ended_away'), before.ended);
 	two.close();
 });
 
@@ -177,6 +178,20 @@ for (const resumed of [false, true]) {
 		assert.equal(await count('ended_away'), before + 1);
 	});
 }
+
+test('the far end hangs up while the client is away, who then comes back: one call has ended', async () => {
+	const before = { late: await count('resumes_late'), ended: await count('ended_away') };
+	const call = await lost();
+	await watch(async () => { assert.equal((await far.dialog(call.callId).request('BYE', { timeout_ms: 20000 })).status, 200); });
+	assert.equal(await count('ended_away'), before.ended + 1);
+	far.answer = (m) => m.method === 'INVITE' && (far.reply(m, 481, 'Call/Transaction Does Not Exist'), false);
+	const two = await client();
+	await watch(() => two.call({ state: call.state }), 2);
+	far.answer = () => true;
+	two.close();
+	assert.equal(await count('ended_away'), before.ended + 1);
+	assert.equal(await count('resumes_late'), before.late + 1);
+});
 
 test('WITH_SLOW_DOWN: who forges states waits; calls and registrations go on', async () => {
 	const slow = await Stack.start('events-slow', { defines: { WITH_SLOW_DOWN: true, SLOW_DOWN_AFTER: 3, SLOW_DOWN_TABLE: '"forged=>size=10;autoexpire=2;initval=0;"' } });

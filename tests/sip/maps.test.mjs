@@ -12,10 +12,13 @@ import { until } from '../lib/wait.mjs';
 
 const SUB = `sip:alice@${DOMAIN}`;
 const SID = 'web-session-1';
-const COUNTERS = ['maps_malformed', 'maps_forged', 'maps_expired', 'messages_dropped', 'spliced_in', 'spliced_out'];
+const COUNTERS = ['maps_malformed', 'maps_forged', 'maps_misplaced', 'maps_expired', 'splices_failed', 'messages_dropped', 'spliced_in', 'spliced_out'];
 
 const CRM1 = /crm1[.=]([a-z2-7]+)/;
 const flip = (text, at = text.length >> 1) => text.slice(0, at) + (text[at] === 'a' ? 'b' : 'a') + text.slice(at + 1);
+
+// With the name of our key in front, and nothing else of ours.
+const madeUp = (text) => text.slice(0, 5) + 'a'.repeat(text.length - 5);
 
 class Lab {
 	static async start(name, defines) {
@@ -154,29 +157,39 @@ describe('maps that are not ours', () => {
 		assert.equal(lab.far.requests.length, asked, 'it does not get to the far end');
 		await lab.alive();
 	});
-	fromClient('forged', 'maps_forged', (m) => flip(m.tag));
-	fromClient('forged in its last characters', 'maps_forged', (m) => flip(m.tag, m.tag.length - 4));
+	fromClient('made up', 'maps_forged', (m) => madeUp(m.tag));
+	fromClient('changed', 'maps_misplaced', (m) => flip(m.tag));
+	fromClient('changed in its last characters', 'maps_misplaced', (m) => flip(m.tag, m.tag.length - 4));
 	fromClient('truncated by a byte or two', 'maps_forged', (m) => m.tag.slice(0, m.tag.length & ~7));
 	fromClient('truncated to some characters', 'maps_malformed', (m) => m.tag.slice(0, 12));
 	fromClient('too long', 'maps_forged', (m) => m.tag.repeat(2).slice(0, (m.tag.length & ~7) + 8));
 	fromClient('no map at all', 'maps_malformed', () => '0189');
-	fromClient('a map for the Via', 'maps_forged', (m) => m.via);
-	fromClient('a map for the Contact', 'maps_forged', (m) => m.contact);
+	fromClient('a map for the Via', 'maps_misplaced', (m) => m.via);
+	fromClient('a map for the Contact', 'maps_misplaced', (m) => m.contact);
 	fromClient('of a key that the ring does not have', 'maps_expired', (m) => flip(flip(m.tag, 0), 1));
 
 	test('To tag: an authentic map in another dialog', async () => {
-		const reply = await lab.counts({ maps_forged: 1 }, () => lab.n.request('INFO', { callId: random() }));
+		const reply = await lab.counts({ maps_misplaced: 1 }, () => lab.n.request('INFO', { callId: random() }));
 		assert.equal(reply.status, 481);
 		await lab.alive();
 	});
 	test('To tag: an authentic map with another From tag', async () => {
-		const reply = await lab.counts({ maps_forged: 1 },
+		const reply = await lab.counts({ maps_misplaced: 1 },
 			() => lab.n.request('INFO', { local: lab.n.local.replace(/tag=.*/, `tag=${random()}`) }));
 		assert.equal(reply.status, 481);
 		await lab.alive();
 	});
-	test('a BYE with a forged map ends nothing', async () => {
-		const reply = await lab.counts({ maps_forged: 1 },
+	test('the BYE of a SIPp that gives up: Call-ID of the old dialog, tags of the new one', async () => {
+		const bye = () => lab.n.request('BYE', { callId: lab.o });
+		assert.equal((await lab.counts({ maps_misplaced: 1 }, bye)).status, 481);
+		await until('its line, of which there is one a second', async () => {
+			await bye();
+			return lab.stack.kamailio.log().includes(`in: map refused: of another dialog, or changed, Call-ID ${lab.o}`);
+		});
+		await lab.alive();
+	});
+	test('a BYE with a changed map ends nothing', async () => {
+		const reply = await lab.counts({ maps_misplaced: 1 },
 			() => lab.n.request('BYE', lab.withTag(flip(lab.maps.tag))));
 		assert.equal(reply.status, 481);
 		assert.equal(await lab.stack.onlyCall(), lab.o);
@@ -192,11 +205,12 @@ describe('maps that are not ours', () => {
 		assert.ok(!lab.alice.inbox.some((m) => m.text.includes(lab.o)), 'alice does not see the old Call-ID');
 		await lab.alive();
 	});
-	fromPeer('forged', 'maps_forged', (m) => flip(m.contact));
+	fromPeer('made up', 'maps_forged', (m) => madeUp(m.contact));
+	fromPeer('changed', 'maps_misplaced', (m) => flip(m.contact));
 	fromPeer('truncated by a byte or two', 'maps_forged', (m) => m.contact.slice(0, m.contact.length & ~7));
 	fromPeer('truncated to some characters', 'maps_malformed', (m) => m.contact.slice(0, 12));
-	fromPeer('a map for the Via', 'maps_forged', (m) => m.via);
-	fromPeer('a map for the tag', 'maps_forged', (m) => m.tag);
+	fromPeer('a map for the Via', 'maps_misplaced', (m) => m.via);
+	fromPeer('a map for the tag', 'maps_misplaced', (m) => m.tag);
 
 	/* ---- in the Via: replies of the far end ---- */
 
@@ -211,10 +225,11 @@ describe('maps that are not ours', () => {
 		assert.ok(!lab.alice.inbox.some((m) => m.text.includes(lab.o)), 'alice does not see the old Call-ID');
 		await lab.alive();
 	});
-	inReply('forged', 'maps_forged', (m) => flip(m.via));
+	inReply('made up', 'maps_forged', (m) => madeUp(m.via));
+	inReply('changed', 'maps_misplaced', (m) => flip(m.via));
 	inReply('truncated to some characters', 'maps_malformed', (m) => m.via.slice(0, 12));
-	inReply('a map for the Contact', 'maps_forged', (m) => m.contact);
-	inReply('a map for the tag', 'maps_forged', (m) => m.tag);
+	inReply('a map for the Contact', 'maps_misplaced', (m) => m.contact);
+	inReply('a map for the tag', 'maps_misplaced', (m) => m.tag);
 
 	/* ---- seal orders, and states, from outside ---- */
 

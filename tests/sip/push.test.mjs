@@ -340,7 +340,7 @@ test('both ends are clients of the gateway: each gets its own', async () => {
 test('at the end nothing is left, and nothing failed', async () => {
 	await until('tm to be empty', async () => /current: 0\b/.test(await stack.kamailio.kamcmd('tm.stats')), { timeout_ms: 15000, every_ms: 200 });
 	const stats = await stack.kamailio.kamcmd('call_resume.stats');
-	for (const name of ['seals_failed', 'maps_forged', 'maps_malformed', 'messages_dropped', 'resumes_refused']) {
+	for (const name of ['seals_failed', 'maps_forged', 'maps_malformed', 'maps_misplaced', 'splices_failed', 'messages_dropped', 'resumes_refused']) {
 		assert.match(stats, new RegExp(`${name}: 0\\b`));
 	}
 });

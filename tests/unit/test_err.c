@@ -7,7 +7,7 @@
 
 static void every_error_has_its_phrase(void **state)
 {
-	const int last = CR_ENOSID;
+	const int last = CR_EMISPLACED;
 
 	(void)state;
 	for(int a = last; a <= CR_OK; a++) {

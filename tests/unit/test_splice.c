@@ -240,7 +240,24 @@ static void a_map_opens_in_its_own_dialog_only(void **state)
 			client_via);
 	r = cr_edge_out(buf[1], OUT_MAX, &env, text);
 	assert_int_equal(r.verdict, CR_DROP);
+	assert_int_equal(r.refused, CR_EMISPLACED);
+}
+
+/* With our key's name in front, and nothing else of ours. */
+static void a_map_that_is_made_up_is_forged(void **state)
+{
+	char *map;
+	cr_edge_t r;
+
+	(void)state;
+	learn();
+	map = strstr(client_via, CR_MAP_PARAM) + strlen(CR_MAP_PARAM);
+	memset(map + 5, 'a', strlen(map + 5));
+	r = cr_edge_out(
+			buf[1], OUT_MAX, &env, reply_of_peer(0, 200, "1041 INVITE"));
+	assert_int_equal(r.verdict, CR_DROP);
 	assert_int_equal(r.refused, CR_EFORGED);
+	assert_true(cr_span_eq(r.call_id, CR_SPAN("o-1@peer")));
 }
 
 static void a_map_of_another_purpose_is_refused(void **state)
@@ -258,7 +275,7 @@ static void a_map_of_another_purpose_is_refused(void **state)
 					"Call-ID: o-1@peer\r\nCSeq: 1041 INVITE\r\n\r\n",
 					map));
 	assert_int_equal(r.verdict, CR_DROP);
-	assert_int_equal(r.refused, CR_EFORGED);
+	assert_int_equal(r.refused, CR_EMISPLACED);
 }
 
 /* ---- requests of the client ---------------------------------------------------- */
@@ -456,7 +473,7 @@ static void a_map_in_a_strange_dialog_is_dropped(void **state)
 					"Call-ID: eve\r\nCSeq: 3 BYE\r\n\r\n",
 					client_contact));
 	assert_int_equal(r.verdict, CR_DROP);
-	assert_int_equal(r.refused, CR_EFORGED);
+	assert_int_equal(r.refused, CR_EMISPLACED);
 }
 
 /* It is in a dialog for whoever reads it otherwise. */
@@ -603,6 +620,9 @@ static void no_room(void **state)
 	learn();
 	r = cr_edge_out(buf[1], 64, &env, reply_of_peer(0, 200, "1041 INVITE"));
 	assert_int_equal(r.verdict, CR_DROP);
+	/* Nothing is wrong with the map. */
+	assert_int_equal(r.refused, CR_OK);
+	assert_int_equal(r.failed, CR_ETOOBIG);
 	assert_int_equal(cr_splice_resume(buf[1], 64, &env, &call, CR_SPAN(""),
 							 cr_span_str(resume_invite)),
 			CR_ETOOBIG);
@@ -624,6 +644,7 @@ int main(void)
 			T(failures_and_100_have_a_plain_tag),
 			T(a_reply_that_cannot_be_translated_is_dropped),
 			T(a_map_opens_in_its_own_dialog_only),
+			T(a_map_that_is_made_up_is_forged),
 			T(a_map_of_another_purpose_is_refused),
 			T(client_requests_go_out_in_o),
 			T(a_request_without_route_gets_ours),

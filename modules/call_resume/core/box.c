@@ -100,6 +100,21 @@ static int split(parts_t *out, const uint8_t *box, size_t len)
 	return cr_reader_end(&r);
 }
 
+/* @param box  CR_BOX_PLAIN_MAX + CR_BOX_OVERHEAD bytes, which parts point into */
+static int take_apart(parts_t *parts, const cr_key_t **key, uint8_t *box,
+		const cr_ring_t *ring, int64_t now, cr_span_t text)
+{
+	int err, len = cr_b32_decode(box, CR_BOX_PLAIN_MAX + CR_BOX_OVERHEAD, text);
+
+	if(len < 0)
+		return len;
+	err = split(parts, box, (size_t)len);
+	if(err)
+		return err;
+	*key = cr_ring_by_hint(ring, (const uint8_t *)parts->hint.s, now);
+	return *key != NULL ? CR_OK : CR_EKEY;
+}
+
 int cr_box_open(uint8_t *out, size_t out_max, const cr_key_t **key,
 		cr_crypto_t *c, const cr_ring_t *ring, int64_t now,
 		cr_purpose_t purpose, const cr_span_t *context, size_t n_context,
@@ -109,21 +124,14 @@ int cr_box_open(uint8_t *out, size_t out_max, const cr_key_t **key,
 	const cr_key_t *found;
 	parts_t parts;
 	aad_t aad;
-	int len, err = make_aad(&aad, purpose, context, n_context);
+	int err = make_aad(&aad, purpose, context, n_context);
 
-	if(err)
-		return err;
-	len = cr_b32_decode(box, sizeof(box), text);
-	if(len < 0)
-		return len;
-	err = split(&parts, box, (size_t)len);
+	if(!err)
+		err = take_apart(&parts, &found, box, ring, now, text);
 	if(err)
 		return err;
 	if(parts.cipher.len > out_max)
 		return CR_ETOOBIG;
-	found = cr_ring_by_hint(ring, (const uint8_t *)parts.hint.s, now);
-	if(!found)
-		return CR_EKEY;
 	err = cr_gcm_open(c, out, found->box, (const uint8_t *)parts.nonce.s,
 			cr_written(&aad.w), parts.cipher.s, parts.cipher.len,
 			(const uint8_t *)parts.tag.s);
@@ -131,4 +139,21 @@ int cr_box_open(uint8_t *out, size_t out_max, const cr_key_t **key,
 		return err;
 	*key = found;
 	return (int)parts.cipher.len;
+}
+
+int cr_box_peek(uint8_t *out, size_t out_max, cr_crypto_t *c,
+		const cr_ring_t *ring, int64_t now, cr_span_t text)
+{
+	uint8_t box[CR_BOX_PLAIN_MAX + CR_BOX_OVERHEAD];
+	const cr_key_t *key;
+	parts_t parts;
+	int err = take_apart(&parts, &key, box, ring, now, text);
+
+	if(err)
+		return err;
+	if(parts.cipher.len > out_max)
+		return CR_ETOOBIG;
+	err = cr_gcm_peek(c, out, key->box, (const uint8_t *)parts.nonce.s,
+			parts.cipher.s, parts.cipher.len);
+	return err ? err : (int)parts.cipher.len;
 }

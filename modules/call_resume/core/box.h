@@ -34,4 +34,13 @@ int cr_box_open(uint8_t *out, size_t out_max, const cr_key_t **key,
 		cr_purpose_t purpose, const cr_span_t *context, size_t n_context,
 		cr_span_t text) CR_MUST_CHECK;
 
+/**
+ * What a box says that cr_box_open() refuses as CR_EFORGED: nobody has proved a byte
+ * of it. For statistics.
+ * @param out  receives it, at most CR_BOX_PLAIN_MAX; to be wiped
+ * @return its length, or an error of cr_box_open()
+ */
+int cr_box_peek(uint8_t *out, size_t out_max, cr_crypto_t *c,
+		const cr_ring_t *ring, int64_t now, cr_span_t text) CR_MUST_CHECK;
+
 #endif

@@ -280,6 +280,16 @@ end:
 	return err;
 }
 
+int cr_gcm_peek(cr_crypto_t *c, uint8_t *out, const uint8_t key[32],
+		const uint8_t nonce[12], const void *in, size_t in_len)
+{
+	int err = gcm_decrypt(c, out, key, nonce, CR_SPAN(""), in, in_len);
+
+	if(err)
+		cr_wipe(out, in_len);
+	return err;
+}
+
 int cr_sha256(cr_crypto_t *c, uint8_t out[32], const void *data, size_t len)
 {
 	if(!EVP_DigestInit_ex2(c->md, c->sha256, NULL)

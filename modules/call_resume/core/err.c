@@ -37,6 +37,8 @@ const char *cr_strerror(int err)
 			return "for another audience";
 		case CR_ENOSID:
 			return "without sid";
+		case CR_EMISPLACED:
+			return "of another dialog, or changed";
 		default:
 			return "unknown error";
 	}

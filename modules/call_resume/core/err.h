@@ -19,11 +19,12 @@ typedef enum cr_err
 	CR_EKEY = -7, /* it names a key that we do not have or that is retired */
 	CR_EUNSUPPORTED
 	= -8, /* well-formed, but of a version or algorithm we refuse */
-	CR_EDUPLICATE = -9, /* stands more than once where one is allowed */
-	CR_EINTERNAL = -10, /* OpenSSL, the random source or memory failed */
-	CR_EISSUER = -11,   /* a token of somebody that we do not trust */
-	CR_EAUDIENCE = -12, /* a token for somebody else */
-	CR_ENOSID = -13,    /* a token that names no web session */
+	CR_EDUPLICATE = -9,  /* stands more than once where one is allowed */
+	CR_EINTERNAL = -10,  /* OpenSSL, the random source or memory failed */
+	CR_EISSUER = -11,    /* a token of somebody that we do not trust */
+	CR_EAUDIENCE = -12,  /* a token for somebody else */
+	CR_ENOSID = -13,     /* a token that names no web session */
+	CR_EMISPLACED = -14, /* made of something of ours, and not of this place */
 } cr_err_t;
 
 #define CR_MUST_CHECK __attribute__((warn_unused_result))

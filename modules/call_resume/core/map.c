@@ -91,3 +91,19 @@ int cr_map_open(cr_map_t *map, uint8_t mem[CR_BOX_PLAIN_MAX],
 	*key = found;
 	return CR_OK;
 }
+
+int cr_map_is_misplaced(uint8_t mem[CR_BOX_PLAIN_MAX], cr_crypto_t *c,
+		const cr_ring_t *ring, int64_t now, cr_span_t text)
+{
+	int len = cr_box_peek(mem, CR_BOX_PLAIN_MAX, c, ring, now, text), is;
+	cr_map_t map = {0};
+	cr_reader_t r;
+
+	if(len < 0)
+		return 0;
+	r = cr_reader(mem, (size_t)len);
+	is = get_map(&map, &r) == CR_OK && map.other.call_id.len > 0
+			&& map.other.tag.len > 0;
+	cr_wipe(mem, (size_t)len);
+	return is;
+}

@@ -50,4 +50,14 @@ int cr_map_open(cr_map_t *map, uint8_t mem[CR_BOX_PLAIN_MAX],
 		int64_t now, cr_purpose_t purpose, const cr_dialog_id_t *here,
 		cr_span_t text) CR_MUST_CHECK;
 
+/**
+ * Whether a map that cr_map_open() refuses as CR_EFORGED has been made of one of ours:
+ * moved to another dialog or place, or changed. Random bytes do not read like a map.
+ * For statistics: nothing is proved.
+ * @param mem  CR_BOX_PLAIN_MAX bytes to work in, wiped
+ * @return 1 or 0
+ */
+int cr_map_is_misplaced(uint8_t mem[CR_BOX_PLAIN_MAX], cr_crypto_t *c,
+		const cr_ring_t *ring, int64_t now, cr_span_t text);
+
 #endif

@@ -22,6 +22,7 @@ typedef struct job
 	const cr_key_t *key; /* of the map that was found; seals the others too */
 	cr_map_t map;
 	int err;     /* the first error */
+	int refused; /* it is about a map of the message: why that was refused */
 	int spliced; /* names of the dialog have been put */
 	char text[CR_BOX_TEXT_MAX];
 } job_t;
@@ -30,6 +31,20 @@ static void fail(job_t *j, int err)
 {
 	if(j->err == CR_OK)
 		j->err = err;
+}
+
+/* A map that is in the message, which does not open. */
+static void refuse(job_t *j, int err, cr_span_t map)
+{
+	const cr_env_t *env = j->env;
+
+	if(err == CR_EFORGED
+			&& cr_map_is_misplaced(
+					env->work->box, env->crypto, env->ring, cr_now_s(env), map))
+		err = CR_EMISPLACED;
+	if(j->err == CR_OK && err != CR_EINTERNAL)
+		j->refused = err;
+	fail(j, err);
 }
 
 /* ---- maps in a message --------------------------------------------------- */
@@ -226,7 +241,7 @@ static int name_to_o(
 			continue;
 		int err = open_map(j, CR_PURPOSE_TAG, n, text);
 		if(err != CR_OK) {
-			fail(j, err);
+			refuse(j, err, text);
 			return 0;
 		}
 		to->call_id = j->map.other.call_id;
@@ -293,28 +308,33 @@ static int start_job(job_t *j, const cr_env_t *env, cr_span_t text)
 	j->m = &env->work->msg;
 	j->e = &env->work->edits;
 	j->key = NULL;
-	j->err = CR_OK;
+	j->err = j->refused = CR_OK;
 	j->spliced = 0;
 	cr_edits_init(j->e, j->m);
 	return cr_sip_parse(&env->work->msg, text);
+}
+
+static cr_edge_t report(const job_t *j, cr_verdict_t verdict)
+{
+	return (cr_edge_t){.verdict = verdict,
+			.refused = j->refused,
+			.failed = j->refused == CR_OK ? j->err : CR_OK,
+			.call_id = j->m->call_id};
 }
 
 /* @param failed  the verdict when the new message cannot be made */
 static cr_edge_t finish_job(
 		job_t *j, char *out, size_t out_max, cr_verdict_t failed)
 {
-	cr_edge_t edge = {.verdict = CR_KEEP};
+	cr_edge_t edge;
 	int len = 0;
 
-	if(j->e->n > 0) {
+	if(j->e->n > 0)
 		len = cr_edits_apply(out, out_max, j->e);
-		edge.verdict = len > 0 ? CR_CHANGED : failed;
-	}
 	if(len < 0)
 		fail(j, len);
-	else
-		edge.len = (size_t)len;
-	edge.refused = j->err;
+	edge = report(j, len > 0 ? CR_CHANGED : len < 0 ? failed : CR_KEEP);
+	edge.len = len > 0 ? (size_t)len : 0;
 	edge.spliced = j->spliced && edge.verdict == CR_CHANGED;
 	return edge;
 }
@@ -368,8 +388,9 @@ cr_edge_t cr_edge_in(char *out, size_t out_max, const cr_env_t *env,
 		if(err == CR_OK) {
 			put_route(&j, own);
 			translate_in(&j, client, bare);
+		} else {
+			refuse(&j, err, map);
 		}
-		fail(&j, err);
 	}
 	if(j.err == CR_OK) {
 		cr_rename_dialogs(j.e, j.m, name_to_o, &j);
@@ -389,11 +410,14 @@ static cr_edge_t reply_out(job_t *j, char *out, size_t out_max, cr_span_t via)
 	cr_dialog_id_t o = {j->m->call_id, tag_of(j->m, CR_FROM)}, n;
 	cr_span_t text, param, tag = tag_of(j->m, CR_TO);
 	char mem[CR_BOX_TEXT_MAX + 256];
+	int err;
 
 	if(!cr_param_find(via, CR_MAP_MARK, &text, &param))
 		return finish_job(j, out, out_max, CR_DROP);
-	fail(j, open_map(j, CR_PURPOSE_VIA, o, text));
-	if(j->err == CR_OK) {
+	err = open_map(j, CR_PURPOSE_VIA, o, text);
+	if(err != CR_OK) {
+		refuse(j, err, text);
+	} else {
 		n = j->map.other;
 		/* Before there is a dialog, the client's ACK and CANCEL must stay in N
 		 * as its INVITE was: they get a tag without a map. */
@@ -405,7 +429,7 @@ static cr_edge_t reply_out(job_t *j, char *out, size_t out_max, cr_span_t via)
 		cr_edit_replace(j->e, param, NULL, 0);
 	}
 	if(j->err != CR_OK)
-		return (cr_edge_t){.verdict = CR_DROP, .refused = j->err};
+		return report(j, CR_DROP);
 	return finish_job(j, out, out_max, CR_DROP);
 }
 
@@ -426,6 +450,7 @@ static cr_edge_t request_out(job_t *j, char *out, size_t out_max)
 	char mem[CR_BOX_TEXT_MAX + 256];
 	cr_span_t text, param;
 	to_n_t names = {.j = j};
+	int err = CR_OK;
 
 	/* With a Route left the client is not the next hop: another gateway is. */
 	if(cr_sip_field(j->m, CR_ROUTE) != NULL
@@ -440,14 +465,16 @@ static cr_edge_t request_out(job_t *j, char *out, size_t out_max)
 	if(o.tag.len == 0 && !names.found)
 		return finish_job(j, out, out_max, CR_DROP);
 	if(o.tag.len > 0)
-		fail(j, open_map(j, CR_PURPOSE_CONTACT, o, text));
+		err = open_map(j, CR_PURPOSE_CONTACT, o, text);
+	if(err != CR_OK)
+		refuse(j, err, text);
 	if(o.tag.len > 0 && j->err == CR_OK) {
 		n = j->map.other;
 		put_dialog_n(j, CR_TO, n,
 				n_remote_tag(j, mem, sizeof(mem), tag_of(j->m, CR_FROM), n, o));
 	}
 	if(j->err != CR_OK)
-		return (cr_edge_t){.verdict = CR_DROP, .refused = j->err};
+		return report(j, CR_DROP);
 	cr_edit_replace(j->e, param, NULL, 0);
 	return finish_job(j, out, out_max, CR_DROP);
 }
@@ -513,7 +540,8 @@ cr_edge_t cr_edge_out(
 
 	if(edge.verdict != CR_DROP && shows_order(env, sent)) {
 		edge = (cr_edge_t){.verdict = CR_DROP,
-				.unsealed = edge.unsealed ? edge.unsealed : CR_EMALFORMED};
+				.unsealed = edge.unsealed ? edge.unsealed : CR_EMALFORMED,
+				.call_id = edge.call_id};
 	}
 	return edge;
 }

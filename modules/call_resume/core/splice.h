@@ -38,9 +38,11 @@ typedef struct cr_edge
 	cr_verdict_t verdict;
 	size_t len;   /* of the new message, with CR_CHANGED */
 	int refused;  /* why a map was refused, or CR_OK */
+	int failed;   /* why nothing could be made of a map that opened, or CR_OK */
 	int unsealed; /* why a state that was ordered was not sealed, or CR_OK */
 	int spliced;  /* 1 when it was translated */
 	int sealed;   /* 1 when a Call-State was sealed into the message */
+	cr_span_t call_id; /* of the message; empty when it could not be parsed */
 } cr_edge_t;
 
 /**
