@@ -18,7 +18,7 @@ import { sleep } from '../tests/lib/wait.mjs';
 const SETTLE_MS = 700;
 
 /* What is loaded in a round: [name, gateway, scenario]. */
-const LOADS = [
+export const LOADS = [
 	['plain', 'plain', 'plain'],
 	['idle', 'idle', 'plain'],
 	['sealed', 'sealed', 'token'],
@@ -29,21 +29,23 @@ const LOADS = [
 ];
 
 /* The module must have done its work, or there is nothing to compare. */
-const DONE = {
+export const DONE = {
 	sealed: { tokens_accepted: 1, states_sealed: 1, dialogs_resumed: 0 },
 	setup: { tokens_accepted: 1, states_sealed: 1, dialogs_resumed: 0 },
 	resume: { tokens_accepted: 2, states_sealed: 1, dialogs_resumed: 1 },
 };
 
+/* The gateways: bench/kamailio.cfg with these defines. */
+export const VARIANTS = {
+	plain: {},
+	idle: { LOAD_RESUME: true },
+	sealed: { USE_RESUME: true },
+	dialog: { USE_DIALOG: true },
+	'plain-again': {},
+};
+
 async function startAll(gateways, dir, options) {
-	const start = async (name, defines) => {
-		gateways[name] = await Gateway.start(dir, name, { ...options, defines });
-	};
-	await start('plain', {});
-	await start('idle', { LOAD_RESUME: true });
-	await start('sealed', { USE_RESUME: true });
-	await start('dialog', { USE_DIALOG: true });
-	await start('plain-again', {});
+	for (const [name, defines] of Object.entries(VARIANTS)) gateways[name] = await Gateway.start(dir, name, { ...options, defines });
 }
 
 /* @return {us: microseconds for each call, again} */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The figures: a table, and the same in build/bench.json.
 //
-// usage: node bench/run.mjs [--only=core,size,memory,own,revoked,cpu] [--rounds=N] [--calls=N] [--rate=N]
-//                           [--held=N] [--quick] [--module=FILE] [--out=FILE]
+// usage: node bench/run.mjs [--only=core,size,memory,own,revoked,cpu,instructions] [--rounds=N] [--calls=N] [--rate=N]
+//                           [--held=N] [--quick] [--keep] [--module=FILE] [--out=FILE]
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -13,19 +13,20 @@ import { ROOT, writeKeyRing } from '../tests/lib/kamailio.mjs';
 import { cpu } from './cpu.mjs';
 import { core } from './core.mjs';
 import { freshFolder } from './gateway.mjs';
+import { instructions } from './instructions.mjs';
 import { memory } from './memory.mjs';
 import { own } from './own.mjs';
 import { revoked } from './revoked.mjs';
 import { size } from './size.mjs';
 import { print } from './stats.mjs';
 
-const PARTS = { core, size, memory, own, revoked, cpu };
+const PARTS = { core, size, memory, own, revoked, cpu, instructions };
 
 function options() {
 	const { values } = parseArgs({
 		options: {
 			only: { type: 'string' }, rounds: { type: 'string' }, calls: { type: 'string' }, rate: { type: 'string' },
-			held: { type: 'string' }, quick: { type: 'boolean' }, module: { type: 'string' }, out: { type: 'string' },
+			held: { type: 'string' }, quick: { type: 'boolean' }, keep: { type: 'boolean' }, module: { type: 'string' }, out: { type: 'string' },
 		},
 	});
 	const full = { rounds: 25, calls: 800, rate: 800, held: 20000 };
@@ -38,6 +39,7 @@ function options() {
 	}
 	o.parts = values.only ? values.only.split(',') : Object.keys(PARTS);
 	for (const p of o.parts) if (!(p in PARTS)) throw new Error(`--only knows ${Object.keys(PARTS).join(', ')}`);
+	o.keep = values.keep;
 	o.module = values.module && path.resolve(values.module);
 	o.out = path.resolve(ROOT, values.out ?? 'build/bench.json');
 	return o;
@@ -70,5 +72,5 @@ for (const part of o.parts) {
 	fs.mkdirSync(path.dirname(o.out), { recursive: true });
 	fs.writeFileSync(o.out, `${JSON.stringify(rows, null, '\t')}\n`);
 }
-fs.rmSync(dir, { recursive: true }); /* A run that failed leaves its logs. */
+if (!o.keep) fs.rmSync(dir, { recursive: true }); /* A run that failed leaves its logs. */
 print(rows);

@@ -58,7 +58,7 @@ static int remove_answer(struct sip_msg *msg)
 /* @return 0: nobody shall see it */
 static int may_be_seen(struct sip_msg *msg)
 {
-	int asked, branch = -1;
+	int branch = -1;
 
 	if(!goes_on(msg))
 		return 1;
@@ -66,14 +66,14 @@ static int may_be_seen(struct sip_msg *msg)
 		return 0;
 	if(ki_resume_check_media(msg) < 0 && remove_answer(msg) < 0)
 		return 0;
-	if(!is_answer(msg) && (method_answered(msg) == 0 || !kam_has_body(msg)))
-		return 1;
-	asked = kam_tm.t_check(msg, &branch) == 1;
-	/* A client has answered: now all of its state is known. */
-	if(asked && kam_config.push && is_answer(msg))
-		(void)ki_resume_push(msg);
-	if(!asked)
+	if(kam_tm.t_check(msg, &branch) == 1) {
+		/* A client has answered: now all of its state is known. */
+		if(kam_config.push && is_answer(msg))
+			(void)ki_resume_push(msg);
+	} else if(is_answer(msg)
+			|| (method_answered(msg) != 0 && kam_has_body(msg))) {
 		kam_event_answer(msg);
+	}
 	return 1;
 }
 

@@ -175,8 +175,11 @@ static cr_span_t value_of(const str *field)
 
 static int has_tag(const str *field, const struct hdr_field *h)
 {
-	cr_span_t tag = cr_tag_of(value_of(field));
+	cr_span_t value = value_of(field), tag;
 
+	if(cr_span_eq(value, kam_span(h->body)))
+		return 1;
+	tag = cr_tag_of(value);
 	return tag.len == 0 || cr_span_eq(tag, cr_tag_of(kam_span(h->body)));
 }
 

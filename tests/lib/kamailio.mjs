@@ -36,11 +36,12 @@ export class Kamailio {
 	 *                 for a define without a value
 	 * @param ports    {port, ws, tls} where they must not be just any
 	 * @param syslog   a Syslog that gets the log, in the place of stderr
+	 * @param under    a command that runs it, with its arguments
 	 * @param own      a configuration of the test's own, as text; in it KEY_RING is a key ring
 	 */
 	static async start(dir, {
 		ip = '127.0.0.1', name = 'kamailio', defines = {}, cfg = path.join(ROOT, 'cfg/kamailio.cfg'),
-		args = [], ports = {}, own, syslog,
+		args = [], ports = {}, own, syslog, under = [],
 	} = {}) {
 		if (own) {
 			cfg = path.join(dir, `${name}.cfg`);
@@ -48,7 +49,7 @@ export class Kamailio {
 			defines = { KEY_RING: `"${writeKeyRing(path.join(dir, 'keyring'))}"`, ...defines };
 		}
 		const self = new Kamailio();
-		Object.assign(self, { dir, ip, name, cfg, args, syslog });
+		Object.assign(self, { dir, ip, name, cfg, args, syslog, under });
 		self.port = ports.port ?? await freePort(ip);
 		self.ws = ports.ws ?? await freePort(ip);
 		self.tls = ports.tls ?? await freePort(ip);
@@ -81,7 +82,7 @@ export class Kamailio {
 			if (value === undefined || value === false) continue;
 			args.push('-A', value === true ? key : `${key}=${value}`);
 		}
-		const [command, ...rest] = this.syslog?.command('kamailio', ...args) ?? ['kamailio', ...args];
+		const [command, ...rest] = this.syslog?.command('kamailio', ...args) ?? [...this.under, 'kamailio', ...args];
 		this.proc = new Proc(this.name, this.dir, command, rest);
 		try {
 			await until('Kamailio', async () => {

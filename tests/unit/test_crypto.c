@@ -267,6 +267,39 @@ static void gcm_flips(void **state)
 	refuse_gcm(&g);
 }
 
+/* Contexts stay keyed: each key has to make what it makes in a fresh one. */
+static void gcm_of_many_keys(void **state)
+{
+	static const uint8_t order[] = {0, 1, 0, 2, 0, 1, 1, 3, 2, 3, 0};
+	static const uint8_t nonce[12] = {1};
+	uint8_t key[32], want[4], want_tag[16], got[4], tag[16], text[4];
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(order); i++) {
+		cr_crypto_t *fresh = cr_crypto_new();
+
+		assert_non_null(fresh);
+		memset(key, order[i], sizeof(key));
+		assert_int_equal(cr_gcm_seal(fresh, want, want_tag, key, nonce,
+								 CR_SPAN("aad"), "text", 4),
+				CR_OK);
+		cr_crypto_free(fresh);
+		assert_int_equal(cr_gcm_seal(crypto, got, tag, key, nonce,
+								 CR_SPAN("aad"), "text", 4),
+				CR_OK);
+		assert_memory_equal(got, want, sizeof(want));
+		assert_memory_equal(tag, want_tag, sizeof(want_tag));
+		assert_int_equal(cr_gcm_open(crypto, text, key, nonce, CR_SPAN("aad"),
+								 got, 4, tag),
+				CR_OK);
+		assert_memory_equal(text, "text", 4);
+		key[31] ^= 1;
+		assert_int_equal(cr_gcm_open(crypto, text, key, nonce, CR_SPAN("aad"),
+								 got, 4, tag),
+				CR_EFORGED);
+	}
+}
+
 static void equal(void **state)
 {
 	(void)state;
@@ -314,6 +347,7 @@ int main(void)
 			cmocka_unit_test(gcm_vector),
 			cmocka_unit_test(gcm_of_nothing),
 			cmocka_unit_test(gcm_flips),
+			cmocka_unit_test(gcm_of_many_keys),
 			cmocka_unit_test(equal),
 			cmocka_unit_test(random_and_wipe),
 			cmocka_unit_test(before_a_fork),

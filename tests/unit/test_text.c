@@ -47,6 +47,33 @@ static void empty_is_never_good(void **state)
 	assert_false(cr_text_is_plain(none, 9));
 }
 
+static int is_named(int c, const char *more)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+			|| (c >= '0' && c <= '9') || (c != 0 && strchr(more, c) != NULL);
+}
+
+/* Every byte there is, by what the grammars say of it. */
+static void single_bytes(void **state)
+{
+	(void)state;
+	for(int c = 0; c < 256; c++) {
+		const char text[] = {(char)c}, uri[] = {'x', ':', (char)c};
+		const cr_span_t s = {text, 1};
+		int visible = c > ' ' && c < 0x7f;
+
+		assert_int_equal(cr_text_is_id(s, 1), is_named(c, "._-"));
+		assert_int_equal(cr_text_is_token(s), is_named(c, "-.!%*_+`'~"));
+		assert_int_equal(cr_text_is_visible(s), visible);
+		assert_int_equal(cr_text_is_call_id(s), visible && !strchr("<>,;", c));
+		assert_int_equal(cr_text_is_plain(s, 1), visible && !strchr("\"\\", c));
+		assert_int_equal(cr_text_is_uri((cr_span_t){uri, 3}),
+				visible && !strchr("\"<>\\", c));
+		assert_int_equal(cr_text_is_sub(s),
+				c == ' ' || (visible && !strchr("\"<>\\", c)));
+	}
+}
+
 static void ids(void **state)
 {
 	(void)state;
@@ -155,6 +182,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(injection),
 			cmocka_unit_test(empty_is_never_good),
+			cmocka_unit_test(single_bytes),
 			cmocka_unit_test(ids),
 			cmocka_unit_test(tokens),
 			cmocka_unit_test(call_ids),

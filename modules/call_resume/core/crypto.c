@@ -19,6 +19,7 @@
  * such keys, and a few more. */
 #define HMACS 8
 #define HMAC_KEY_LEN 32
+#define GCM_KEY_LEN 32
 
 typedef struct hmac
 {
@@ -26,6 +27,23 @@ typedef struct hmac
 	int keyed; /* with key */
 	uint8_t key[HMAC_KEY_LEN];
 } hmac_t;
+
+/* Two of each: boxes have one and the same key, states each another one in between. */
+typedef struct gcm
+{
+	EVP_CIPHER_CTX *ctx;
+	int keyed;
+	uint8_t key[GCM_KEY_LEN];
+} gcm_t;
+
+typedef struct gcms
+{
+	gcm_t of[2];
+	int last; /* used */
+	int (*init)(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher,
+			const unsigned char *key, const unsigned char *iv,
+			const OSSL_PARAM *params);
+} gcms_t;
 
 /* The contexts keep their algorithm between calls. To name it again in an init
  * call would make OpenSSL 3 throw away and rebuild what they hold. */
@@ -35,8 +53,8 @@ struct cr_crypto
 	hmac_t hmac[HMACS];
 	int next; /* of hmac, to be used for another key */
 	EVP_CIPHER *gcm;
-	EVP_CIPHER_CTX *enc;
-	EVP_CIPHER_CTX *dec;
+	gcms_t enc;
+	gcms_t dec;
 	EVP_MD *sha256;
 	EVP_MD_CTX *md;
 };
@@ -61,12 +79,19 @@ static int setup_hmac(cr_crypto_t *c)
 
 static int setup_gcm(cr_crypto_t *c)
 {
+	gcms_t *both[] = {&c->enc, &c->dec};
+
 	c->gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
-	c->enc = EVP_CIPHER_CTX_new();
-	c->dec = EVP_CIPHER_CTX_new();
-	return c->gcm && c->enc && c->dec
-			&& EVP_EncryptInit_ex2(c->enc, c->gcm, NULL, NULL, NULL)
-			&& EVP_DecryptInit_ex2(c->dec, c->gcm, NULL, NULL, NULL);
+	c->enc.init = EVP_EncryptInit_ex2;
+	c->dec.init = EVP_DecryptInit_ex2;
+	for(int i = 0; c->gcm && i < 4; i++) {
+		gcm_t *g = &both[i / 2]->of[i % 2];
+
+		g->ctx = EVP_CIPHER_CTX_new();
+		if(!g->ctx || !both[i / 2]->init(g->ctx, c->gcm, NULL, NULL, NULL))
+			return 0;
+	}
+	return c->gcm != NULL;
 }
 
 static int setup_sha256(cr_crypto_t *c)
@@ -95,8 +120,10 @@ void cr_crypto_free(cr_crypto_t *c)
 		return;
 	EVP_MD_CTX_free(c->md);
 	EVP_MD_free(c->sha256);
-	EVP_CIPHER_CTX_free(c->dec);
-	EVP_CIPHER_CTX_free(c->enc);
+	for(int i = 0; i < 2; i++) {
+		EVP_CIPHER_CTX_free(c->dec.of[i].ctx);
+		EVP_CIPHER_CTX_free(c->enc.of[i].ctx);
+	}
 	EVP_CIPHER_free(c->gcm);
 	for(int i = 0; i < HMACS; i++)
 		EVP_MAC_CTX_free(c->hmac[i].ctx);
@@ -142,6 +169,20 @@ int cr_equal_ct(const void *a, const void *b, size_t len)
 	return CRYPTO_memcmp(a, b, len) == 0;
 }
 
+/* Every byte is looked at, eight at a time. */
+static int is_key(const uint8_t a[HMAC_KEY_LEN], const void *b)
+{
+	uint64_t diff = 0, x, y;
+
+	for(size_t i = 0; i < HMAC_KEY_LEN; i += sizeof(x)) {
+		memcpy(&x, a + i, sizeof(x));
+		memcpy(&y, (const uint8_t *)b + i, sizeof(y));
+		diff |= x ^ y;
+		__asm__("" : "+r"(diff));
+	}
+	return diff == 0;
+}
+
 /* A context that has been keyed already only begins anew: to OpenSSL no key means the one of
  * the last call. */
 static EVP_MAC_CTX *keyed(cr_crypto_t *c, const void *key, size_t len)
@@ -150,7 +191,7 @@ static EVP_MAC_CTX *keyed(cr_crypto_t *c, const void *key, size_t len)
 
 	for(int i = 0; i < HMACS && len == HMAC_KEY_LEN; i++) {
 		h = &c->hmac[i];
-		if(h->keyed && cr_equal_ct(h->key, key, len))
+		if(h->keyed && is_key(h->key, key))
 			return EVP_MAC_init(h->ctx, NULL, 0, NULL) ? h->ctx : NULL;
 	}
 	h = &c->hmac[c->next];
@@ -214,44 +255,63 @@ int cr_hkdf_expand(
 	return cr_hmac(c, out, prk, 32, parts, 2);
 }
 
+/* A context with this key, at the beginning of a text. To make of a key what AES and GCM
+ * need of it costs as much as a short text. @return NULL when OpenSSL fails */
+static EVP_CIPHER_CTX *begin_gcm(
+		gcms_t *all, const uint8_t key[GCM_KEY_LEN], const uint8_t nonce[12])
+{
+	gcm_t *g = &all->of[all->last];
+
+	if(!g->keyed || !is_key(g->key, key))
+		g = &all->of[all->last ^= 1];
+	if(g->keyed && is_key(g->key, key))
+		return all->init(g->ctx, NULL, NULL, nonce, NULL) ? g->ctx : NULL;
+	g->keyed = 0;
+	if(!all->init(g->ctx, NULL, key, nonce, NULL))
+		return NULL;
+	memcpy(g->key, key, sizeof(g->key));
+	g->keyed = 1;
+	return g->ctx;
+}
+
 int cr_gcm_seal(cr_crypto_t *c, uint8_t *out, uint8_t tag[16],
 		const uint8_t key[32], const uint8_t nonce[12], cr_span_t aad,
 		const void *in, size_t in_len)
 {
+	EVP_CIPHER_CTX *ctx;
 	uint8_t none[16];
 	int n = 0;
 
 	if(in_len > INT_MAX || aad.len > INT_MAX)
 		return CR_EINTERNAL;
-	if(!EVP_EncryptInit_ex2(c->enc, NULL, key, nonce, NULL))
+	ctx = begin_gcm(&c->enc, key, nonce);
+	if(!ctx)
 		return CR_EINTERNAL;
 	if(aad.len > 0
 			&& !EVP_EncryptUpdate(
-					c->enc, NULL, &n, (const uint8_t *)aad.s, (int)aad.len))
+					ctx, NULL, &n, (const uint8_t *)aad.s, (int)aad.len))
 		return CR_EINTERNAL;
-	if(in_len > 0 && !EVP_EncryptUpdate(c->enc, out, &n, in, (int)in_len))
+	if(in_len > 0 && !EVP_EncryptUpdate(ctx, out, &n, in, (int)in_len))
 		return CR_EINTERNAL;
-	if(!EVP_EncryptFinal_ex(c->enc, none, &n)
-			|| !EVP_CIPHER_CTX_ctrl(c->enc, EVP_CTRL_AEAD_GET_TAG, 16, tag))
+	if(!EVP_EncryptFinal_ex(ctx, none, &n)
+			|| !EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, 16, tag))
 		return CR_EINTERNAL;
 	return CR_OK;
 }
 
 /* Everything up to the tag check, which is left to the caller. */
-static int gcm_decrypt(cr_crypto_t *c, uint8_t *out, const uint8_t key[32],
-		const uint8_t nonce[12], cr_span_t aad, const void *in, size_t in_len)
+static int gcm_decrypt(EVP_CIPHER_CTX *ctx, uint8_t *out, cr_span_t aad,
+		const void *in, size_t in_len)
 {
 	int n = 0;
 
-	if(in_len > INT_MAX || aad.len > INT_MAX)
-		return CR_EINTERNAL;
-	if(!EVP_DecryptInit_ex2(c->dec, NULL, key, nonce, NULL))
+	if(!ctx || in_len > INT_MAX || aad.len > INT_MAX)
 		return CR_EINTERNAL;
 	if(aad.len > 0
 			&& !EVP_DecryptUpdate(
-					c->dec, NULL, &n, (const uint8_t *)aad.s, (int)aad.len))
+					ctx, NULL, &n, (const uint8_t *)aad.s, (int)aad.len))
 		return CR_EINTERNAL;
-	if(in_len > 0 && !EVP_DecryptUpdate(c->dec, out, &n, in, (int)in_len))
+	if(in_len > 0 && !EVP_DecryptUpdate(ctx, out, &n, in, (int)in_len))
 		return CR_EINTERNAL;
 	return CR_OK;
 }
@@ -262,17 +322,18 @@ int cr_gcm_open(cr_crypto_t *c, uint8_t *out, const uint8_t key[32],
 {
 	uint8_t expected[16], none[16];
 	int n = 0;
-	int err = gcm_decrypt(c, out, key, nonce, aad, in, in_len);
+	EVP_CIPHER_CTX *ctx = begin_gcm(&c->dec, key, nonce);
+	int err = gcm_decrypt(ctx, out, aad, in, in_len);
 
 	if(err)
 		goto end;
 	memcpy(expected, tag, sizeof(expected));
 	if(!EVP_CIPHER_CTX_ctrl(
-			   c->dec, EVP_CTRL_AEAD_SET_TAG, sizeof(expected), expected)) {
+			   ctx, EVP_CTRL_AEAD_SET_TAG, sizeof(expected), expected)) {
 		err = CR_EINTERNAL;
 		goto end;
 	}
-	if(EVP_DecryptFinal_ex(c->dec, none, &n) <= 0)
+	if(EVP_DecryptFinal_ex(ctx, none, &n) <= 0)
 		err = CR_EFORGED;
 end:
 	if(err)
@@ -283,7 +344,8 @@ end:
 int cr_gcm_peek(cr_crypto_t *c, uint8_t *out, const uint8_t key[32],
 		const uint8_t nonce[12], const void *in, size_t in_len)
 {
-	int err = gcm_decrypt(c, out, key, nonce, CR_SPAN(""), in, in_len);
+	int err = gcm_decrypt(
+			begin_gcm(&c->dec, key, nonce), out, CR_SPAN(""), in, in_len);
 
 	if(err)
 		cr_wipe(out, in_len);

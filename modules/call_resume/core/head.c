@@ -106,28 +106,39 @@ static int is_length(cr_span_t line, cr_span_t *value)
 
 #define EACH_BYTE(b) (~(uint64_t)0 / 0xff * (b))
 
-/* Whether one of eight bytes may be below 0x0e: it borrows from its highest bit. */
-static int may_end_line(const char *s)
+/* Which of eight bytes may be below 0x0e: they borrow from their highest bit. The first
+ * one in memory is for certain where that is the lowest one of the number. */
+static uint64_t low_bytes(const char *s)
 {
 	uint64_t bytes;
 
 	memcpy(&bytes, s, sizeof(bytes));
-	return ((bytes - EACH_BYTE(0x0e)) & ~bytes & EACH_BYTE(0x80)) != 0;
+	return (bytes - EACH_BYTE(0x0e)) & ~bytes & EACH_BYTE(0x80);
+}
+
+/* How many bytes of these eight come in front of the first that may be low. */
+static size_t before_low(uint64_t low)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (size_t)__builtin_ctzll(low) / 8;
+#else
+	(void)low;
+	return 0;
+#endif
 }
 
 /* Offset of the next CR, LF or NUL at or behind i, or the length. */
 static size_t line_end_at(cr_span_t s, size_t i)
 {
-	while(i < s.len) {
-		size_t stop;
+	for(; i < s.len; i++) {
+		uint64_t low = 0;
 
-		while(s.len - i >= 8 && !may_end_line(s.s + i))
+		while(s.len - i >= 8 && (low = low_bytes(s.s + i)) == 0)
 			i += 8;
-		stop = s.len - i >= 8 ? i + 8 : s.len;
-		for(; i < stop; i++) {
-			if(s.s[i] == '\0' || is_line_end(s.s[i]))
-				return i;
-		}
+		if(s.len - i >= 8)
+			i += before_low(low);
+		if(i < s.len && (s.s[i] == '\0' || is_line_end(s.s[i])))
+			return i;
 	}
 	return i;
 }

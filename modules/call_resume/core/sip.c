@@ -32,20 +32,6 @@ cr_span_t cr_span_trim(cr_span_t s)
 	return s;
 }
 
-cr_span_t cr_span_sub(cr_span_t s, size_t at, size_t len)
-{
-	if(at > s.len)
-		at = s.len;
-	if(len > s.len - at)
-		len = s.len - at;
-	return (cr_span_t){s.s + at, len};
-}
-
-cr_span_t cr_span_end(cr_span_t s)
-{
-	return (cr_span_t){s.s + s.len, 0};
-}
-
 /* Signs that divide values, by what they do. */
 enum
 {
@@ -139,6 +125,7 @@ static const struct
 		[CR_REFER_TO] = {CR_SPAN_INIT("Refer-To"), 'r'},
 		[CR_TARGET_DIALOG] = {CR_SPAN_INIT("Target-Dialog"), '\0'},
 		[CR_AUTHORIZATION] = {CR_SPAN_INIT("Authorization"), '\0'},
+		[CR_SESSION_ID] = {CR_SPAN_INIT("Session-ID"), '\0'},
 		[CR_CALL_STATE] = {CR_SPAN_INIT("Call-State"), '\0'},
 		[CR_FINGERPRINT] = {CR_SPAN_INIT(CR_HDR_FINGERPRINT), '\0'},
 		[CR_SESSION] = {CR_SPAN_INIT(CR_HDR_SESSION), '\0'},

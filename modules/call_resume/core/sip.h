@@ -29,6 +29,7 @@ typedef enum cr_hdr
 	CR_REFER_TO,
 	CR_TARGET_DIALOG,
 	CR_AUTHORIZATION,
+	CR_SESSION_ID, /* of RFC 7989 */
 	CR_CALL_STATE,
 	CR_FINGERPRINT,
 	CR_SESSION,
@@ -154,9 +155,6 @@ static inline int cr_chars_have(const cr_chars_t *set, char c)
 /** Without blanks, tabs and line ends on either side. */
 cr_span_t cr_span_trim(cr_span_t s);
 
-/** The part of s from offset at, at most len long. */
-cr_span_t cr_span_sub(cr_span_t s, size_t at, size_t len);
-
 /* ---- edits --------------------------------------------------------------- */
 
 #define CR_EDITS_MAX 96
@@ -187,9 +185,6 @@ void cr_edit_replace(
 #define CR_EDIT(e, old, ...)                                                   \
 	cr_edit_replace((e), (old), (const cr_span_t[]){__VA_ARGS__},              \
 			sizeof((const cr_span_t[]){__VA_ARGS__}) / sizeof(cr_span_t))
-
-/** The empty place behind s, to insert at with CR_EDIT(). */
-cr_span_t cr_span_end(cr_span_t s);
 
 /**
  * Write the edited message. Edits must not overlap; those at one place come

@@ -36,4 +36,20 @@ static inline int cr_span_eq(cr_span_t a, cr_span_t b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.s, b.s, a.len) == 0);
 }
 
+/** The part of s from offset at, at most len long. */
+static inline cr_span_t cr_span_sub(cr_span_t s, size_t at, size_t len)
+{
+	if(at > s.len)
+		at = s.len;
+	if(len > s.len - at)
+		len = s.len - at;
+	return (cr_span_t){s.s + at, len};
+}
+
+/** The empty place behind s. */
+static inline cr_span_t cr_span_end(cr_span_t s)
+{
+	return (cr_span_t){s.s + s.len, 0};
+}
+
 #endif

@@ -5,65 +5,94 @@
 
 #include <stdint.h>
 
-static int is_alpha(uint8_t c)
+/* Characters by what they may be part of. */
+enum
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+	ALPHA = 1,
+	ID = 2,
+	TOKEN = 4,
+	CALL_ID = 8,
+	VISIBLE = 16,
+	PLAIN = 32, /* without quotes and backslash */
+	URI = 64,   /* ... and angle brackets */
+	SCHEME = 128,
+};
+
+#define LETTER (ALPHA | ID | TOKEN | CALL_ID | VISIBLE | PLAIN | URI | SCHEME)
+#define DIGIT (LETTER & ~ALPHA)
+#define SIGN (CALL_ID | VISIBLE | PLAIN | URI)
+
+/* clang-format off */
+static const uint8_t classes[256] = {
+	['a'] = LETTER, ['b'] = LETTER, ['c'] = LETTER, ['d'] = LETTER, ['e'] = LETTER,
+	['f'] = LETTER, ['g'] = LETTER, ['h'] = LETTER, ['i'] = LETTER, ['j'] = LETTER,
+	['k'] = LETTER, ['l'] = LETTER, ['m'] = LETTER, ['n'] = LETTER, ['o'] = LETTER,
+	['p'] = LETTER, ['q'] = LETTER, ['r'] = LETTER, ['s'] = LETTER, ['t'] = LETTER,
+	['u'] = LETTER, ['v'] = LETTER, ['w'] = LETTER, ['x'] = LETTER, ['y'] = LETTER,
+	['z'] = LETTER,
+	['A'] = LETTER, ['B'] = LETTER, ['C'] = LETTER, ['D'] = LETTER, ['E'] = LETTER,
+	['F'] = LETTER, ['G'] = LETTER, ['H'] = LETTER, ['I'] = LETTER, ['J'] = LETTER,
+	['K'] = LETTER, ['L'] = LETTER, ['M'] = LETTER, ['N'] = LETTER, ['O'] = LETTER,
+	['P'] = LETTER, ['Q'] = LETTER, ['R'] = LETTER, ['S'] = LETTER, ['T'] = LETTER,
+	['U'] = LETTER, ['V'] = LETTER, ['W'] = LETTER, ['X'] = LETTER, ['Y'] = LETTER,
+	['Z'] = LETTER,
+	['0'] = DIGIT, ['1'] = DIGIT, ['2'] = DIGIT, ['3'] = DIGIT, ['4'] = DIGIT,
+	['5'] = DIGIT, ['6'] = DIGIT, ['7'] = DIGIT, ['8'] = DIGIT, ['9'] = DIGIT,
+	['-'] = SIGN | ID | TOKEN | SCHEME, ['.'] = SIGN | ID | TOKEN | SCHEME,
+	['_'] = SIGN | ID | TOKEN, ['+'] = SIGN | TOKEN | SCHEME,
+	['!'] = SIGN | TOKEN, ['%'] = SIGN | TOKEN, ['*'] = SIGN | TOKEN,
+	['`'] = SIGN | TOKEN, ['\''] = SIGN | TOKEN, ['~'] = SIGN | TOKEN,
+	['#'] = SIGN, ['$'] = SIGN, ['&'] = SIGN, ['('] = SIGN, [')'] = SIGN,
+	['/'] = SIGN, [':'] = SIGN, ['='] = SIGN, ['?'] = SIGN, ['@'] = SIGN,
+	['['] = SIGN, [']'] = SIGN, ['^'] = SIGN, ['{'] = SIGN, ['|'] = SIGN,
+	['}'] = SIGN,
+	['<'] = VISIBLE | PLAIN | CALL_ID, ['>'] = VISIBLE | PLAIN | CALL_ID,
+	[','] = VISIBLE | PLAIN | URI, [';'] = VISIBLE | PLAIN | URI,
+	['"'] = VISIBLE | CALL_ID, ['\\'] = VISIBLE | CALL_ID,
+};
+/* clang-format on */
+
+static int is(char c, unsigned class)
+{
+	return (classes[(uint8_t)c] & class) != 0;
 }
 
-static int is_alnum(uint8_t c)
+/* Where the first character is that is of none of these classes, or the length. */
+static size_t span_of(cr_span_t s, size_t i, unsigned class)
 {
-	return is_alpha(c) || (c >= '0' && c <= '9');
+	while(i < s.len && is(s.s[i], class))
+		i++;
+	return i;
 }
 
-static int is_visible(uint8_t c)
+static int is_all(cr_span_t s, unsigned class)
 {
-	return c > ' ' && c < 0x7f;
-}
-
-static int is_one_of(uint8_t c, const char *set)
-{
-	return c != 0 && strchr(set, c) != NULL;
+	return s.len > 0 && span_of(s, 0, class) == s.len;
 }
 
 int cr_text_is_id(cr_span_t s, size_t max)
 {
-	for(size_t i = 0; i < s.len; i++)
-		if(!is_alnum((uint8_t)s.s[i]) && !is_one_of((uint8_t)s.s[i], "._-"))
-			return 0;
-	return s.len > 0 && s.len <= max;
+	return s.len <= max && is_all(s, ID);
 }
 
 int cr_text_is_token(cr_span_t s)
 {
-	for(size_t i = 0; i < s.len; i++)
-		if(!is_alnum((uint8_t)s.s[i])
-				&& !is_one_of((uint8_t)s.s[i], "-.!%*_+`'~"))
-			return 0;
-	return s.len > 0;
+	return is_all(s, TOKEN);
 }
 
 int cr_text_is_call_id(cr_span_t s)
 {
-	for(size_t i = 0; i < s.len; i++)
-		if(!is_visible((uint8_t)s.s[i]) || is_one_of((uint8_t)s.s[i], ",;"))
-			return 0;
-	return s.len > 0;
+	return is_all(s, CALL_ID);
 }
 
 int cr_text_is_visible(cr_span_t s)
 {
-	for(size_t i = 0; i < s.len; i++)
-		if(!is_visible((uint8_t)s.s[i]))
-			return 0;
-	return s.len > 0;
+	return is_all(s, VISIBLE);
 }
 
 int cr_text_is_plain(cr_span_t s, size_t max)
 {
-	for(size_t i = 0; i < s.len; i++)
-		if(!is_visible((uint8_t)s.s[i]) || is_one_of((uint8_t)s.s[i], "\"\\"))
-			return 0;
-	return s.len > 0 && s.len <= max;
+	return s.len <= max && is_all(s, PLAIN);
 }
 
 /* The length of the UTF-8 sequence (RFC 3629 section 4) with which s begins; 0
@@ -86,35 +115,35 @@ static size_t utf8_sequence(const uint8_t *s, size_t left)
 	return n;
 }
 
-/* 1 for UTF-8 in which no ASCII character is a control or one of forbidden. */
-static int is_utf8_without(cr_span_t s, const char *forbidden)
+/* 1 for UTF-8 of which every ASCII character can be part of a URI; with blanks, a space
+ * too. */
+static int is_utf8(cr_span_t s, size_t i, int blanks)
 {
 	const uint8_t *p = (const uint8_t *)s.s;
-	size_t n = 0;
 
-	for(size_t i = 0; i < s.len; i += n) {
-		n = utf8_sequence(&p[i], s.len - i);
-		if(n == 0 || p[i] < ' ' || p[i] == 0x7f || is_one_of(p[i], forbidden))
+	while((i = span_of(s, i, URI)) < s.len) {
+		size_t n = utf8_sequence(&p[i], s.len - i);
+
+		if(n == 0 || (n == 1 && !(blanks && p[i] == ' ')))
 			return 0;
+		i += n;
 	}
 	return 1;
 }
 
 int cr_text_is_uri(cr_span_t s)
 {
-	size_t i = 0;
+	size_t i;
 
-	if(s.len == 0 || !is_alpha((uint8_t)s.s[0]))
+	if(s.len == 0 || !is(s.s[0], ALPHA))
 		return 0;
-	while(i < s.len
-			&& (is_alnum((uint8_t)s.s[i]) || is_one_of((uint8_t)s.s[i], "+-.")))
-		i++;
-	return i + 1 < s.len && s.s[i] == ':' && is_utf8_without(s, " \"<>\\");
+	i = span_of(s, 0, SCHEME);
+	return i + 1 < s.len && s.s[i] == ':' && is_utf8(s, i, 0);
 }
 
 int cr_text_is_sub(cr_span_t s)
 {
-	return s.len > 0 && is_utf8_without(s, "\"<>\\");
+	return s.len > 0 && is_utf8(s, 0, 1);
 }
 
 int cr_text_is_mark(cr_span_t s)
