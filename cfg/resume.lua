@@ -252,13 +252,9 @@ function resume.request()
 	if resume.is_from_trunk and KSR.siputils.has_totag() > 0 then proved() end
 end
 
--- Nobody behind us gets to see the token. (nil is what is too long.)
+-- Nobody behind us gets to see the token.
 function resume.hide_token()
-	for _, name in ipairs({ "Authorization", "Proxy-Authorization" }) do
-		local value = KSR.hdr.is_present(name) > 0 and (get("$(hdr(" .. name .. ")[*])") or "bearer") or ""
-
-		if string.find(string.lower(value), "bearer", 1, true) then remove(name) end
-	end
+	KSR.call_resume.resume_hide_token()
 end
 
 -- A fresh state, and the answer for a client that is away.

@@ -90,7 +90,7 @@ class Resume:
         if self.ksr.call_resume.resume_is_sender() < 0:
             self.ksr.notice("%s: the token is of another user\n" % self.text("$resume(sender)"))
             self.refuse(403, "Not your address")
-        self.hide_token()
+        self.ksr.call_resume.resume_hide_token()
         return True
 
     def is_client(self):
@@ -165,15 +165,6 @@ class Resume:
         if self.is_from_trunk is not None and self.ksr.siputils.has_totag() > 0:
             self.proved()
 
-    def hide_token(self):
-        """Nobody behind us gets to see the token. (None is what is too long.)"""
-        for name in ("Authorization", "Proxy-Authorization"):
-            if self.ksr.hdr.is_present(name) < 0:
-                continue
-            value = self.get("$(hdr(%s)[*])" % name)
-            if value is None or "bearer" in value.lower():
-                self.ksr.hdr.remove(name)
-
     def within_dialog(self):
         """A fresh state, and the answer for a client that is away."""
         method = self.get("$rm")
@@ -188,7 +179,7 @@ class Resume:
                 self.get("$resume(connected)") != 1 or not self.text("$du").endswith(OVER_A_CONNECTION)):
             self.refuse(403, "Not in a call of ours")
         self.ksr.call_resume.resume_within_dialog()
-        self.hide_token()
+        self.ksr.call_resume.resume_hide_token()
         if method == "ACK" or self.get("$resume(to_client)") != 1:
             return
         if self.get("$resume(connected)") == 0:

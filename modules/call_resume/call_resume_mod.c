@@ -99,6 +99,11 @@ static int w_resume_challenge(struct sip_msg *msg, char *realm, char *p2)
 	return ki_resume_challenge(msg, &s);
 }
 
+static int w_resume_hide_token(struct sip_msg *msg, char *p1, char *p2)
+{
+	return ki_resume_hide_token(msg);
+}
+
 static int w_resume_key(struct sip_msg *msg, char *p1, char *p2)
 {
 	return ki_resume_key(msg);
@@ -381,6 +386,8 @@ static cmd_export_t cmds[] = {
 	{"resume_challenge", (cmd_function)w_resume_challenge, 1,
 		fixup_spve_null, fixup_free_spve_null, REQUEST_ROUTE},
 	{"resume_key", (cmd_function)w_resume_key, 0, 0, 0, REQUEST_ROUTE},
+	{"resume_hide_token", (cmd_function)w_resume_hide_token, 0, 0, 0,
+		REQUEST_ROUTE},
 	{"resume_turn", (cmd_function)w_resume_turn, 1,
 		fixup_spve_null, fixup_free_spve_null, ANY_ROUTE},
 	{"resume_seal", (cmd_function)w_resume_seal, 0, 0, 0, REQUEST_ROUTE},
@@ -472,6 +479,7 @@ static param_export_t params[] = {
 	{"push", PARAM_INT, &kam_config.push},
 	{"location", PARAM_STRING, &kam_config.location},
 	{"ring_wait", PARAM_INT, &kam_config.ring_wait},
+	{"session_id", PARAM_INT, &kam_config.session_id},
 	{"trusted_proxy", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_proxy_param},
 	{"denied_media", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_media_param},
 	{"trunk_address", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_trunk_param},
@@ -508,6 +516,10 @@ static sr_kemi_t kemi_exports[] = {
 	{ str_init("call_resume"), str_init("resume_challenge"), SR_KEMIP_INT,
 		ki_resume_challenge, { KEMI_STR, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
+	{ str_init("call_resume"), str_init("resume_hide_token"), SR_KEMIP_INT,
+		ki_resume_hide_token, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
+			KEMI_NONE, KEMI_NONE, KEMI_NONE }
+	},
 	{ str_init("call_resume"), str_init("resume_key"), SR_KEMIP_INT,
 		ki_resume_key, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
 			KEMI_NONE, KEMI_NONE, KEMI_NONE } },

@@ -49,6 +49,7 @@ typedef struct kam_config
 	int push;               /* 1: a client that answers gets its full state */
 	char *location;         /* usrloc's table of bindings */
 	int ring_wait;          /* ms; 0: no call waits for who is called */
+	int session_id;         /* 1: Session-ID is put where there is none */
 } kam_config_t;
 
 /* Whether states are bound to the certificate of their client. */
@@ -232,6 +233,7 @@ int ki_resume_session(struct sip_msg *msg, str *sub, str *sid);
 int ki_resume_session_named(struct sip_msg *msg, str *sub);
 int ki_resume_challenge(struct sip_msg *msg, str *realm);
 int ki_resume_key(struct sip_msg *msg);
+int ki_resume_hide_token(struct sip_msg *msg);
 int ki_resume_turn(struct sip_msg *msg, str *sub);
 
 /** A word for an error of resume_auth(). */

@@ -401,7 +401,7 @@ static int edge_out(sr_event_param_t *evp)
 	after_http(kam_span(*buf));
 	if(evp->dst != NULL && is_stream(evp->dst->proto) && frame(buf) < 0)
 		return 0;
-	if(!cr_screen_concerned(kam_span(*buf)))
+	if(!kam_config.session_id && !cr_screen_concerned(kam_span(*buf)))
 		return 0;
 	/* It would show O to the client, or the mark of our orders. */
 	if((env = kam_env()) == NULL) {

@@ -230,6 +230,7 @@ const cr_env_t *kam_env(void)
 	env.now_ms = clock_ms();
 	env.state_ttl_s = kam_config.state_lifetime;
 	env.map_ttl_s = kam_config.map_lifetime;
+	env.session_uuids = kam_config.session_id;
 	return &env;
 }
 

@@ -263,6 +263,38 @@ int ki_resume_session_named(struct sip_msg *msg, str *sub)
 	return ki_resume_session(msg, sub, &sid);
 }
 
+/* ---- the token is for us ------------------------------------------------------ */
+
+static int holds(cr_span_t s, cr_span_t word)
+{
+	for(size_t i = 0; i + word.len <= s.len; i++) {
+		if(cr_span_eq_case(cr_span_sub(s, i, word.len), word))
+			return 1;
+	}
+	return 0;
+}
+
+/* Every field of that name goes when one of them has a token somewhere, however that is
+ * written: a sender may mean it for a reader that is less strict than ours. */
+static int hide_token(struct sip_msg *msg, cr_span_t name)
+{
+	for(struct hdr_field *h = msg->headers; h != NULL; h = h->next) {
+		if(cr_span_eq_case(kam_span(h->name), name)
+				&& holds(kam_span(h->body), CR_SPAN("bearer")))
+			return kam_remove_headers(msg, name);
+	}
+	return 0;
+}
+
+int ki_resume_hide_token(struct sip_msg *msg)
+{
+	return parse_headers(msg, HDR_EOH_F, 0) == 0
+					&& hide_token(msg, CR_SPAN("Authorization")) == 0
+					&& hide_token(msg, CR_SPAN("Proxy-Authorization")) == 0
+			? 1
+			: -1;
+}
+
 /* ---- challenge -------------------------------------------------------------- */
 
 int ki_resume_challenge(struct sip_msg *msg, str *realm)

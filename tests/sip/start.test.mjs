@@ -147,7 +147,7 @@ test('nothing but tm, rr and sl is needed', async () => {
 const SWITCHES = [
 	['WITH_TLS'], ['WITH_PORTAL'], ['WITH_PORTAL', 'WITH_NETWORK_STORE'], ['WITH_DIGEST'], ['WITH_ACC'], ['WITH_REVOCATION'],
 	['WITH_REVOCATION', 'WITH_REVOKED_DB'], ['WITH_REVOCATION', 'WITH_DMQ'], ['WITH_NEWEST_STATE'], ['WITH_PROMETHEUS'],
-	['WITH_SLOW_DOWN'], ['WITH_AWAY_ANNOUNCEMENT'], ['RESUME_PUSH'], ['RESUME_BIND_FINGERPRINT=1'], ['RESUME_TURN_SECRET_FILE="/dev/null"'],
+	['WITH_SLOW_DOWN'], ['WITH_AWAY_ANNOUNCEMENT'], ['RESUME_PUSH'], ['RESUME_SESSION_ID'], ['RESUME_BIND_FINGERPRINT=1'], ['RESUME_TURN_SECRET_FILE="/dev/null"'],
 ];
 
 const check = (defines) => new Promise((resolve) => {

@@ -34,6 +34,7 @@ typedef struct cr_env
 	int64_t now_ms;         /* milliseconds since 1970 */
 	int64_t state_ttl_s;    /* how long a sealed state opens */
 	int64_t map_ttl_s;      /* how long a splice lasts */
+	int session_uuids;      /* 1: Session-ID is put where there is none */
 } cr_env_t;
 
 /** Seconds since 1970. */

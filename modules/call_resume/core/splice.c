@@ -12,6 +12,7 @@
 #include "map.h"
 #include "screen.h"
 #include "seal.h"
+#include "session_uuid.h"
 
 /* A message that is being translated. */
 typedef struct job
@@ -520,6 +521,8 @@ static cr_edge_t translate_out(
 	}
 	sealed = cr_seal_run_order(j.e, env, j.m, &order);
 	cr_screen_out(j.e, env, j.m, order);
+	if(env->session_uuids)
+		cr_session_uuid_put(j.e, env, j.m);
 	if(j.m->status == 0)
 		edge = request_out(&j, out, out_max);
 	else if(cr_sip_next(j.m, CR_VIA, &it, &via))
@@ -528,6 +531,9 @@ static cr_edge_t translate_out(
 		edge = finish_job(&j, out, out_max, CR_DROP);
 	edge.sealed = sealed == CR_OK && edge.verdict == CR_CHANGED;
 	edge.unsealed = sealed == CR_EMISSING ? CR_OK : sealed;
+	/* There was nothing to do but to add a field that it can do without. */
+	if(edge.verdict == CR_DROP && !cr_screen_concerned(text))
+		edge.verdict = CR_KEEP;
 	return edge;
 }
 

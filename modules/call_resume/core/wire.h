@@ -81,6 +81,13 @@
 #define CR_STATE_MEDIA_MAX 8
 #define CR_SESSION_ID_LEN 32 /* hex digits, as in RFC 7989 */
 
+/* ---- Session-ID (RFC 7989) ------------------------------------------------
+ *
+ * UUID of a user agent: the first 16 bytes of SHA-256(label 0x00 Call-ID 0x00 its tag),
+ * names of O, with the version (8) and variant of RFC 9562 section 5.8 in them.
+ */
+#define CR_LABEL_SESSION_UUID "Session-ID"
+
 /* ---- fingerprint of the client's certificate ----------------------------
  *
  * Call-State-Fingerprint = "sha-256" SP 2HEXDIG *(":" 2HEXDIG)  (RFC 8122)
