@@ -55,9 +55,10 @@ function children(pid) {
 	return fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(/ +/).filter(Boolean).map(Number);
 }
 
-/** A folder for one run that nobody else uses. */
+/** A folder for one run that nobody else uses. (Those above it are for all: tests run there too.) */
 export function freshFolder(dir) {
 	fs.rmSync(dir, { recursive: true, force: true });
-	fs.mkdirSync(path.join(dir), { recursive: true, mode: 0o700 });
+	fs.mkdirSync(path.dirname(dir), { recursive: true });
+	fs.mkdirSync(dir, { mode: 0o700 });
 	return dir;
 }

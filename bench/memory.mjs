@@ -10,7 +10,7 @@ import { row } from './stats.mjs';
 import { freePort } from '../tests/lib/ports.mjs';
 import { until } from '../tests/lib/wait.mjs';
 
-const RATE = 400;
+const RATE_MOST = 400;
 const WARM_UP = 2000;
 
 async function numbers(gateway, ...command) {
@@ -41,15 +41,14 @@ const transactions = async (gateway) => Object.fromEntries(await numbers(gateway
 const settled = (gateway) => until('the transactions to be gone', async () => (await transactions(gateway)) === 0, { timeout_ms: 30000, every_ms: 250 });
 
 /* Hold calls; what memory grew by, in bytes. */
-async function held(load, gateway, scenario, { calls, token }) {
-	
-	const warm = await load.start(scenario, gateway.address, { calls: WARM_UP, rate: RATE, token, timeout_s: 60 });
-	await answered(gateway, warm, WARM_UP);
+async function held(load, gateway, scenario, { calls, rate, token }) {
+	const warm = await load.start(scenario, gateway.address, { calls: WARM_UP, rate, token, timeout_s: WARM_UP / rate + 60 });
+	await answered(gateway, warm, WARM_UP, rate);
 	await end(warm);
 	await settled(gateway);
 	const before = await snapshot(gateway);
-	const running = await load.start(scenario, gateway.address, { calls, rate: RATE, token, timeout_s: calls / RATE + 120 });
-	await answered(gateway, running, calls);
+	const running = await load.start(scenario, gateway.address, { calls, rate, token, timeout_s: calls / rate + 120 });
+	await answered(gateway, running, calls, rate);
 	await settled(gateway);
 	const after = await snapshot(gateway);
 	await end(running);
@@ -62,13 +61,13 @@ async function held(load, gateway, scenario, { calls, token }) {
 }
 
 /* All calls are up at both ends. */
-function answered(gateway, load, calls) {
+function answered(gateway, load, calls, rate) {
 	return until(`${calls} calls to be up`, () => {
 		load.client.assertAlive();
 		load.peer.assertAlive();
 		const s = load.progress();
 		return s.created === calls && s.up === calls;
-	}, { timeout_ms: (calls / RATE + 60) * 1000, every_ms: 500 });
+	}, { timeout_ms: (calls / rate + 60) * 1000, every_ms: 500 });
 }
 
 async function end(load) {
@@ -77,19 +76,20 @@ async function end(load) {
 }
 
 /** @return {rows} */
-export async function memory(dir, { held: calls, keyRing, module, note }) {
+export async function memory(dir, { held: calls, rate: most, keyRing, module, note }) {
 	const peerPort = await freePort(PEER_IP);
 	const load = new Load(dir, peerPort);
 	const options = { next: `${PEER_IP}:${peerPort}`, keyRing, module, shm_mb: 256 };
+	const rate = Math.min(most, RATE_MOST);
 	const few = Math.max(100, Math.round(calls / 10));
 	let sealed, dialog;
 	try {
 		sealed = await Gateway.start(dir, 'held-sealed', { ...options, defines: { USE_RESUME: true } });
 		dialog = await Gateway.start(dir, 'held-dialog', { ...options, defines: { USE_DIALOG: true } });
 		const token = await sealed.token(SUB);
-		const s = await held(load, sealed, 'hold', { calls, token });
+		const s = await held(load, sealed, 'hold', { calls, rate, token });
 		note(`${calls} sealed calls held: ${JSON.stringify(s)}`);
-		const d = await held(load, dialog, 'hold-plain', { calls: few });
+		const d = await held(load, dialog, 'hold-plain', { calls: few, rate });
 		note(`${few} calls held by the dialog module: ${JSON.stringify(d)}`);
 		return {
 			rows: [

@@ -16,11 +16,15 @@ import { freshFolder } from './gateway.mjs';
 import { instructions } from './instructions.mjs';
 import { memory } from './memory.mjs';
 import { own } from './own.mjs';
+import { findRate } from './rate.mjs';
 import { revoked } from './revoked.mjs';
 import { size } from './size.mjs';
-import { print } from './stats.mjs';
+import { missing, print } from './stats.mjs';
 
 const PARTS = { core, size, memory, own, revoked, cpu, instructions };
+
+/* Those that load a gateway with as many calls a second as it bears. */
+const RATED = ['memory', 'own', 'revoked', 'cpu'];
 
 function options() {
 	const { values } = parseArgs({
@@ -64,13 +68,23 @@ const keyRing = writeKeyRing(path.join(dir, 'keyring'));
 const note = (text) => process.stderr.write(`bench: ${text}\n`);
 const rows = [];
 pin();
+let failed = false;
+if (o.parts.some((p) => RATED.includes(p))) {
+	o.rate = await findRate(dir, { ...o, keyRing, note });
+	note(`${o.rate} calls a second`);
+}
 for (const part of o.parts) {
 	note(part);
-	const result = await PARTS[part](dir, { ...o, keyRing, note });
-	rows.push(...result.rows);
+	try {
+		rows.push(...(await PARTS[part](dir, { ...o, keyRing, note })).rows);
+	} catch (e) {
+		failed = true;
+		note(e.stack);
+		rows.push(missing(`${part}: nothing of it`, 'ratio', e.message));
+	}
 	/* After each part: a run that is cut short leaves what it has. */
 	fs.mkdirSync(path.dirname(o.out), { recursive: true });
 	fs.writeFileSync(o.out, `${JSON.stringify(rows, null, '\t')}\n`);
 }
-if (!o.keep) fs.rmSync(dir, { recursive: true }); /* A run that failed leaves its logs. */
+if (!o.keep && !failed) fs.rmSync(dir, { recursive: true }); /* A run that failed leaves its logs. */
 print(rows);

@@ -32,12 +32,15 @@ export function row(name, values, unit, target = null) {
 	};
 }
 
+/** A line that has no value, and why. */
+export const missing = (name, unit, why) => ({ name, value: null, unit, target: null, ok: null, spread: null, why: why.split('\n')[0] });
+
 const number = (v, unit) => (unit === 'ratio' ? v.toFixed(3) : unit === 'us' || unit === 'ms' ? v.toFixed(1) : String(Math.round(v)));
 
-/** The table, and how many targets were missed. */
+/** The table, what is not in it, and how many targets were missed. */
 export function print(rows) {
 	const lines = rows.map((r) => [
-		r.name, `${number(r.value, r.unit)}${r.unit === 'ratio' ? '' : ` ${r.unit}`}`,
+		r.name, r.value === null ? 'not measured' : `${number(r.value, r.unit)}${r.unit === 'ratio' ? '' : ` ${r.unit}`}`,
 		r.target === null ? '' : `${r.at_least ? '>=' : '<='} ${r.target}`,
 		r.ok === null ? '' : r.ok ? 'ok' : 'MISSED',
 		r.spread ? `${number(r.spread[0], r.unit)} .. ${number(r.spread[1], r.unit)}` : '',
@@ -45,6 +48,7 @@ export function print(rows) {
 	lines.unshift(['measure', 'value', 'target', '', 'middle half']);
 	const width = lines[0].map((_, i) => Math.max(...lines.map((l) => l[i].length)));
 	for (const l of lines) console.log(l.map((c, i) => (i === 0 ? c.padEnd(width[i]) : c.padStart(width[i]))).join('  ').trimEnd());
+	for (const r of rows) if (r.why) console.log(`\n${r.name}: not measured, ${r.why}`);
 	const missed = rows.filter((r) => r.ok === false);
 	if (missed.length > 0) console.log(`\n${missed.length} of ${rows.filter((r) => r.ok !== null).length} targets missed`);
 }
