@@ -78,9 +78,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text = expand((cr_span_t){(const char *)data, size});
 	check_edge(cr_edge_in(
 			out, sizeof(out), &env, text, CR_SPAN("sip:192.0.2.1:5060")));
-	edge = cr_edge_out(out, sizeof(out), &env, text);
-	check_edge(edge);
-	check_orders(edge, text);
+	for(env.session_uuids = 0; env.session_uuids < 2; env.session_uuids++) {
+		edge = cr_edge_out(out, sizeof(out), &env, text);
+		check_edge(edge);
+		check_orders(edge, text);
+	}
 	len = cr_splice_resume(out, sizeof(out), &env, &state, CR_SPAN(""), text);
 	CHECK(len != 0 && len != CR_EINTERNAL);
 	check(len > 0, (size_t)len);

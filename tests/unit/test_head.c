@@ -42,6 +42,27 @@ static void a_head_may_be_cut_off(void **state)
 	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0"), CR_OK);
 }
 
+/* At every byte, in memory that ends there; lines are looked for by the word. */
+static void a_head_may_be_cut_off_anywhere(void **state)
+{
+	static const char text[]
+			= "OPTIONS sip:x SIP/2.0\r\nA: b\tc\x01\td\r\nLonger: "
+			  "0123456789abcdef\r\n"
+			  "B: \x0d\x0a \x0b\x0c\x0e........\r\n\r\n";
+
+	(void)state;
+	for(size_t n = 1; n < sizeof(text); n++) {
+		char *copy = malloc(n);
+		int ends_in_cr = text[n - 1] == '\r';
+
+		memcpy(copy, text, n);
+		assert_int_equal(cr_head_read(&head, (cr_span_t){copy, n}),
+				ends_in_cr ? CR_EMALFORMED : CR_OK);
+		free(copy);
+	}
+	assert_int_equal(head.len, sizeof(text) - 1);
+}
+
 static void state_fields_are_found_on_the_way(void **state)
 {
 	(void)state;
@@ -227,6 +248,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			T(a_head_ends_its_lines_in_crlf),
 			T(a_head_may_be_cut_off),
+			T(a_head_may_be_cut_off_anywhere),
 			T(state_fields_are_found_on_the_way),
 			T(blanks_in_front_hide_nothing),
 			T(a_body_is_not_looked_at),

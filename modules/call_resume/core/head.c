@@ -130,17 +130,16 @@ static size_t before_low(uint64_t low)
 /* Offset of the next CR, LF or NUL at or behind i, or the length. */
 static size_t line_end_at(cr_span_t s, size_t i)
 {
-	for(; i < s.len; i++) {
+	for(;; i++) {
 		uint64_t low = 0;
 
 		while(s.len - i >= 8 && (low = low_bytes(s.s + i)) == 0)
 			i += 8;
-		if(s.len - i >= 8)
+		if(low != 0)
 			i += before_low(low);
-		if(i < s.len && (s.s[i] == '\0' || is_line_end(s.s[i])))
+		if(i == s.len || s.s[i] == '\0' || is_line_end(s.s[i]))
 			return i;
 	}
-	return i;
 }
 
 static void look_at_line(cr_head_t *head, cr_span_t line)
