@@ -70,7 +70,7 @@ static void count_refused(int err)
 static void report_refused(const cr_edge_t *edge, const char *where)
 {
 	static time_t said;
-	char call_id[CALL_ID_SHOWN];
+	char call_id[CALL_ID_SHOWN] = "-";
 	int err = edge->refused != CR_OK ? edge->refused : edge->failed;
 	time_t now;
 
@@ -80,10 +80,12 @@ static void report_refused(const cr_edge_t *edge, const char *where)
 	if(err == CR_OK || (now = time(NULL)) == said)
 		return;
 	said = now;
-	cr_text_show(call_id, sizeof(call_id), edge->call_id);
+	/* Its sender has written it: one word, or nothing. */
+	if(cr_text_is_visible(edge->call_id))
+		cr_text_show(call_id, sizeof(call_id), edge->call_id);
 	LM_NOTICE("%s: %s: %s, Call-ID %s%s\n", where,
 			edge->refused != CR_OK ? "map refused" : "not translated",
-			cr_strerror(err), call_id[0] != '\0' ? call_id : "-",
+			cr_strerror(err), call_id,
 			edge->verdict == CR_DROP ? ", message dropped" : "");
 }
 
