@@ -100,6 +100,36 @@ static void round_trips(void **state)
 	same_map(&got, &map);
 }
 
+/* What has been made of one of ours is told from what has not. */
+static void misplaced_or_made_up(void **state)
+{
+	const cr_map_t map = sample_map();
+	const cr_dialog_id_t other = {CR_SPAN("another"), CR_SPAN("tag")};
+	char text[CR_BOX_TEXT_MAX + 1];
+	size_t len;
+
+	(void)state;
+	strcpy(text, seal(&map));
+	len = strlen(text);
+	assert_int_equal(open_at(NOW, CR_PURPOSE_VIA, &other, cr_span_str(text)),
+			CR_EFORGED);
+	assert_true(
+			cr_map_is_misplaced(mem, crypto, &ring, NOW, cr_span_str(text)));
+	text[len - 5] = text[len - 5] == 'a' ? 'b' : 'a';
+	assert_int_equal(open(cr_span_str(text)), CR_EFORGED);
+	assert_true(
+			cr_map_is_misplaced(mem, crypto, &ring, NOW, cr_span_str(text)));
+	for(char c = 'a'; c <= 'z'; c++) {
+		memset(text + 5, c, len - 5);
+		assert_false(cr_map_is_misplaced(
+				mem, crypto, &ring, NOW, cr_span_str(text)));
+	}
+	assert_false(cr_map_is_misplaced(mem, crypto, &ring, NOW, CR_SPAN("")));
+	memset(text, 'z', len);
+	assert_false(
+			cr_map_is_misplaced(mem, crypto, &ring, NOW, cr_span_str(text)));
+}
+
 static void too_long(void **state)
 {
 	static char big[256];
@@ -229,6 +259,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(frozen_vector),
 			cmocka_unit_test(round_trips),
+			cmocka_unit_test(misplaced_or_made_up),
 			cmocka_unit_test(too_long),
 			cmocka_unit_test(damage),
 			cmocka_unit_test(wrong_purpose_or_dialog),
