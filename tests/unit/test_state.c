@@ -427,18 +427,22 @@ static void allocation_failures(void **state)
 	const cr_state_t st = sample_full();
 	json_t *v = vector_load("state");
 	const char *json = vector_str(v, "full");
+	char other[CR_STATE_JSON_MAX];
 	int n, err;
 
 	(void)state;
+	/* As nobody here writes it. */
+	snprintf(other, sizeof(other), "{ %s", json + 1);
 	for(n = 0;; n++) {
 		jansson_fail_at(n);
-		err = decode_text(json);
+		err = decode_text(other);
 		if(!jansson_failed())
 			break;
 		assert_true(err == CR_EINTERNAL || err == CR_EMALFORMED);
 	}
 	jansson_fail_at(0);
 	encode_is(&st, json);
+	assert_int_equal(decode_text(json), CR_OK);
 	assert_false(jansson_failed());
 	jansson_fail_at(-1);
 	assert_true(n > 20);
