@@ -165,8 +165,9 @@ static int open_state(kam_opened_t *o, const cr_env_t *env, struct sip_msg *msg)
 	}
 	if(take_own_tag(o, a.params) < 0 || check_fingerprint(o, msg) < 0)
 		return -1;
-	/* It was told and counted when the BYE came. */
+	/* Its end was told when the BYE came. */
 	if(kam_ended_is(&o->state)) {
+		kam_count(KAM_RESUMES_LATE);
 		o->code = 481;
 		o->reason = "Call Ended While Away";
 		return -1;

@@ -186,7 +186,9 @@ test('the far end hangs up while the client is away, who then comes back: one ca
 	assert.equal(await count('ended_away'), before.ended + 1);
 	far.answer = (m) => m.method === 'INVITE' && (far.reply(m, 481, 'Call/Transaction Does Not Exist'), false);
 	const two = await client();
-	await watch(() => two.call({ state: call.state }), 2);
+	// Who was to be told was told when the BYE came.
+	const { events } = await watch(async () => { assert.equal((await two.call({ state: call.state })).final.status, 481); }, 0);
+	assert.deepEqual(events, []);
 	far.answer = () => true;
 	two.close();
 	assert.equal(await count('ended_away'), before.ended + 1);
