@@ -151,7 +151,7 @@ const SWITCHES = [
 ];
 
 const check = (defines) => new Promise((resolve) => {
-	const args = ['-c', '-f', path.join(ROOT, 'cfg/kamailio.cfg'), '-A', `RESUME_MODULE="${MODULE}"`];
+	const args = ['-c', '-M', '16', '-f', path.join(ROOT, 'cfg/kamailio.cfg'), '-A', `RESUME_MODULE="${MODULE}"`];
 	execFile('kamailio', [...args, ...defines.flatMap((d) => ['-A', d])], { timeout: 20_000 }, (e, out, err) => {
 		resolve(e || /twice|ERROR|CRITICAL/.test(err) ? err || String(e) : undefined);
 	});
