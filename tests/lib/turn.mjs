@@ -66,14 +66,28 @@ const readAddress = (value) => {
 	return { ip: [...bytes].join('.'), port: value.readUInt16BE(2) ^ (COOKIE >>> 16) };
 };
 
+/** A socket on a port that no client has had here: coturn keeps who that was for a while (437). */
+const used = new Set();
+async function unusedSocket(ip) {
+	for (;;) {
+		const socket = dgram.createSocket('udp4');
+		await new Promise((resolve) => socket.bind(0, ip, resolve));
+		const { port } = socket.address();
+		if (!used.has(port)) {
+			used.add(port);
+			return socket;
+		}
+		socket.close();
+	}
+}
+
 export class TurnClient {
 	/** @param to  {ip, port} of the server */
 	static async open({ to, transport = 'udp', user, pass }) {
 		const self = Object.assign(new this(), { to, transport, user, pass, waiting: new Map(), data: [] });
 		if (transport === 'udp') {
-			self.socket = dgram.createSocket('udp4');
+			self.socket = await unusedSocket(to.ip);
 			self.socket.on('message', (m) => self.#got(m));
-			await new Promise((resolve) => self.socket.bind(0, to.ip, resolve));
 		} else {
 			self.socket = net.connect({ host: to.ip, port: to.port });
 			await once(self.socket, 'connect');
