@@ -192,9 +192,14 @@ test('200 pages behind one NAT come through nginx, are lost, and come again', as
 		// These prove nothing; of pages that do, see the test before, the old ones may still be there.
 		await until('the connections of others to be gone', async () => await connections() === 0);
 		const pages = keep(new Crowd());
-		await pages.grow(200, { port: stack.web.port, from: '127.0.0.64', secure: true, first: handshake('/ws') });
-		await until('all to be answered', () => Object.values(pages.answers).reduce((a, b) => a + b, 0) === 200);
-		assert.deepEqual(pages.answers, { 101: 200 });
+		// The gateway looks every 0.02 s who is gone: until then some of the new ones may be too many, and come again.
+		let asked = 0;
+		for (let missing = 200; missing > 0; missing = 200 - (pages.answers[101] ?? 0)) {
+			assert.ok(asked < 400, `${asked} have asked, ${JSON.stringify(pages.answers)}`);
+			asked += missing;
+			await pages.grow(missing, { port: stack.web.port, from: '127.0.0.64', secure: true, first: handshake('/ws') });
+			await until('all to be answered', () => Object.values(pages.answers).reduce((a, b) => a + b, 0) === asked);
+		}
 		pages.close();
 		await until('them to be gone', () => pages.open === 0);
 	}
