@@ -257,6 +257,22 @@ int kam_watch_resumed(struct sip_msg *msg)
 
 /* ---- what our own Route brought back --------------------------------------------- */
 
+/* As is_own(), which need not be asked twice for the Route of a message. */
+static int is_own_route(const struct sip_msg *msg, cr_span_t uri)
+{
+	static kam_message_t last;
+	static const char *at;
+	static int own;
+
+	if(at == uri.s && last.id == msg->id && last.pid == msg->pid
+			&& last.buf == msg->buf)
+		return own;
+	last = (kam_message_t){msg->id, msg->pid, msg->buf};
+	at = uri.s;
+	own = is_own(uri);
+	return own;
+}
+
 /* The first Route, where it is ours. A strict router (RFC 3261 section 16.4) has it in the
  * Request-URI: that is left to rr. @return 1 when it is ours */
 static int own_route(struct sip_msg *msg, cr_span_t *uri)
@@ -265,7 +281,7 @@ static int own_route(struct sip_msg *msg, cr_span_t *uri)
 			|| parse_rr(msg->route) < 0)
 		return 0;
 	*uri = kam_span(((rr_t *)msg->route->parsed)->nameaddr.uri);
-	return is_own(*uri);
+	return is_own_route(msg, *uri);
 }
 
 /* A parameter of our Route. rr takes an apostrophe for a quotation mark, and a tag in
