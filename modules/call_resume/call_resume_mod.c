@@ -277,8 +277,8 @@ static int with_answer(struct sip_msg *msg, char *variable,
 
 	if(pv_get_spec_value(msg, (pv_spec_t *)variable, &v) < 0
 			|| !(v.flags & PV_VAL_STR)) {
-		LM_ERR("resume_steps() and resume_stepped() need a variable with a "
-			   "string\n");
+		LM_ERR("resume_steps(), resume_stepped() and resume_read_media() need "
+			   "a variable with a string\n");
 		return -1;
 	}
 	return f(msg, &v.rs);
@@ -337,13 +337,7 @@ static int w_resume_suits_browser(struct sip_msg *msg, char *p1, char *p2)
 
 static int w_resume_read_media(struct sip_msg *msg, char *answer, char *p2)
 {
-	str s;
-
-	if(get_str_fparam(&s, msg, (fparam_t *)answer) < 0) {
-		LM_ERR("resume_read_media(): cannot evaluate its argument\n");
-		return -1;
-	}
-	return ki_resume_read_media(msg, &s);
+	return with_answer(msg, answer, ki_resume_read_media);
 }
 
 static int w_resume_ended(struct sip_msg *msg, char *p1, char *p2)
@@ -423,7 +417,7 @@ static cmd_export_t cmds[] = {
 	{"resume_suits_browser", (cmd_function)w_resume_suits_browser, 0, 0, 0,
 		ANY_ROUTE},
 	{"resume_read_media", (cmd_function)w_resume_read_media, 1,
-		fixup_spve_null, fixup_free_spve_null, ANY_ROUTE},
+		fixup_pvar_null, fixup_free_pvar_null, ANY_ROUTE},
 	{"resume_mark_contact", (cmd_function)w_resume_mark_contact, 0, 0, 0,
 		REQUEST_ROUTE | ONREPLY_ROUTE},
 	{"resume_unmark_uri", (cmd_function)w_resume_unmark_uri, 0, 0, 0,

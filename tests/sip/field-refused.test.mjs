@@ -131,3 +131,16 @@ test('an offer that is refused when the call is over brings nothing back', async
 	assert.equal((await offered).status, 487);
 	await field.stack.noMedia();
 });
+
+test('media of which rtpengine has more to say than Kamailio prints (8192 bytes) end with the call', async () => {
+	const bob = await field.far();
+	const one = await field.alice('udp');
+	const videos = Array.from({ length: 6 }, (_, i) => `m=video ${46000 + 2 * i} RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n`).join('');
+	for (const party of [one, bob]) party.describe = () => sdp(party.ip, party.media, 1) + videos;
+	const call = await one.call({ body: one.describe() });
+	assert.equal(call.final.status, 200);
+	const answer = await field.stack.rtpengine.ask({ command: 'query', 'call-id': call.callId });
+	assert.ok(JSON.stringify(answer).length > 8192);
+	assert.equal((await call.request('BYE')).status, 200);
+	await field.stack.noMedia();
+});
