@@ -106,15 +106,27 @@ test('the far end held the call; an offer that is refused leaves it held, and th
 	await field.heard(one, bob);
 });
 
-test('a resume that the far end refuses leaves the media as they were', async () => {
-	const bob = await field.far();
-	const one = await field.alice('udp');
-	const call = await field.call(one, bob);
-	await field.talk(one, call.body, call.callId);
-	const two = await field.alice('udp');
+async function resumeIsRefused(at) {
+	const bob = await at.far();
+	const one = await at.alice('udp');
+	const call = await at.call(one, bob);
+	await at.talk(one, call.body, call.callId);
+	const two = await at.alice('udp');
 	refuses(bob, 488);
 	assert.equal((await two.call({ state: call.state })).final.status, 488);
-	await field.heard(one, bob);
+	await at.heard(one, bob);
+}
+
+test('a resume that the far end refuses leaves the media as they were', () => resumeIsRefused(field));
+
+test('with RESUME_STEPS too: the offer of ours that comes first is none to go back to', async () => {
+	const steps = await Field.start('field-refused-steps', { defines: { RESUME_STEPS: 2 } });
+	try {
+		await resumeIsRefused(steps);
+	} finally {
+		await steps.end();
+		await steps.stack.stop();
+	}
 });
 
 test('an offer that is refused when the call is over brings nothing back', async () => {
