@@ -157,8 +157,11 @@ static int to_client_failed(
 {
 	if(was_cancelled(t) && is_away(code))
 		return reply(req, 487, "Request Terminated") > 0;
-	if(!is_away(code) && !is_over(t, req, w, code))
+	if(!is_away(code) && !is_over(t, req, w, code)) {
+		if(method_of(req) == METHOD_BYE && w->known)
+			kam_ended_forget(req);
 		return 0;
+	}
 	if(method_of(req) == METHOD_BYE && w->known)
 		kam_event_over(req);
 	answer(req, w->resumed);

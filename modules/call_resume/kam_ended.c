@@ -75,23 +75,38 @@ static uint64_t name_of(
 	return name;
 }
 
-void kam_ended_note(struct sip_msg *bye)
+/* Of the dialog of a BYE to the client. @return 0: none that fits */
+static uint64_t name_of_bye(struct sip_msg *bye)
 {
-	uint64_t name;
-	ended_t *e;
-
 	if(parse_headers(bye, HDR_CALLID_F | HDR_TO_F, 0) < 0 || bye->callid == NULL
 			|| bye->to == NULL || parse_from_header(bye) < 0)
-		return;
-	name = name_of(kam_span(bye->callid->body),
+		return 0;
+	return name_of(kam_span(bye->callid->body),
 			kam_span(get_to(bye)->tag_value),
 			kam_span(get_from(bye)->tag_value));
+}
+
+void kam_ended_note(struct sip_msg *bye)
+{
+	uint64_t name = name_of_bye(bye);
+	ended_t *e = &table->slot[name % SLOTS];
+
 	if(name == 0)
 		return;
-	e = &table->slot[name % SLOTS];
 	lock_get(&table->lock);
 	e->name = name;
 	e->until = get_ticks() + (ticks_t)kam_config.state_lifetime;
+	lock_release(&table->lock);
+}
+
+void kam_ended_forget(struct sip_msg *bye)
+{
+	uint64_t name = name_of_bye(bye);
+	ended_t *e = &table->slot[name % SLOTS];
+
+	lock_get(&table->lock);
+	if(e->name == name)
+		e->name = 0;
 	lock_release(&table->lock);
 }
 

@@ -16,6 +16,9 @@ void kam_ended_destroy(void);
  * call (kam_in_call()). Good for state_lifetime. */
 void kam_ended_note(struct sip_msg *bye);
 
+/** The client has refused that BYE: its call goes on. */
+void kam_ended_forget(struct sip_msg *bye);
+
 /** 1 when the far end of that call has hung up, as far as is known here. */
 int kam_ended_is(const cr_state_t *st);
 

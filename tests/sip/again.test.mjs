@@ -112,3 +112,24 @@ test('nobody else says Call-State-Id: not a client, and not the far end', async 
 	assert.equal(invites.length, 2);
 	assert.deepEqual(invites.flatMap((m) => m.all('call-state-id')), []);
 });
+
+test('a BYE that the called client refuses, of a page that another one has resumed from, does not end its call', async () => {
+	const [old, bob] = [await page('alice'), await page('bob', FarEnd)];
+	const call = await old.call({ service: 'bob' });
+	assert.equal(call.final.status, 200);
+	const [invite] = bob.requests;
+	const callee = `${invite.get('call-state')};tag=${bob.dialog(invite.callId).local.split('tag=')[1]}`;
+	const alice = await page('alice', FarEnd);
+	assert.equal((await alice.call({ service: 'bob', state: call.state })).final.status, 200);
+	bob.answer = (m) => {
+		if (m.method !== 'BYE') return true;
+		bob.reply(m, 500, 'CSeq Too Low');
+		return false;
+	};
+	assert.equal((await call.request('BYE')).status, 500);
+	bob.close();
+	const moved = bob.requests.findLast((m) => m.method === 'INVITE').get('call-state');
+	const back = await (await page('bob')).call({ service: 'alice', state: `${callee};update=${moved}` });
+	assert.equal(back.final.start, 'SIP/2.0 200 OK');
+	assert.equal((await back.request('BYE')).status, 200);
+});
