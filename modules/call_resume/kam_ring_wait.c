@@ -84,6 +84,7 @@ static int wait_for_user(struct sip_msg *msg)
 	char mem[512];
 	cr_writer_t w = cr_writer(mem, sizeof(mem));
 	str user;
+	int made;
 
 	if(parse_uri(GET_RURI(msg)->s, GET_RURI(msg)->len, &uri) < 0
 			|| !has_left(&uri))
@@ -92,8 +93,12 @@ static int wait_for_user(struct sip_msg *msg)
 	cr_put_span(&w, kam_span(uri.user));
 	cr_put_str(&w, "@");
 	cr_put_span(&w, kam_span(uri.host));
-	if(cr_writer_end(&w) != CR_OK || kam_tm.t_newtran(msg) < 0)
+	if(cr_writer_end(&w) != CR_OK)
 		return -1;
+	made = kam_tm.t_newtran(msg);
+	/* 0: a copy, and its transaction waits already. */
+	if(made <= 0)
+		return made < 0 ? -1 : 1;
 	t = kam_tm.t_gett();
 	if(t == NULL || t == T_UNDEFINED)
 		return -1;
@@ -121,7 +126,8 @@ int ki_resume_wait(struct sip_msg *msg)
 		LM_ERR("resume_wait() is for an INVITE that nobody is there for\n");
 		return -1;
 	}
-	if(kam_config.ring_wait <= 0)
+	/* Otherwise nobody would add a branch. */
+	if(kam_config.ring_wait <= 0 || !kam_config.manage)
 		return -1;
 	if(t == NULL || t == T_UNDEFINED)
 		return wait_for_user(msg);
