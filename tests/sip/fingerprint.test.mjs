@@ -350,3 +350,10 @@ test('calls that are not bound may change their media', async () => {
 	theirs.ack();
 	await hangUp(dialog, callId);
 });
+
+test('an offer that is longer than 8192 bytes resumes as well', async () => {
+	const { dialog } = await calling();
+	const more = Array.from({ length: 150 }, (_, i) => `a=candidate:${i + 2} 1 UDP ${2122252000 - i} 127.0.0.1 ${5000 + i} typ host generation 0`);
+	const back = await (await life()).call({ headers: named(MINE), state: dialog.state, body: media(MINE, { version: 2, more }) });
+	assert.equal(back.final.start, 'SIP/2.0 200 OK');
+});
