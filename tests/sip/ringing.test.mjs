@@ -59,6 +59,13 @@ async function silent(client) {
 /** The gateway knows that the connections of those who are gone are. */
 const gone = () => until('no connection', async () => !/\bESTAB|OK\b/.test(await stack.kamailio.kamcmd('core.tcp_list').catch(() => '')));
 
+/** alice was there, and has left just now; bob may call. */
+async function left() {
+	await farEnd();
+	(await alice()).close();
+	await gone();
+}
+
 /** bob gives up. @returns the final answer to his INVITE; @param client answers the CANCEL */
 async function cancel({ callId, dialog }, client) {
 	const { branch, tag, cseq } = bob.last;
@@ -176,10 +183,7 @@ test('the caller gives up while one phone rings and another one is gone', async 
 });
 
 test('called while the page is being loaded: it rings when it is there', async () => {
-	await farEnd();
-	const first = await alice();
-	first.close();
-	await gone();
+	await left();
 	const call = dial();
 	await call.status(100);
 	const second = await alice();
@@ -190,10 +194,7 @@ test('called while the page is being loaded: it rings when it is there', async (
 });
 
 test('called while nobody is there, and nobody comes', async () => {
-	await farEnd();
-	const first = await alice();
-	first.close();
-	await gone();
+	await left();
 	const from = Date.now();
 	const { final } = await dial().dialog;
 	assert.equal(final.status, 480, final.start);
@@ -202,10 +203,7 @@ test('called while nobody is there, and nobody comes', async () => {
 });
 
 test('called while nobody is there, and the caller gives up', async () => {
-	await farEnd();
-	const first = await alice();
-	first.close();
-	await gone();
+	await left();
 	const call = dial();
 	await call.status(100);
 	assert.equal((await cancel(call)).status, 487);
