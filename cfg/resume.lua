@@ -25,8 +25,10 @@
 
 local resume = {}
 
--- As AWAY_TIMER in resume.cfg.
+-- As AWAY_TIMER in resume.cfg, and as RESUME_STEPS: 1 for pages, 2 for every client. The steps need resume.offer, with
+-- rtpengine's flag port-latching.
 resume.away_timer = 5000
+resume.steps = 0
 
 -- What resume.cfg has as defines. Set those that you need:
 --
@@ -34,7 +36,8 @@ resume.away_timer = 5000
 --	resume.password()         asks for a password: RESUME_PASSWORD
 --	resume.offer(to_browser)  gives the offer to rtpengine: RESUME_MEDIA_OFFER. Needs the
 --	                          module textopsx
---	resume.answer()           gives the answer to rtpengine: RESUME_MEDIA_ANSWER
+--	resume.answer()           gives the answer to rtpengine: RESUME_MEDIA_ANSWER. With both, a client that is
+--	                          back while its call rings hears what the far end plays
 
 local function get(name)
 	return KSR.pv.get(name)
@@ -153,7 +156,7 @@ local function is_contact_source()
 	if part("host") ~= get("$siz") then return false end
 	if part("port") ~= port and not (port == "5060" and (part("port") == "" or part("port") == "0")) then return false end
 	local params = string.gsub(string.lower(";" .. part("params")), "^;transport=udp%f[;%z]", ";")
-	for _, name in ipairs({ ";transport", ";maddr", ";alias", ";crc" }) do
+	for _, name in ipairs({ ";transport", ";maddr", ";alias", ";crc", ";crn" }) do
 		if string.find(params, name, 1, true) then return false end
 	end
 	return true
@@ -178,17 +181,33 @@ function resume.uri()
 	if get("$du") == nil and KSR.nathelper.handle_ruri_alias() < 0 then refuse(400, "Bad alias") end
 end
 
--- With bind_fingerprint: a new DTLS connection with the old certificate.
-local function new_dtls()
+-- An offer of ours comes before that of the client; what rtpengine makes of it goes nowhere.
+-- @param change   puts it into the message
+local function offer_before(change, to_browser)
 	local sdp = get("$rb")
 
-	KSR.textops.replace_body_all("a=fingerprint:[Ss][Hh][Aa]-256 [0-9A-Fa-f:]+",
-		"a=fingerprint:sha-256 00" .. string.rep(":00", 31))
+	change()
 	KSR.textopsx.msg_apply_changes()
-	resume.offer(string.find(get("$ru"), "alias=[^;]*~[56]") ~= nil)
+	resume.offer(to_browser)
 	KSR.textopsx.msg_apply_changes()
 	KSR.textops.set_body(sdp, "application/sdp")
 	KSR.textopsx.msg_apply_changes()
+end
+
+-- With resume.steps: what leads a far end that reads RTP sequence numbers to those of the new client.
+local function heard()
+	if resume.steps == 0 or (resume.steps == 1 and KSR.call_resume.resume_has_ice() < 0) then return end
+	if KSR.textops.has_body_type("application/sdp") < 0 or KSR.call_resume.resume_steps() < 0 then return end
+	offer_before(function() KSR.textops.set_body(get("$resume(steps)"), "application/sdp") end, false)
+	KSR.call_resume.resume_step()
+end
+
+-- With bind_fingerprint: a new DTLS connection with the old certificate.
+local function new_dtls()
+	offer_before(function()
+		KSR.textops.replace_body_all("a=fingerprint:[Ss][Hh][Aa]-256 [0-9A-Fa-f:]+",
+			"a=fingerprint:sha-256 00" .. string.rep(":00", 31))
+	end, string.find(get("$ru"), "alias=[^;]*~[56]") ~= nil)
 end
 
 -- An INVITE with a call state becomes a re-INVITE of the old dialog.
@@ -198,6 +217,7 @@ local function back()
 	-- Kamailio could not take the new message: there is none to go on with.
 	if rc == 0 then KSR.x.exit() end
 	if rc < 0 then refuse(get("$resume(code)"), get("$resume(reason)")) end
+	if resume.offer then heard() end
 	if resume.offer and get("$resume(bound)") == 1 then new_dtls() end
 	-- For the callbacks of tm, where $resume() is not.
 	KSR.pv.seti("$avp(resumed)", 1)
@@ -227,7 +247,7 @@ local function proved()
 		return
 	end
 	if get("$resume(known)") ~= 1 and get("$avp(resumed)") ~= 1 then
-		if not string.find(string.lower(get("$(hdr(Authorization)[*])") or ""), "bearer", 1, true)
+		if KSR.hdr.is_present("Authorization") < 0
 			or KSR.call_resume.resume_auth() < 0 or KSR.call_resume.resume_is_sender() < 0 then
 			refuse(403, "Not in a call of ours")
 		end
@@ -244,6 +264,10 @@ function resume.request()
 	if asks == "stale" then no_dialog() end
 	if asks == "moved" then
 		if get("$resume(in_call)") ~= 1 then no_dialog() end
+		refuse(200, "OK")
+	end
+	if asks == "leaving" then
+		if KSR.call_resume.resume_leaving() < 0 then no_dialog() end
 		refuse(200, "OK")
 	end
 	if (asks == "resume" or asks == "again") and is_client() then
@@ -307,6 +331,11 @@ function resume.unreachable()
 	end
 end
 
+-- What rtpengine has to keep of a call, behind the flags that it gets with the answer in a reply: RESUME_LABEL.
+function resume.label()
+	return KSR.call_resume.resume_label() > 0 and " label=" .. get("$resume(label)") or ""
+end
+
 -- For the event callback: what is to be done at rtpengine.
 function resume.event(name)
 	if name == "call-resume:over" then
@@ -317,6 +346,8 @@ function resume.event(name)
 		-- They become part of a command.
 		if string.find(call_id .. tag, "[; \t\"]") then return end
 		KSR.rtpengine.rtpengine_delete("call-id=" .. call_id .. " from-tag=" .. tag)
+	elseif name == "call-resume:offer" and resume.offer and resume.answer then
+		resume.offer(false)
 	elseif name == "call-resume:answer" and resume.answer then
 		resume.answer()
 	end

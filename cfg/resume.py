@@ -14,9 +14,9 @@
 # resume.call() before a new INVITE is relayed. And, if you like, resume.unreachable() where
 # t_relay() failed.
 #
-# Not here: bind_fingerprint, the announcement, a client that has registered again over another
-# connection and still has its call, and what resume.lua has beside the five to keep clients from
-# the media server and the network inside (sdp(), contact(), uri()).
+# Not here: bind_fingerprint, early media after a reload, the announcement, a client that has
+# registered again over another connection and still has its call, and what resume.lua has beside
+# the five to keep clients from the media server and the network inside (sdp(), contact(), uri()).
 
 import sys
 
@@ -30,13 +30,18 @@ class Resume:
     password()       asks for a password, and ends the script for who has none: RESUME_PASSWORD
     is_from_trunk()  true for what comes from the trunk: RESUME_FROM_TRUNK
     away_timer       ms, as AWAY_TIMER
+    offer()          gives the offer to rtpengine, towards the trunk: RESUME_MEDIA_OFFER
+    steps            as RESUME_STEPS: 1 for pages, 2 for every client. Needs offer(), with
+                     rtpengine's flag port-latching, and the module textopsx
     """
 
-    def __init__(self, ksr, password=None, is_from_trunk=None, away_timer=5000):
+    def __init__(self, ksr, password=None, is_from_trunk=None, away_timer=5000, offer=None, steps=0):
         self.ksr = ksr
         self.password = password
         self.is_from_trunk = is_from_trunk
         self.away_timer = away_timer
+        self.offer = offer
+        self.steps = steps
 
     def get(self, name):
         try:
@@ -106,6 +111,27 @@ class Resume:
             self.refuse(403, "No Web Session")
         return True
 
+    def set_body(self, sdp):
+        self.ksr.textops.set_body(sdp, "application/sdp")
+        self.ksr.textopsx.msg_apply_changes()
+
+    def heard(self):
+        """With steps: what leads a far end that reads RTP sequence numbers to those of the new
+        client. An offer of ours comes before that of the client; what rtpengine makes of it goes
+        nowhere."""
+        if self.steps == 0 or self.offer is None:
+            return
+        if self.steps == 1 and self.ksr.call_resume.resume_has_ice() < 0:
+            return
+        if self.ksr.textops.has_body_type("application/sdp") < 0 or self.ksr.call_resume.resume_steps() < 0:
+            return
+        sdp = self.text("$rb")
+        self.set_body(self.text("$resume(steps)"))
+        self.offer()
+        self.ksr.call_resume.resume_step()
+        self.ksr.textopsx.msg_apply_changes()
+        self.set_body(sdp)
+
     def back(self):
         """An INVITE with a call state becomes a re-INVITE of the old dialog."""
         rc = self.ksr.call_resume.resume_dialog()
@@ -113,6 +139,7 @@ class Resume:
             sys.exit()
         if rc < 0:
             self.refuse(int(self.get("$resume(code)")), self.text("$resume(reason)"))
+        self.heard()
         self.ksr.pv.seti("$avp(resumed)", 1)
 
     def again(self):
@@ -143,7 +170,7 @@ class Resume:
             return
         if self.get("$resume(known)") == 1 or self.get("$avp(resumed)") == 1:
             return
-        if ("bearer" not in self.text("$(hdr(Authorization)[*])").lower()
+        if (self.ksr.hdr.is_present("Authorization") < 0
                 or self.ksr.call_resume.resume_auth() < 0 or self.ksr.call_resume.resume_is_sender() < 0):
             self.refuse(403, "Not in a call of ours")
         # Whose call it is nobody knows: leave its media alone where $avp(unproved) is 1.
@@ -157,6 +184,10 @@ class Resume:
             self.no_dialog()
         if asks == "moved":
             if self.get("$resume(in_call)") != 1:
+                self.no_dialog()
+            self.refuse(200, "OK")
+        if asks == "leaving":
+            if self.ksr.call_resume.resume_leaving() < 0:
                 self.no_dialog()
             self.refuse(200, "OK")
         if asks in ("resume", "again") and self.is_client():
@@ -199,6 +230,10 @@ class Resume:
             return
         self.session()
         self.ksr.call_resume.resume_call()
+
+    def label(self):
+        """What rtpengine has to keep of a call, behind the flags that it gets with the answer in a reply."""
+        return " label=" + self.text("$resume(label)") if self.ksr.call_resume.resume_label() > 0 else ""
 
     def unreachable(self):
         """t_relay() failed."""

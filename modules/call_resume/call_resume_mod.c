@@ -5,11 +5,37 @@
  * exports to Kamailio.
  */
 #include "kam.h"
+#include "kam_abandoned.h"
+#include "kam_alone.h"
+#include "kam_away.h"
+#include "kam_binding.h"
+#include "kam_connect.h"
+#include "kam_connection.h"
+#include "kam_drain.h"
+#include "kam_early.h"
+#include "kam_edge.h"
 #include "kam_ended.h"
+#include "kam_env.h"
 #include "kam_event.h"
+#include "kam_hold.h"
+#include "kam_limit.h"
+#include "kam_media.h"
 #include "kam_modules.h"
+#include "kam_node.h"
+#include "kam_pace.h"
+#include "kam_pending.h"
+#include "kam_proxy.h"
+#include "kam_pv.h"
+#include "kam_quiet.h"
+#include "kam_reader.h"
+#include "kam_reply.h"
 #include "kam_revoke.h"
-#include "kam_steps.h"
+#include "kam_ring_again.h"
+#include "kam_ring_wait.h"
+#include "kam_ringing.h"
+#include "kam_rpc.h"
+#include "kam_script.h"
+#include "kam_stat.h"
 #include "core/challenge.h"
 #include "core/crypto.h"
 
@@ -35,320 +61,14 @@ kam_config_t kam_config = {
 		.unproved_time = 30,
 		.location = "location",
 		.ring_wait = 3000,
+		.answer_wait = 30,
+		.leaving_after = 15,
+		.media_server = "",
+		.drain_time = 20,
 };
 struct tm_binds kam_tm;
 struct rr_binds kam_rr;
 sl_api_t kam_sl;
-
-/* ---- script functions ------------------------------------------------------ */
-
-static int w_resume_issue(struct sip_msg *msg, char *sub, char *sid)
-{
-	str s, d;
-
-	if(get_str_fparam(&s, msg, (fparam_t *)sub) < 0
-			|| (sid != NULL && get_str_fparam(&d, msg, (fparam_t *)sid) < 0)) {
-		LM_ERR("resume_issue(): cannot evaluate its arguments\n");
-		return -1;
-	}
-	return sid != NULL ? ki_resume_issue_sid(msg, &s, &d)
-					   : ki_resume_issue(msg, &s);
-}
-
-static int w_resume_auth(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_auth(msg);
-}
-
-static int w_resume_session(struct sip_msg *msg, char *sub, char *sid)
-{
-	str s, d;
-
-	if(get_str_fparam(&s, msg, (fparam_t *)sub) < 0
-			|| get_str_fparam(&d, msg, (fparam_t *)sid) < 0) {
-		LM_ERR("resume_session(): cannot evaluate its arguments\n");
-		return -1;
-	}
-	return ki_resume_session(msg, &s, &d);
-}
-
-static int w_resume_session_named(struct sip_msg *msg, char *sub, char *p2)
-{
-	str s;
-
-	if(get_str_fparam(&s, msg, (fparam_t *)sub) < 0) {
-		LM_ERR("resume_session(): cannot evaluate its argument\n");
-		return -1;
-	}
-	return ki_resume_session_named(msg, &s);
-}
-
-static int w_resume_is_sender(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_is_sender(msg);
-}
-
-static int w_resume_challenge(struct sip_msg *msg, char *realm, char *p2)
-{
-	str s;
-
-	if(get_str_fparam(&s, msg, (fparam_t *)realm) < 0) {
-		LM_ERR("resume_challenge(): cannot evaluate the realm\n");
-		return -1;
-	}
-	return ki_resume_challenge(msg, &s);
-}
-
-static int w_resume_hide_token(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_hide_token(msg);
-}
-
-static int w_resume_key(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_key(msg);
-}
-
-static int w_resume_turn(struct sip_msg *msg, char *sub, char *p2)
-{
-	str s;
-
-	if(get_str_fparam(&s, msg, (fparam_t *)sub) < 0) {
-		LM_ERR("resume_turn(): cannot evaluate its argument\n");
-		return -1;
-	}
-	return ki_resume_turn(msg, &s);
-}
-
-static int w_resume_seal(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_seal(msg);
-}
-
-static int w_resume_seal_session(
-		struct sip_msg *msg, char *sub, char *sid, char *kid)
-{
-	str s, d, k;
-
-	if(get_str_fparam(&s, msg, (fparam_t *)sub) < 0
-			|| get_str_fparam(&d, msg, (fparam_t *)sid) < 0
-			|| get_str_fparam(&k, msg, (fparam_t *)kid) < 0) {
-		LM_ERR("resume_seal(): cannot evaluate its arguments\n");
-		return -1;
-	}
-	return ki_resume_seal_session(msg, &s, &d, &k);
-}
-
-static int w_resume_seal_bound(
-		struct sip_msg *msg, char *sub, char *sid, char *kid, char *fp)
-{
-	str s, d, k, f;
-
-	if(get_str_fparam(&s, msg, (fparam_t *)sub) < 0
-			|| get_str_fparam(&d, msg, (fparam_t *)sid) < 0
-			|| get_str_fparam(&k, msg, (fparam_t *)kid) < 0
-			|| get_str_fparam(&f, msg, (fparam_t *)fp) < 0) {
-		LM_ERR("resume_seal(): cannot evaluate its arguments\n");
-		return -1;
-	}
-	return ki_resume_seal_bound(msg, &s, &d, &k, &f);
-}
-
-static int w_resume_check_media(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_check_media(msg);
-}
-
-static int w_resume_check_head(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_check_head(msg);
-}
-
-static int w_resume_check_reply(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_check_reply(msg);
-}
-
-static int w_resume_again(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_again(msg);
-}
-
-static int w_resume_push(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_push(msg);
-}
-
-static int w_resume_open(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_open(msg);
-}
-
-static int w_resume_dialog(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_dialog(msg);
-}
-
-static int w_resume_call(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_call(msg);
-}
-
-static int w_resume_register(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_register(msg);
-}
-
-static int w_resume_within_dialog(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_within_dialog(msg);
-}
-
-static int w_resume_away(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_away(msg);
-}
-
-static int w_resume_revoke(
-		struct sip_msg *msg, char *kind, char *value, char *ttl)
-{
-	str k, v;
-	int ttl_s = 0;
-
-	if(get_str_fparam(&k, msg, (fparam_t *)kind) < 0
-			|| get_str_fparam(&v, msg, (fparam_t *)value) < 0
-			|| (ttl != NULL
-					&& get_int_fparam(&ttl_s, msg, (fparam_t *)ttl) < 0)) {
-		LM_ERR("resume_revoke(): cannot evaluate its arguments\n");
-		return -1;
-	}
-	return ki_resume_revoke_ttl(msg, &k, &v, ttl_s);
-}
-
-static int w_resume_revoke2(struct sip_msg *msg, char *kind, char *value)
-{
-	return w_resume_revoke(msg, kind, value, NULL);
-}
-
-static int w_resume_check_sdp(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_check_sdp(msg);
-}
-
-static int w_resume_wait(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_wait(msg);
-}
-
-static int w_resume_alone(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_alone(msg);
-}
-
-static int w_resume_ring(struct sip_msg *msg, char *name, char *most)
-{
-	str s;
-	int n;
-
-	if(get_str_fparam(&s, msg, (fparam_t *)name) < 0
-			|| get_int_fparam(&n, msg, (fparam_t *)most) < 0) {
-		LM_ERR("resume_ring(): cannot evaluate its arguments\n");
-		return -1;
-	}
-	return ki_resume_ring(msg, &s, n);
-}
-
-static int w_resume_check_source(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_check_source(msg);
-}
-
-static int w_resume_has_ice(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_has_ice(msg);
-}
-
-/* The value of a variable as it is: printed it would have to fit Kamailio's buffer for
- * that, of 8192 bytes. */
-static int with_answer(struct sip_msg *msg, char *variable,
-		int (*f)(struct sip_msg *msg, str *answer))
-{
-	pv_value_t v;
-
-	if(pv_get_spec_value(msg, (pv_spec_t *)variable, &v) < 0
-			|| !(v.flags & PV_VAL_STR)) {
-		LM_ERR("resume_steps(), resume_stepped() and resume_read_media() need "
-			   "a variable with a string\n");
-		return -1;
-	}
-	return f(msg, &v.rs);
-}
-
-static int w_resume_steps(struct sip_msg *msg, char *answer, char *p2)
-{
-	return with_answer(msg, answer, ki_resume_steps);
-}
-
-static int w_resume_stepped(struct sip_msg *msg, char *answer, char *p2)
-{
-	return with_answer(msg, answer, ki_resume_stepped);
-}
-
-static int w_resume_step(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_step(msg);
-}
-
-static int w_resume_mark_contact(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_mark_contact(msg);
-}
-
-static int w_resume_unmark_uri(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_unmark_uri(msg);
-}
-
-static int w_resume_admit(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_admit(msg);
-}
-
-static int w_resume_proved(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_proved(msg);
-}
-
-static int w_resume_speaks_for(struct sip_msg *msg, char *address, char *p2)
-{
-	str s;
-
-	if(get_str_fparam(&s, msg, (fparam_t *)address) < 0) {
-		LM_ERR("resume_speaks_for(): cannot evaluate its argument\n");
-		return -1;
-	}
-	return ki_resume_speaks_for(msg, &s);
-}
-
-static int w_resume_suits_browser(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_suits_browser(msg);
-}
-
-static int w_resume_read_media(struct sip_msg *msg, char *answer, char *p2)
-{
-	return with_answer(msg, answer, ki_resume_read_media);
-}
-
-static int w_resume_ended(struct sip_msg *msg, char *p1, char *p2)
-{
-	return ki_resume_ended(msg);
-}
-
-static int fixup_revoke(void **param, int param_no)
-{
-	return param_no == 3 ? fixup_igp_null(param, 1) : fixup_spve_null(param, 1);
-}
 
 /* ---- parameters that are more than a value ------------------------------------ */
 
@@ -365,89 +85,6 @@ static int param_issuer(modparam_t type, void *val)
 }
 
 /* clang-format off */
-static cmd_export_t cmds[] = {
-	{"resume_issue", (cmd_function)w_resume_issue, 1,
-		fixup_spve_null, fixup_free_spve_null, ANY_ROUTE},
-	{"resume_issue", (cmd_function)w_resume_issue, 2,
-		fixup_spve_spve, fixup_free_spve_spve, ANY_ROUTE},
-	{"resume_auth", (cmd_function)w_resume_auth, 0, 0, 0, REQUEST_ROUTE},
-	{"resume_is_sender", (cmd_function)w_resume_is_sender, 0, 0, 0,
-		REQUEST_ROUTE},
-	{"resume_session", (cmd_function)w_resume_session, 2,
-		fixup_spve_spve, fixup_free_spve_spve, REQUEST_ROUTE},
-	{"resume_session", (cmd_function)w_resume_session_named, 1,
-		fixup_spve_null, fixup_free_spve_null, REQUEST_ROUTE},
-	{"resume_challenge", (cmd_function)w_resume_challenge, 1,
-		fixup_spve_null, fixup_free_spve_null, REQUEST_ROUTE},
-	{"resume_key", (cmd_function)w_resume_key, 0, 0, 0, REQUEST_ROUTE},
-	{"resume_hide_token", (cmd_function)w_resume_hide_token, 0, 0, 0,
-		REQUEST_ROUTE},
-	{"resume_turn", (cmd_function)w_resume_turn, 1,
-		fixup_spve_null, fixup_free_spve_null, ANY_ROUTE},
-	{"resume_seal", (cmd_function)w_resume_seal, 0, 0, 0, REQUEST_ROUTE},
-	{"resume_seal", (cmd_function)w_resume_seal_session, 3,
-		fixup_spve_all, fixup_free_spve_all,
-		REQUEST_ROUTE | BRANCH_ROUTE | FAILURE_ROUTE},
-	{"resume_seal", (cmd_function)w_resume_seal_bound, 4,
-		fixup_spve_all, fixup_free_spve_all,
-		REQUEST_ROUTE | BRANCH_ROUTE | FAILURE_ROUTE},
-	/* REQUEST_ROUTE: so that a route block of a reply_route can call it. */
-	{"resume_check_media", (cmd_function)w_resume_check_media, 0, 0, 0,
-		REQUEST_ROUTE | ONREPLY_ROUTE},
-	{"resume_check_head", (cmd_function)w_resume_check_head, 0, 0, 0,
-		REQUEST_ROUTE | ONREPLY_ROUTE},
-	{"resume_check_reply", (cmd_function)w_resume_check_reply, 0, 0, 0,
-		REQUEST_ROUTE | ONREPLY_ROUTE},
-	{"resume_again", (cmd_function)w_resume_again, 0, 0, 0, REQUEST_ROUTE},
-	/* REQUEST_ROUTE: so that a route block of a reply_route can call it. */
-	{"resume_push", (cmd_function)w_resume_push, 0, 0, 0,
-		REQUEST_ROUTE | ONREPLY_ROUTE},
-	{"resume_open", (cmd_function)w_resume_open, 0, 0, 0, REQUEST_ROUTE},
-	{"resume_dialog", (cmd_function)w_resume_dialog, 0, 0, 0, REQUEST_ROUTE},
-	{"resume_check_sdp", (cmd_function)w_resume_check_sdp, 0, 0, 0,
-		REQUEST_ROUTE | ONREPLY_ROUTE},
-	{"resume_check_source", (cmd_function)w_resume_check_source, 0, 0, 0,
-		ANY_ROUTE},
-	{"resume_has_ice", (cmd_function)w_resume_has_ice, 0, 0, 0, ANY_ROUTE},
-	{"resume_steps", (cmd_function)w_resume_steps, 1, fixup_pvar_null,
-		fixup_free_pvar_null, REQUEST_ROUTE},
-	{"resume_stepped", (cmd_function)w_resume_stepped, 1, fixup_pvar_null,
-		fixup_free_pvar_null, REQUEST_ROUTE},
-	{"resume_step", (cmd_function)w_resume_step, 0, 0, 0, REQUEST_ROUTE},
-	{"resume_suits_browser", (cmd_function)w_resume_suits_browser, 0, 0, 0,
-		ANY_ROUTE},
-	{"resume_read_media", (cmd_function)w_resume_read_media, 1,
-		fixup_pvar_null, fixup_free_pvar_null, ANY_ROUTE},
-	{"resume_mark_contact", (cmd_function)w_resume_mark_contact, 0, 0, 0,
-		REQUEST_ROUTE | ONREPLY_ROUTE},
-	{"resume_unmark_uri", (cmd_function)w_resume_unmark_uri, 0, 0, 0,
-		REQUEST_ROUTE},
-	{"resume_wait", (cmd_function)w_resume_wait, 0, 0, 0, REQUEST_ROUTE},
-	{"resume_alone", (cmd_function)w_resume_alone, 0, 0, 0, REQUEST_ROUTE},
-	{"resume_ring", (cmd_function)w_resume_ring, 2,
-		fixup_spve_igp, fixup_free_spve_igp, REQUEST_ROUTE},
-	{"resume_admit", (cmd_function)w_resume_admit, 0, 0, 0, ANY_ROUTE},
-	{"resume_proved", (cmd_function)w_resume_proved, 0, 0, 0,
-		REQUEST_ROUTE | ONREPLY_ROUTE},
-	{"resume_speaks_for", (cmd_function)w_resume_speaks_for, 1,
-		fixup_spve_null, fixup_free_spve_null, ANY_ROUTE},
-	{"resume_ended", (cmd_function)w_resume_ended, 0, 0, 0,
-		REQUEST_ROUTE | FAILURE_ROUTE},
-	{"resume_call", (cmd_function)w_resume_call, 0, 0, 0,
-		REQUEST_ROUTE},
-	{"resume_register", (cmd_function)w_resume_register, 0, 0, 0,
-		REQUEST_ROUTE},
-	{"resume_within_dialog", (cmd_function)w_resume_within_dialog, 0, 0, 0,
-		REQUEST_ROUTE},
-	{"resume_away", (cmd_function)w_resume_away, 0, 0, 0,
-		REQUEST_ROUTE | FAILURE_ROUTE},
-	{"resume_revoke", (cmd_function)w_resume_revoke2, 2,
-		fixup_revoke, 0, ANY_ROUTE},
-	{"resume_revoke", (cmd_function)w_resume_revoke, 3,
-		fixup_revoke, 0, ANY_ROUTE},
-	{0, 0, 0, 0, 0, 0}
-};
-
 static param_export_t params[] = {
 	{"key_ring", PARAM_STRING, &kam_config.key_ring},
 	{"issuer", PARAM_STRING | PARAM_USE_FUNC, (void *)param_issuer},
@@ -473,10 +110,21 @@ static param_export_t params[] = {
 	{"push", PARAM_INT, &kam_config.push},
 	{"location", PARAM_STRING, &kam_config.location},
 	{"ring_wait", PARAM_INT, &kam_config.ring_wait},
+	{"resumes_max", PARAM_INT, &kam_config.resumes_max},
+	{"answer_wait", PARAM_INT, &kam_config.answer_wait},
 	{"session_id", PARAM_INT, &kam_config.session_id},
+	{"quiet", PARAM_INT, &kam_config.quiet},
+	{"abandoned_after", PARAM_INT, &kam_config.abandoned_after},
+	{"leaving_after", PARAM_INT, &kam_config.leaving_after},
+	{"media_server", PARAM_STRING, &kam_config.media_server},
+	{"node", PARAM_INT, &kam_config.node},
+	{"node_socket", PARAM_STRING, &kam_config.node_socket},
+	{"drain_time", PARAM_INT, &kam_config.drain_time},
 	{"trusted_proxy", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_proxy_param},
+	{"first_hop", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_first_hop_param},
 	{"denied_media", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_media_param},
 	{"trunk_address", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_trunk_param},
+	{"trunk_uri", PARAM_STRING | PARAM_USE_FUNC, (void *)kam_trunk_uri_param},
 	{0, 0, 0}
 };
 
@@ -486,142 +134,6 @@ static pv_export_t pvs[] = {
 	{{0, 0}, 0, 0, 0, 0, 0, 0, 0}
 };
 
-#define KEMI_STR SR_KEMIP_STR
-#define KEMI_NONE SR_KEMIP_NONE
-static sr_kemi_t kemi_exports[] = {
-	{ str_init("call_resume"), str_init("resume_issue"), SR_KEMIP_INT,
-		ki_resume_issue, { KEMI_STR, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_issue_sid"), SR_KEMIP_INT,
-		ki_resume_issue_sid, { KEMI_STR, KEMI_STR, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_auth"), SR_KEMIP_INT,
-		ki_resume_auth, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_is_sender"), SR_KEMIP_INT,
-		ki_resume_is_sender, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_session"), SR_KEMIP_INT,
-		ki_resume_session, { KEMI_STR, KEMI_STR, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_session_named"), SR_KEMIP_INT,
-		ki_resume_session_named, { KEMI_STR, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_challenge"), SR_KEMIP_INT,
-		ki_resume_challenge, { KEMI_STR, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_hide_token"), SR_KEMIP_INT,
-		ki_resume_hide_token, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE }
-	},
-	{ str_init("call_resume"), str_init("resume_key"), SR_KEMIP_INT,
-		ki_resume_key, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_turn"), SR_KEMIP_INT,
-		ki_resume_turn, { KEMI_STR, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_seal"), SR_KEMIP_INT,
-		ki_resume_seal, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_seal_session"), SR_KEMIP_INT,
-		ki_resume_seal_session, { KEMI_STR, KEMI_STR, KEMI_STR,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_seal_bound"), SR_KEMIP_INT,
-		ki_resume_seal_bound, { KEMI_STR, KEMI_STR, KEMI_STR,
-			KEMI_STR, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_check_media"), SR_KEMIP_INT,
-		ki_resume_check_media, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_check_head"), SR_KEMIP_INT,
-		ki_resume_check_head, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_check_reply"), SR_KEMIP_INT,
-		ki_resume_check_reply, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_again"), SR_KEMIP_INT,
-		ki_resume_again, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_push"), SR_KEMIP_INT,
-		ki_resume_push, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_open"), SR_KEMIP_INT,
-		ki_resume_open, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_dialog"), SR_KEMIP_INT,
-		ki_resume_dialog, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_check_sdp"), SR_KEMIP_INT,
-		ki_resume_check_sdp, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_check_source"), SR_KEMIP_INT,
-		ki_resume_check_source, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_has_ice"), SR_KEMIP_INT,
-		ki_resume_has_ice, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_steps"), SR_KEMIP_INT,
-		ki_resume_steps, { KEMI_STR, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_stepped"), SR_KEMIP_INT,
-		ki_resume_stepped, { KEMI_STR, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_step"), SR_KEMIP_INT,
-		ki_resume_step, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_mark_contact"), SR_KEMIP_INT,
-		ki_resume_mark_contact, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_unmark_uri"), SR_KEMIP_INT,
-		ki_resume_unmark_uri, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_wait"), SR_KEMIP_INT,
-		ki_resume_wait, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_alone"), SR_KEMIP_INT,
-		ki_resume_alone, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_ring"), SR_KEMIP_INT,
-		ki_resume_ring, { SR_KEMIP_STR, SR_KEMIP_INT, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE }
-	},
-	{ str_init("call_resume"), str_init("resume_admit"), SR_KEMIP_INT,
-		ki_resume_admit, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_proved"), SR_KEMIP_INT,
-		ki_resume_proved, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_suits_browser"), SR_KEMIP_INT,
-		ki_resume_suits_browser, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_read_media"), SR_KEMIP_INT,
-		ki_resume_read_media, { KEMI_STR, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_speaks_for"), SR_KEMIP_INT,
-		ki_resume_speaks_for, { KEMI_STR, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_ended"), SR_KEMIP_INT,
-		ki_resume_ended, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_call"), SR_KEMIP_INT,
-		ki_resume_call, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_register"), SR_KEMIP_INT,
-		ki_resume_register, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_within_dialog"), SR_KEMIP_INT,
-		ki_resume_within_dialog, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_away"), SR_KEMIP_INT,
-		ki_resume_away, { KEMI_NONE, KEMI_NONE, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_revoke"), SR_KEMIP_INT,
-		ki_resume_revoke, { KEMI_STR, KEMI_STR, KEMI_NONE,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ str_init("call_resume"), str_init("resume_revoke_ttl"), SR_KEMIP_INT,
-		ki_resume_revoke_ttl, { KEMI_STR, KEMI_STR, SR_KEMIP_INT,
-			KEMI_NONE, KEMI_NONE, KEMI_NONE } },
-	{ {0, 0}, {0, 0}, 0, NULL, { 0, 0, 0, 0, 0, 0 } }
-};
 /* clang-format on */
 
 /* ---- life cycle -------------------------------------------------------------- */
@@ -724,12 +236,16 @@ static int mod_init(void)
 	if(kam_stat_init() < 0 || kam_env_init() < 0 || kam_revoke_init() < 0
 			|| kam_event_init() < 0 || kam_limit_init() < 0)
 		return -1;
-	if(kam_modules_init() < 0 || kam_ended_init() < 0 || kam_ringing_init() < 0
-			|| kam_alone_init() < 0 || kam_ring_again_init() < 0
-			|| kam_ring_wait_init() < 0 || kam_binding_init() < 0)
+	if(kam_node_init() < 0 || kam_modules_init() < 0 || kam_ended_init() < 0
+			|| kam_ringing_init() < 0 || kam_alone_init() < 0
+			|| kam_ring_again_init() < 0 || kam_ring_wait_init() < 0
+			|| kam_binding_init() < 0 || kam_pace_init() < 0
+			|| kam_quiet_init() < 0 || kam_unheard_init() < 0
+			|| kam_pending_init() < 0)
 		return -1;
 	if(kam_away_init() < 0 || kam_reply_init() < 0 || keep_threads_apart() < 0
-			|| kam_connect_init() < 0)
+			|| kam_connect_init() < 0 || kam_abandoned_init() < 0
+			|| kam_drain_init() < 0 || kam_hold_init() < 0)
 		return -1;
 	kam_connection_init();
 	return kam_edge_init();
@@ -740,17 +256,27 @@ static int child_init(int rank)
 {
 	kam_edge_child(rank);
 	kam_connect_child(rank);
+	kam_reader_child(rank);
 	if(rank == PROC_MAIN)
-		return kam_limit_start();
+		return kam_limit_start() < 0 || kam_unheard_start() < 0
+				? -1
+				: kam_abandoned_start();
 	return rank == PROC_INIT ? kam_revoke_check() : 0;
 }
 
 static void mod_destroy(void)
 {
+	kam_unheard_destroy();
+	kam_hold_destroy();
+	kam_drain_destroy();
+	kam_abandoned_destroy();
 	kam_ring_again_destroy();
 	kam_ringing_destroy();
+	kam_pace_destroy();
 	kam_alone_destroy();
 	kam_ended_destroy();
+	kam_node_destroy();
+	kam_pending_destroy();
 	kam_env_destroy();
 }
 
@@ -758,7 +284,7 @@ static void mod_destroy(void)
 struct module_exports exports = {
 	"call_resume",   /* module name */
 	DEFAULT_DLFLAGS, /* dlopen flags */
-	cmds,            /* exported functions */
+	kam_script_cmds, /* exported functions */
 	params,          /* exported parameters */
 	kam_rpc_cmds,    /* exported rpc functions */
 	pvs,             /* exported pseudo-variables */
@@ -773,6 +299,6 @@ int mod_register(char *path, int *dlflags, void *p1, void *p2)
 {
 	if(kam_modules_check_order() < 0)
 		return -1;
-	sr_kemi_modules_add(kemi_exports);
+	sr_kemi_modules_add(kam_script_kemi);
 	return kam_edge_register();
 }

@@ -6,7 +6,8 @@
  * that one of them has then. What is kept of a call goes with its transaction, and with an
  * answer that ends it.
  */
-#include "kam.h"
+#include "kam_alone.h"
+#include "kam_shared.h"
 
 #include "../../core/dprint.h"
 #include "../../core/hashes.h"
@@ -18,8 +19,8 @@
 typedef struct call
 {
 	struct call *next, **at; /* at: NULL when it is in no list */
-	int len, via_len;
-	char text[]; /* Call-ID, and the topmost Via */
+	int len, copy_len;
+	char text[]; /* Call-ID, and what tm knows a copy by */
 } call_t;
 
 typedef enum claim
@@ -37,13 +38,8 @@ static struct
 
 int kam_alone_init(void)
 {
-	table = shm_malloc(sizeof(*table));
-	if(table == NULL) {
-		SHM_MEM_ERROR;
-		return -1;
-	}
-	memset(table, 0, sizeof(*table));
-	return lock_init(&table->lock) == NULL ? -1 : 0;
+	table = KAM_SHARED_LOCKED(sizeof(*table));
+	return table == NULL ? -1 : 0;
 }
 
 void kam_alone_destroy(void)
@@ -66,9 +62,9 @@ static claim_t compare(const call_t *call, const call_t *other)
 	if(call->len != other->len
 			|| memcmp(call->text, other->text, call->len) != 0)
 		return ALONE;
-	return call->via_len == other->via_len
+	return call->copy_len == other->copy_len
 					&& memcmp(call->text + call->len, other->text + other->len,
-							   call->via_len)
+							   call->copy_len)
 							== 0
 			? COPY
 			: SECOND;
@@ -122,20 +118,54 @@ static void release(void *call)
 	shm_free(call);
 }
 
-/* @return NULL, and it is logged, when there is no memory */
-static call_t *make(struct sip_msg *msg)
-{
-	str id = msg->callid->body;
-	int via_len = (int)msg->via1->bsize;
-	call_t *call = shm_malloc(sizeof(*call) + id.len + via_len);
+/* The topmost Via and the number in CSeq; where the branch is of RFC 2543 the others as well. What
+ * is another message for tm would go on beside the first one. */
+#define PARTS 5
 
+static int find_parts(str part[PARTS], struct sip_msg *msg)
+{
+	const hdr_flags_t needed
+			= HDR_CALLID_F | HDR_VIA_F | HDR_CSEQ_F | HDR_FROM_F | HDR_TO_F;
+
+	if(parse_headers(msg, needed, 0) < 0 || msg->callid == NULL
+			|| msg->via1 == NULL || msg->cseq == NULL || msg->from == NULL
+			|| msg->to == NULL)
+		return -1;
+	part[0] = (str){msg->via1->name.s, (int)msg->via1->bsize};
+	part[1] = msg->cseq->body;
+	part[2] = msg->from->body;
+	part[3] = msg->to->body;
+	part[4] = msg->first_line.u.request.uri;
+	return 0;
+}
+
+/* No part has an LF in it. */
+static void put(call_t *call, const str *part)
+{
+	char *end = call->text + call->len + call->copy_len;
+
+	memcpy(end, part->s, part->len);
+	end[part->len] = '\n';
+	call->copy_len += part->len + 1;
+}
+
+/* @return NULL, and it is logged, when there is no memory */
+static call_t *make(const str *id, const str part[PARTS])
+{
+	size_t size = sizeof(call_t) + (size_t)id->len;
+	call_t *call;
+
+	for(int i = 0; i < PARTS; i++)
+		size += (size_t)part[i].len + 1;
+	call = shm_malloc(size);
 	if(call == NULL) {
 		SHM_MEM_ERROR;
 		return NULL;
 	}
-	*call = (call_t){.len = id.len, .via_len = via_len};
-	memcpy(call->text, id.s, id.len);
-	memcpy(call->text + id.len, msg->via1->name.s, via_len);
+	*call = (call_t){.len = id->len};
+	memcpy(call->text, id->s, id->len);
+	for(int i = 0; i < PARTS; i++)
+		put(call, &part[i]);
 	return call;
 }
 
@@ -153,17 +183,17 @@ static int watch(struct sip_msg *msg, call_t *call)
 
 int ki_resume_alone(struct sip_msg *msg)
 {
+	str part[PARTS];
 	claim_t claim;
 	call_t *call;
 
 	if(msg->first_line.type != SIP_REQUEST
 			|| msg->first_line.u.request.method_value != METHOD_INVITE
-			|| parse_headers(msg, HDR_CALLID_F | HDR_VIA_F, 0) < 0
-			|| msg->callid == NULL || msg->via1 == NULL) {
+			|| find_parts(part, msg) < 0) {
 		LM_ERR("resume_alone() is for the INVITE of a new call\n");
 		return -1;
 	}
-	call = make(msg);
+	call = make(&msg->callid->body, part);
 	if(call == NULL)
 		return -1;
 	claim = enter(call);

@@ -4,9 +4,18 @@
  * The web session of a binding: kept by usrloc with the Contact, brought back by
  * registrar's lookup() for each branch, and what the INVITE of that branch is sealed for.
  */
-#include "kam.h"
+#include "kam_binding.h"
+#include "kam_connection.h"
 #include "kam_event.h"
+#include "kam_known.h"
+#include "kam_message.h"
 #include "kam_modules.h"
+#include "kam_node.h"
+#include "kam_pass.h"
+#include "kam_ring_again.h"
+#include "kam_seal.h"
+#include "kam_session.h"
+#include "kam_trust.h"
 
 #include "../../core/dprint.h"
 #include "../../core/parser/contact/parse_contact.h"
@@ -18,7 +27,7 @@
 #include "core/text.h"
 #include "core/wire.h"
 
-/* ---- kept --------------------------------------------------------------------------- */
+/* ---- kept -------------------------------------------------------------------------- */
 
 static int keep(const str *xavp, const char *name, cr_span_t value)
 {
@@ -100,18 +109,28 @@ static void keep_fresh(struct sip_msg *msg)
 	fresh.fp = kam_str(fp);
 }
 
-static int after_register(struct sip_msg *msg, unsigned int flags, void *param)
+static int after_request(struct sip_msg *msg, unsigned int flags, void *param)
 {
 	str user = {fresh.token.sub, (int)strlen(fresh.token.sub)};
 
 	(void)flags;
 	(void)param;
+	kam_ring_again_made();
 	if(!is_fresh(msg))
 		return 1;
 	fresh.pending = 0;
 	fresh.current = 1;
-	kam_ring_again(&user, &fresh.contact);
+	kam_ring_again(msg, &user, &fresh.contact);
 	fresh.current = 0;
+	return 1;
+}
+
+static int after_reply(struct sip_msg *msg, unsigned int flags, void *param)
+{
+	(void)msg;
+	(void)flags;
+	(void)param;
+	kam_ring_again_heard();
 	return 1;
 }
 
@@ -119,8 +138,9 @@ int kam_binding_init(void)
 {
 	if(!kam_config.manage)
 		return 0;
-	return register_script_cb(
-			after_register, POST_SCRIPT_CB | REQUEST_CB, NULL);
+	if(register_script_cb(after_request, POST_SCRIPT_CB | REQUEST_CB, NULL) < 0)
+		return -1;
+	return register_script_cb(after_reply, POST_SCRIPT_CB | ONREPLY_CB, NULL);
 }
 
 int ki_resume_register(struct sip_msg *msg)
@@ -146,7 +166,7 @@ int ki_resume_register(struct sip_msg *msg)
 	return ki_resume_key(msg);
 }
 
-/* ---- and brought back ----------------------------------------------------------------- */
+/* ---- and brought back -------------------------------------------------------------- */
 
 static cr_span_t kept(sr_xavp_t *binding, const char *name)
 {
@@ -155,25 +175,6 @@ static cr_span_t kept(sr_xavp_t *binding, const char *name)
 
 	return x != NULL && x->val.type == SR_XTYPE_STR ? kam_span(x->val.v.s)
 													: CR_SPAN("");
-}
-
-/* A Contact, and the Request-URI that lookup() makes of it: nathelper's alias, if it has
- * one, may have become the next hop by now. */
-int kam_is_same_contact(cr_span_t contact, cr_span_t uri)
-{
-	cr_span_t alias;
-	size_t at, behind;
-
-	if(cr_span_eq(contact, uri))
-		return 1;
-	if(!cr_param_find(contact, "alias", NULL, &alias))
-		return 0;
-	at = (size_t)(alias.s - contact.s);
-	behind = at + alias.len;
-	return uri.len + alias.len == contact.len
-			&& cr_span_eq(cr_span_sub(uri, 0, at), cr_span_sub(contact, 0, at))
-			&& cr_span_eq(cr_span_sub(uri, at, uri.len),
-					cr_span_sub(contact, behind, contact.len));
 }
 
 /* Not by their number: a lookup() for another user, in a failure_route, say, has brought
@@ -250,22 +251,26 @@ static void on_branch(struct cell *t, int type, struct tmcb_params *ps)
 
 /* The caller gives up, and nobody would answer the CANCEL; where no branch is left tm answers
  * past the failure_route. Or a client has said what it wants, and shall not wait for one that
- * is gone. */
+ * is gone: it may be gone itself by now, and has said it all the same. */
 static void on_end(struct cell *t, int type, struct tmcb_params *ps)
 {
 	if(type != TMCB_E2ECANCEL_IN) {
-		if(ps->code >= 200)
-			(void)kam_ring_again_end_gone(t);
+		if(type == TMCB_RESPONSE_IN && ps->code >= 200)
+			(void)kam_ring_again_end_gone(t, kam_tm.t_gett_branch());
 		return;
 	}
+	/* One that comes behind the answer ends nothing (RFC 3261 section 9.2). */
+	if(t->uas.status >= 200)
+		return;
 	/* The message is the CANCEL, whose names its sender has chosen. */
-	if(kam_ring_again_end_gone(t) == 0 && kam_has_names_of(ps->req, t))
+	if(kam_ring_again_end_gone(t, -1) == 0 && kam_has_names_of(ps->req, t))
 		kam_event_over(ps->req);
 }
 
 static int watch_branches(struct sip_msg *msg)
 {
-	const int end = TMCB_E2ECANCEL_IN | TMCB_RESPONSE_IN;
+	/* With the last of these tm keeps the tags of those who answer. */
+	const int end = TMCB_E2ECANCEL_IN | TMCB_RESPONSE_IN | TMCB_RESPONSE_READY;
 
 	if(kam_tm.register_tmcb(msg, 0, TMCB_REQUEST_FWDED, on_branch, NULL, NULL)
 					> 0
@@ -275,7 +280,7 @@ static int watch_branches(struct sip_msg *msg)
 	return -1;
 }
 
-/* ---- a new call -------------------------------------------------------------------------- */
+/* ---- a new call -------------------------------------------------------------------- */
 
 /* Which side a request in the dialog comes from is told by the From tag in our Record-Route. */
 static int put_from_tag(struct sip_msg *msg)
@@ -307,10 +312,11 @@ int ki_resume_call(struct sip_msg *msg)
 		LM_ERR("resume_call() is for the INVITE of a new call\n");
 		return -1;
 	}
-	if(put_from_tag(msg) < 0 || watch_branches(msg) < 0)
+	if(put_from_tag(msg) < 0 || watch_branches(msg) < 0
+			|| kam_pass_watch_call(msg) < 0)
 		return -1;
 	/* A call of the trunk has no session: only its other end may be a client. */
-	if(kam_session(msg)->authenticated)
+	if(kam_session(msg)->authenticated || kam_node_ref(msg).len > 0)
 		return ki_resume_seal(msg);
 	return 1;
 }

@@ -2,12 +2,12 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "kam_check.h"
+#include "kam_env.h"
+#include "kam_revoke.h"
 
 #include "../../core/cfg/cfg.h"
 #include "../../core/tcp_options.h"
 
-#include "kam.h"
-#include "kam_revoke.h"
 #include "core/map.h"
 #include "core/sealed.h"
 

@@ -6,7 +6,7 @@
  * connection for that when the one that it came over is gone: a stranger who closes his
  * and listens at its port is connected to.
  */
-#include "kam.h"
+#include "kam_connect.h"
 
 #include "../../core/dprint.h"
 #include "../../core/script_cb.h"

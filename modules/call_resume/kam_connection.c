@@ -6,14 +6,16 @@
  * ports come round. So beside it stands the number that Kamailio has given to the
  * connection.
  */
-#include "kam.h"
+#include "kam_connection.h"
+#include "kam_message.h"
+#include "kam_node.h"
+#include "kam_tcp.h"
 
 #include "../../core/data_lump.h"
 #include "../../core/dprint.h"
 #include "../../core/dset.h"
 #include "../../core/resolve.h"
 #include "../../core/sr_module.h"
-#include "../../core/tcp_conn.h"
 #include "../../core/mem/mem.h"
 #include "../../core/parser/contact/parse_contact.h"
 #include "../../core/parser/parse_uri.h"
@@ -58,10 +60,16 @@ int ki_resume_mark_contact(struct sip_msg *msg)
 	contact_t *c;
 	str param;
 
-	if(id <= 0 || (c = marked_contact(msg)) == NULL)
+	if((id <= 0 && kam_config.node == 0) || (c = marked_contact(msg)) == NULL)
 		return 1;
-	cr_put_str(&w, CR_CONNECTION_PARAM);
-	cr_put_uint(&w, (uint32_t)id);
+	if(id > 0) {
+		cr_put_str(&w, CR_CONNECTION_PARAM);
+		cr_put_uint(&w, (uint32_t)id);
+	}
+	if(kam_config.node > 0) {
+		cr_put_str(&w, CR_NODE_PARAM);
+		cr_put_uint(&w, (uint32_t)kam_config.node);
+	}
 	anchor = anchor_lump(msg, c->uri.s + c->uri.len - msg->buf, 0, 0);
 	if(anchor == NULL || cr_writer_end(&w) != CR_OK)
 		return -1;
@@ -81,19 +89,25 @@ int ki_resume_mark_contact(struct sip_msg *msg)
 
 /* ---- and back ------------------------------------------------------------------ */
 
-static int *unmarked(struct sip_msg *msg)
+typedef struct mark
+{
+	int id;   /* of the connection, or 0 */
+	int node; /* that it is at, or 0 */
+} mark_t;
+
+static mark_t *unmarked(struct sip_msg *msg)
 {
 	static kam_message_t last;
-	static int id;
+	static mark_t mark;
 
 	if(kam_is_other_message(&last, msg))
-		id = 0;
-	return &id;
+		mark = (mark_t){0};
+	return &mark;
 }
 
 int kam_connection(struct sip_msg *msg)
 {
-	return *unmarked(msg);
+	return unmarked(msg)->id;
 }
 
 /* @return 0 when it is no number of up to nine digits */
@@ -112,12 +126,13 @@ static int id_in(cr_span_t value)
 }
 
 /* The last one is ours: any other a client has written into its Contact itself. */
-static int find_mark(cr_span_t uri, cr_span_t *value, cr_span_t *param)
+static int find_mark(
+		cr_span_t uri, const char *name, cr_span_t *value, cr_span_t *param)
 {
 	cr_span_t rest = uri;
 	int found = 0;
 
-	while(cr_param_find(rest, CR_CONNECTION_NAME, value, param)) {
+	while(cr_param_find(rest, name, value, param)) {
 		size_t at = (size_t)(param->s - uri.s) + param->len;
 
 		rest = cr_span_sub(uri, at, uri.len);
@@ -146,25 +161,51 @@ static void follow_alias(struct sip_msg *msg)
 		handle_alias(msg, NULL, NULL);
 }
 
-int ki_resume_unmark_uri(struct sip_msg *msg)
+int kam_node_of_uri(struct sip_msg *msg)
 {
-	cr_span_t uri, value, param;
+	cr_span_t value, param;
+
+	if(kam_config.node == 0 || msg->first_line.type != SIP_REQUEST
+			|| !find_mark(
+					kam_span(*GET_RURI(msg)), CR_NODE_NAME, &value, &param))
+		return 0;
+	return id_in(value);
+}
+
+/* Take a mark off the Request-URI. @return what it says, 0 when there is none, or -1 */
+static int take_off(struct sip_msg *msg, const char *name)
+{
+	cr_span_t uri = kam_span(*GET_RURI(msg)), value, param;
 	char mem[MAX_URI_SIZE];
 	cr_writer_t w = cr_writer(mem, sizeof(mem));
 	str bare;
 	int id;
 
-	follow_alias(msg);
-	uri = kam_span(*GET_RURI(msg));
-	if(!find_mark(uri, &value, &param) || (id = id_in(value)) == 0)
-		return 1;
+	if(!find_mark(uri, name, &value, &param) || (id = id_in(value)) == 0)
+		return 0;
 	cr_put_span(&w, cr_span_sub(uri, 0, (size_t)(param.s - uri.s)));
 	cr_put_span(&w,
 			cr_span_sub(uri, (size_t)(param.s - uri.s) + param.len, uri.len));
 	bare = kam_str(cr_written(&w));
 	if(cr_writer_end(&w) != CR_OK || rewrite_uri(msg, &bare) < 0)
 		return -1;
-	*unmarked(msg) = id;
+	return id;
+}
+
+int ki_resume_unmark_uri(struct sip_msg *msg)
+{
+	int id, node = 0;
+
+	follow_alias(msg);
+	id = take_off(msg, CR_CONNECTION_NAME);
+	if(kam_config.node > 0)
+		node = take_off(msg, CR_NODE_NAME);
+	if(id < 0 || node < 0)
+		return -1;
+	if(id > 0)
+		unmarked(msg)->id = id;
+	if(node > 0)
+		unmarked(msg)->node = node;
 	return 1;
 }
 
@@ -181,28 +222,52 @@ static int is_ip(str *host, struct ip_addr *ip)
 	return found != NULL;
 }
 
-/* @return the number of a connection to that address, 0 when there is none */
-static int connection_to(const struct sip_uri *uri)
-{
-	str host = uri->host;
-	struct tcp_connection *c;
-	struct ip_addr ip;
-	int id;
-
-	if(!is_ip(&host, &ip))
-		return 0;
-	c = tcpconn_get(0, &ip, uri->port_no, NULL, 0);
-	if(c == NULL)
-		return 0;
-	id = c->id;
-	tcpconn_put(c);
-	return id;
-}
-
 int kam_has_connections(int proto)
 {
 	return proto == PROTO_TCP || proto == PROTO_TLS || proto == PROTO_WS
 			|| proto == PROTO_WSS;
+}
+
+/* Where there is a connection already, its other end has to understand the transport. */
+static int speaks(const struct sip_uri *uri, int id)
+{
+	str host = uri->host;
+	struct ip_addr ip;
+
+	return !kam_has_connections(uri->proto) || !is_ip(&host, &ip)
+			|| kam_tcp_speaks(uri->proto, id, &ip,
+					uri->port_no != 0 ? uri->port_no : SIP_PORT);
+}
+
+/* @return the number of a connection to that address, 0 when there is none */
+static int connection_to(const struct sip_uri *uri)
+{
+	str host = uri->host;
+	struct ip_addr ip;
+
+	return is_ip(&host, &ip) ? kam_tcp_is_up(0, &ip, uri->port_no) : 0;
+}
+
+int kam_is_gone(const struct dest_info *dst)
+{
+	union sockaddr_union to = dst->to;
+	struct ip_addr ip;
+
+	if(!kam_has_connections(dst->proto))
+		return 0;
+	su2ip_addr(&ip, &to);
+	return kam_tcp_is_up(dst->id, &ip, su_getport(&to)) == 0;
+}
+
+int kam_is_understood(const struct dest_info *dst)
+{
+	union sockaddr_union to = dst->to;
+	struct ip_addr ip;
+
+	if(!kam_has_connections(dst->proto))
+		return 1;
+	su2ip_addr(&ip, &to);
+	return kam_tcp_speaks(dst->proto, dst->id, &ip, su_getport(&to));
 }
 
 int kam_is_connected(struct sip_msg *msg)
@@ -211,14 +276,35 @@ int kam_is_connected(struct sip_msg *msg)
 	str *to = alias ? &msg->dst_uri : GET_RURI(msg);
 	struct sip_uri uri;
 
+	if(unmarked(msg)->node != 0 && unmarked(msg)->node != kam_config.node)
+		return 0;
 	/* Without an alias it would be reached over a connection of our own, if need be;
 	 * unless it had one. */
 	if(to->s == NULL || parse_uri(to->s, to->len, &uri) < 0)
 		return 1;
+	if(!speaks(&uri, id))
+		return -1;
 	if(alias ? !kam_has_connections(uri.proto) : id == 0)
 		return 1;
 	found = connection_to(&uri);
 	if(found == 0)
 		return !alias;
 	return id == 0 || id == found;
+}
+
+int kam_is_same_contact(cr_span_t contact, cr_span_t uri)
+{
+	cr_span_t alias;
+	size_t at, behind;
+
+	if(cr_span_eq(contact, uri))
+		return 1;
+	if(!cr_param_find(contact, "alias", NULL, &alias))
+		return 0;
+	at = (size_t)(alias.s - contact.s);
+	behind = at + alias.len;
+	return uri.len + alias.len == contact.len
+			&& cr_span_eq(cr_span_sub(uri, 0, at), cr_span_sub(contact, 0, at))
+			&& cr_span_eq(cr_span_sub(uri, at, uri.len),
+					cr_span_sub(contact, behind, contact.len));
 }

@@ -4,22 +4,36 @@
  * The network edge: every message passes here once on its way in, before any
  * module or script has seen it, and once on its way out, after all of them.
  */
-#include "kam.h"
+#include "kam_edge.h"
+#include "kam_connect.h"
+#include "kam_connection.h"
+#include "kam_early.h"
+#include "kam_env.h"
+#include "kam_hold.h"
+#include "kam_known.h"
+#include "kam_node.h"
+#include "kam_proxy.h"
+#include "kam_quiet.h"
+#include "kam_stat.h"
 
 #include "../../core/config.h"
 #include "../../core/dprint.h"
 #include "../../core/events.h"
 #include "../../core/nonsip_hooks.h"
+#include "../../core/pt.h"
 #include "../../core/script_cb.h"
 #include "../../core/mem/mem.h"
+#include "../../core/parser/contact/parse_contact.h"
 #include "../../core/parser/parse_from.h"
+#include "../../core/parser/parse_rr.h"
 #include "../../core/parser/parse_to.h"
 #include "../../core/parser/parse_uri.h"
 #include "../../core/tcp_options.h"
+#include "../../core/ut.h"
 
+#include "core/edge.h"
 #include "core/head.h"
 #include "core/screen.h"
-#include "core/splice.h"
 #include "core/text.h"
 
 /* Shorter than the buffers that Kamailio itself receives into: BUF_SIZE for UDP
@@ -28,22 +42,18 @@
  * run in the same Kamailio. */
 #define EDGE_MAX (BUF_SIZE - 64)
 
+/* Of what Kamailio sends: a frame whose length has two bytes, and a datagram over IPv4. */
+#define FRAME_MAX 65535
+#define DATAGRAM_MAX 65507
+
 #define CALL_ID_SHOWN 128 /* bytes of it in the log, and a zero */
+#define NAMED_MS 1000     /* a process has its name after so long */
 
 static char out[EDGE_MAX];
-static int spliced;
-static int
-		plain; /* the message at hand reads without a complaint, and can be shown;
-					 * -1: not looked at yet */
 static int refused; /* it is one that nobody shall see */
 static int listens; /* this process reads what strangers send */
 static int quiet;   /* nothing is logged */
 static int shows;   /* to the other modules, what has been made here */
-
-int kam_edge_spliced(void)
-{
-	return spliced;
-}
 
 static void count_refused(int err)
 {
@@ -63,6 +73,25 @@ static void count_refused(int err)
 		default:
 			kam_count(KAM_MAPS_MALFORMED);
 	}
+}
+
+/* Kamailio's readers and parsers print what they do not like, with all that stands
+ * behind it: tokens, states, and lines of the sender's making. So with log_damaged 0
+ * a process that listens says nothing until it has a message that reads well, and
+ * again after that one. Who debugs wants to see it all. */
+static void set_quiet(void)
+{
+	if(get_cfg_debug_level() >= L_DBG)
+		return;
+	quiet = 1;
+	set_local_debug_level(L_CRIT);
+}
+
+static void end_quiet(void)
+{
+	if(quiet)
+		reset_local_debug_level();
+	quiet = 0;
 }
 
 /* Anybody can send maps that do not open, as many as he likes: they are counted, and
@@ -89,39 +118,65 @@ static void report_refused(const cr_edge_t *edge, const char *where)
 			edge->verdict == CR_DROP ? ", message dropped" : "");
 }
 
+/* Likewise: the reference of an order is one that the sender of a request has brought. */
+static void report_unsealed(int err)
+{
+	static time_t said;
+	time_t now;
+
+	if(err == CR_OK)
+		return;
+	kam_count(KAM_SEALS_FAILED);
+	if((now = time(NULL)) == said)
+		return;
+	said = now;
+	LM_ERR("a state could not be sealed: %s\n", cr_strerror(err));
+}
+
+/* Our lines have nothing of the sender's making, and are said of every message. */
 static void report(const cr_edge_t *edge, kam_stat_t stat, const char *where)
 {
+	int was_quiet = quiet;
+
+	end_quiet();
 	report_refused(edge, where);
-	if(edge->unsealed != CR_OK) {
-		LM_ERR("a state could not be sealed: %s\n",
-				cr_strerror(edge->unsealed));
-		kam_count(KAM_SEALS_FAILED);
-	}
+	report_unsealed(edge->unsealed);
+	if(was_quiet)
+		set_quiet();
 	if(edge->sealed)
 		kam_count(KAM_STATES_SEALED);
 	if(edge->spliced)
 		kam_count(stat);
-	if(edge->verdict == CR_DROP)
+	if(edge->verdict == CR_DROP && !edge->quiet)
 		kam_count(KAM_MESSAGES_DROPPED);
 }
 
-/* Kamailio's readers and parsers print what they do not like, with all that stands
- * behind it: tokens, states, and lines of the sender's making. So with log_damaged 0
- * a process that listens says nothing until it has a message that reads well, and
- * again after that one. Who debugs wants to see it all. */
-static void set_quiet(void)
+static int is_uri_read(const str *text)
 {
-	if(get_cfg_debug_level() >= L_DBG)
-		return;
-	quiet = 1;
-	set_local_debug_level(L_CRIT);
+	struct sip_uri uri;
+
+	return parse_uri(text->s, text->len, &uri) == 0;
 }
 
-static void end_quiet(void)
+/* The first of them, which the script and its modules look into. */
+static int is_contact_read(struct sip_msg *msg)
 {
-	if(quiet)
-		reset_local_debug_level();
-	quiet = 0;
+	const contact_body_t *body;
+
+	if(msg->contact == NULL)
+		return 1;
+	if(parse_contact(msg->contact) < 0)
+		return 0;
+	body = msg->contact->parsed;
+	return body->contacts == NULL || is_uri_read(&body->contacts->uri);
+}
+
+static int is_route_read(struct sip_msg *msg)
+{
+	return msg->route == NULL
+			|| (parse_rr(msg->route) == 0
+					&& is_uri_read(
+							&((rr_t *)msg->route->parsed)->nameaddr.uri));
 }
 
 /* What our grammar takes Kamailio's parsers need not: they have the last word, and say
@@ -130,15 +185,16 @@ static int is_read(struct sip_msg *msg)
 {
 	return parse_headers(msg, HDR_EOH_F, 0) == 0
 			&& (msg->first_line.type != SIP_REQUEST
-					|| parse_sip_msg_uri(msg) >= 0)
-			&& parse_from_uri(msg) != NULL && parse_to_uri(msg) != NULL;
+					|| (parse_sip_msg_uri(msg) >= 0 && is_route_read(msg)))
+			&& parse_from_uri(msg) != NULL && parse_to_uri(msg) != NULL
+			&& is_contact_read(msg);
 }
 
 static int before_script(struct sip_msg *msg, unsigned int flags, void *param)
 {
 	(void)flags;
 	(void)param;
-	if(quiet && plain > 0 && is_read(msg))
+	if(quiet && kam_is_plain((cr_span_t){msg->buf, msg->len}) && is_read(msg))
 		end_quiet();
 	return 1;
 }
@@ -146,8 +202,10 @@ static int before_script(struct sip_msg *msg, unsigned int flags, void *param)
 void kam_edge_script_over(void)
 {
 	end_quiet();
-	if(listens)
-		set_quiet();
+	if(!listens)
+		return;
+	reset_local_debug_level(); /* the script may have set one for itself */
+	set_quiet();
 }
 
 static int after_script(struct sip_msg *msg, unsigned int flags, void *param)
@@ -159,41 +217,28 @@ static int after_script(struct sip_msg *msg, unsigned int flags, void *param)
 	return 1;
 }
 
-/* Kamailio has read an HTTP request: what its script says of it is said, until it has
- * answered. */
-static int before_http(struct sip_msg *msg)
+/* Kamailio has read an HTTP request: what its script says of it is said, whether it has an answer
+ * or none. That script is one of the hooks that are behind this one. */
+static int run_http(struct sip_msg *msg)
 {
-	(void)msg;
+	static int runs;
+	int ret;
+
+	if(runs)
+		return NONSIP_MSG_PASS;
+	runs = 1;
 	end_quiet();
-	return NONSIP_MSG_PASS;
+	kam_hold(msg->rcv.proto_reserved1);
+	ret = nonsip_msg_run_hooks(msg);
+	kam_edge_script_over();
+	runs = 0;
+	return ret;
 }
 
 static int is_http_reply(cr_span_t text)
 {
 	return cr_span_eq_case(
 			cr_span_sub(cr_head_skip(text), 0, 5), CR_SPAN("HTTP/"));
-}
-
-static void after_http(cr_span_t text)
-{
-	if(listens && is_http_reply(text))
-		set_quiet();
-}
-
-static int is_plain(cr_span_t text)
-{
-	const cr_env_t *env = kam_env();
-
-	return env != NULL && cr_sip_parse(&env->work->msg, text) == CR_OK
-			&& cr_screen_reads(&env->work->msg)
-			&& cr_screen_shows(&env->work->msg);
-}
-
-int kam_edge_plain(const struct sip_msg *msg)
-{
-	if(plain < 0)
-		plain = is_plain((cr_span_t){msg->buf, msg->len});
-	return plain;
 }
 
 /* Kamailio has no way to say so here. It gets a message of no length, which it
@@ -243,18 +288,29 @@ static size_t own_uri(char *mem, size_t max, const receive_info_t *rcv)
 	return cr_writer_end(&w) == CR_OK ? w.len : 0;
 }
 
+/* It has arrived: as drop_in(), but nothing is wrong. */
+static void end_in(str *buf)
+{
+	refused = 1;
+	set_quiet();
+	buf->s[0] = '\0';
+	buf->len = 0;
+}
+
 static void translate_in(str *buf, const receive_info_t *rcv)
 {
 	char own[128];
 	const cr_env_t *env = kam_env();
 	cr_edge_t edge;
 
-	if(env == NULL)
+	if(env == NULL || kam_quiet_in(kam_span(*buf)))
 		return;
 	edge = cr_edge_in(out, sizeof(out), env, kam_span(*buf),
 			(cr_span_t){own, own_uri(own, sizeof(own), rcv)});
 	report(&edge, KAM_SPLICED_IN, "in");
-	spliced = edge.spliced;
+	kam_know_spliced(edge.spliced);
+	if(edge.verdict == CR_DROP)
+		end_in(buf);
 	if(edge.verdict == CR_CHANGED) {
 		memcpy(buf->s, out, edge.len);
 		buf->s[edge.len] = '\0';
@@ -276,7 +332,7 @@ static int cut(str *buf, const cr_head_t *head)
 	size_t end;
 	int err = cr_head_end(head, kam_span(*buf), &end);
 
-	if(cr_head_is_http(kam_span(*buf)))
+	if(head->is_http)
 		return CR_EMALFORMED;
 	if(!head->is_sip || err == CR_EMISSING)
 		return CR_OK;
@@ -284,6 +340,8 @@ static int cut(str *buf, const cr_head_t *head)
 		buf->len = (int)end;
 		buf->s[end] = '\0';
 	}
+	if(err == CR_OK)
+		return CR_OK;
 	return cr_span_eq_case(cr_span_sub(cr_head_skip(kam_span(*buf)), 0, 4),
 				   CR_SPAN("SIP/"))
 			? err
@@ -299,13 +357,26 @@ static int read_head(str *buf, cr_head_t *head, const receive_info_t *rcv)
 		cr_head_unfold(buf->s, (size_t)buf->len);
 		err = cr_head_read(head, kam_span(*buf));
 	}
-	if(err == CR_OK && head->fields > CR_HEAD_FIELDS_MAX)
+	if(err == CR_OK
+			&& (head->fields > CR_HEAD_FIELDS_MAX
+					|| head->parts > CR_HEAD_PARTS_MAX))
 		err = CR_EMALFORMED;
-	if(err == CR_OK && is_http_reply(kam_span(*buf)))
+	if(err == CR_OK && head->is_http && is_http_reply(kam_span(*buf)))
 		err = CR_EMALFORMED;
 	if(err == CR_OK && rcv != NULL && !is_stream(rcv->proto))
 		err = cut(buf, head);
 	return err;
+}
+
+/* A map or an order, which are in no body, or a field of ours. (What other nodes or far ends
+ * send has been written anew meanwhile.) */
+static int concerns_us(const str *buf, const cr_head_t *head)
+{
+	cr_span_t text = kam_span(*buf);
+
+	if(kam_config.node == 0 && head->len > 0)
+		text = cr_span_sub(text, 0, head->len);
+	return head->states || cr_screen_mark_in(text);
 }
 
 void kam_edge_show(str *text, receive_info_t *rcv)
@@ -317,6 +388,21 @@ void kam_edge_show(str *text, receive_info_t *rcv)
 	shows = 0;
 }
 
+/* What nodes and proxies in front of us have added is taken off, or put in order.
+ * @return 0, or -1: the message is to be dropped */
+static int rewrite_in(str *buf, cr_head_t *head, const receive_info_t *rcv)
+{
+	int changed;
+
+	if(kam_node_in(buf, EDGE_MAX, rcv) < 0)
+		return -1;
+	changed = kam_first_hop_in(buf, EDGE_MAX, rcv);
+	/* Nobody knows where its head ends now. */
+	if(changed > 0)
+		head->len = 0;
+	return changed < 0 ? -1 : 0;
+}
+
 static int edge_in(sr_event_param_t *evp)
 {
 	str *buf = (str *)evp->data;
@@ -326,15 +412,17 @@ static int edge_in(sr_event_param_t *evp)
 		return 0;
 	end_quiet();
 	kam_connect_off(); /* not every script comes to its end */
-	spliced = refused = 0;
-	plain = -1;
-	if(read_head(buf, &head, evp->rcv) != CR_OK) {
+	refused = 0;
+	kam_know_received();
+	kam_quiet_forget();
+	if(read_head(buf, &head, evp->rcv) != CR_OK
+			|| rewrite_in(buf, &head, evp->rcv) < 0) {
 		drop_in(buf);
 		return 0;
 	}
 	if(!kam_config.log_damaged)
-		plain = is_plain(kam_span(*buf));
-	if(head.states || cr_screen_mark_in(kam_span(*buf)))
+		(void)kam_is_plain(kam_span(*buf));
+	if(concerns_us(buf, &head))
 		translate_in(buf, evp->rcv);
 	if(!kam_config.log_damaged)
 		set_quiet();
@@ -392,24 +480,18 @@ static int frame(str *buf)
 	return -1;
 }
 
-static int edge_out(sr_event_param_t *evp)
+static void translate_out(str *buf)
 {
-	str *buf = (str *)evp->data;
 	const cr_env_t *env;
 	cr_edge_t edge;
 
-	if(buf->s == NULL)
-		return 0;
-	after_http(kam_span(*buf));
-	if(evp->dst != NULL && is_stream(evp->dst->proto) && frame(buf) < 0)
-		return 0;
 	if(!kam_config.session_id && !cr_screen_concerned(kam_span(*buf)))
-		return 0;
+		return;
 	/* It would show O to the client, or the mark of our orders. */
 	if((env = kam_env()) == NULL) {
 		kam_count(KAM_MESSAGES_DROPPED);
 		drop(buf);
-		return 0;
+		return;
 	}
 	edge = cr_edge_out(out, sizeof(out), env, kam_span(*buf));
 	report(&edge, KAM_SPLICED_OUT, "out");
@@ -417,6 +499,65 @@ static int edge_out(sr_event_param_t *evp)
 		drop(buf);
 	if(edge.verdict == CR_CHANGED)
 		send_instead(buf, out, edge.len);
+}
+
+/* To another node, a far end, or a proxy in front of us. */
+static void finish_out(str *buf, const struct dest_info *dst)
+{
+	int len = kam_node_out(out, sizeof(out), kam_span(*buf), dst);
+
+	if(len == 0)
+		len = kam_first_hop_out(out, sizeof(out), kam_span(*buf), dst);
+	if(len < 0)
+		drop(buf);
+	if(len > 0)
+		send_instead(buf, out, (size_t)len);
+}
+
+/* It has become longer on its way. The module websocket would write a length that ends the
+ * connection (RFC 6455 section 5.2), and a datagram has no more. */
+static int is_too_long(const str *buf, const struct dest_info *dst)
+{
+	switch(dst->proto) {
+		case PROTO_WS:
+		case PROTO_WSS:
+			return buf->len > FRAME_MAX;
+		case PROTO_UDP:
+			return buf->len > DATAGRAM_MAX;
+		default:
+			return 0;
+	}
+}
+
+static void leave(str *buf, const struct dest_info *dst)
+{
+	finish_out(buf, dst);
+	if(buf->s == NULL || dst == NULL || !is_too_long(buf, dst))
+		return;
+	kam_count(KAM_MESSAGES_DROPPED);
+	drop(buf);
+}
+
+static int edge_out(sr_event_param_t *evp)
+{
+	str *buf = (str *)evp->data;
+
+	if(buf->s == NULL)
+		return 0;
+	/* (What makes a WebSocket of a connection is HTTP still.) */
+	if(evp->dst != NULL && !kam_is_understood(evp->dst)
+			&& !is_http_reply(kam_span(*buf))) {
+		kam_count(KAM_MESSAGES_DROPPED);
+		drop(buf);
+		return 0;
+	}
+	if(evp->dst != NULL && is_stream(evp->dst->proto) && frame(buf) < 0)
+		return 0;
+	translate_out(buf);
+	if(buf->s != NULL)
+		kam_unheard_sent(buf, evp->dst);
+	if(buf->s != NULL)
+		leave(buf, evp->dst);
 	return 0;
 }
 
@@ -433,15 +574,36 @@ static int watch_script(void)
 int kam_edge_register(void)
 {
 	struct nonsip_hook hook
-			= {.name = "call_resume", .on_nonsip_req = before_http};
+			= {.name = "call_resume", .on_nonsip_req = run_http};
 
 	return register_nonsip_msg_hook(&hook);
 }
 
+/* The module websocket pings from a process of its own, that runs no script. It has two lines
+ * a second for each WebSocket that is gone, for as long as that keeps its memory. Who forks it
+ * writes its name behind the fork, and so maybe only now. */
+static int pings(int rank)
+{
+	static const char name[] = "WEBSOCKET KEEPALIVE";
+
+	for(int i = 0; rank == PROC_TIMER && i < NAMED_MS; i++) {
+		size_t len = strlen(my_desc());
+
+		if(strncmp(my_desc(), name, len) != 0)
+			return 0;
+		if(len == sizeof(name) - 1)
+			return 1;
+		sleep_us(1000);
+	}
+	return 0;
+}
+
 void kam_edge_child(int rank)
 {
-	listens = rank > 0 && !kam_config.log_damaged;
-	if(listens)
+	/* The process that has all connections has a line for each that is gone before what
+	 * Kamailio answers by itself. */
+	listens = (rank > 0 || rank == PROC_TCP_MAIN) && !kam_config.log_damaged;
+	if(listens || (!kam_config.log_damaged && pings(rank)))
 		set_quiet();
 }
 

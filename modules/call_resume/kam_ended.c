@@ -1,24 +1,25 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Calls whose far end has hung up on a client that can resume. The far end need not know
- * them any more when that client comes back, and may say so late (481), or not at all; where
- * it is a client itself its address rings. So the client is told here. A table that does not
- * grow, and is forgotten with Kamailio: then the far end has to say it, as it has for
- * calls that push one another out.
+ * Calls whose far end has hung up on a client that can resume, or that were ended for a
+ * client which did not come back (kam_abandoned.c). The far end need not know them any more
+ * when that client comes, and may say so late (481), or not at all; where it is a client
+ * itself its address rings. So the client is told here. A table that does not grow, and is
+ * forgotten with Kamailio: then the far end has to say it, as it has for calls that push one
+ * another out.
  */
-#include "kam.h"
 #include "kam_ended.h"
+#include "kam_message.h"
+#include "kam_route.h"
+#include "kam_shared.h"
+#include "kam_trust.h"
 
-#include "../../core/dprint.h"
 #include "../../core/locking.h"
 #include "../../core/timer.h"
 #include "../../core/mem/shm_mem.h"
-#include "../../core/parser/parse_from.h"
-#include "../../core/parser/parse_to.h"
 
-#define SLOTS 8192     /* a power of two */
-#define NAMES_MAX 1024 /* a Call-ID and two tags */
+#define SLOTS 8192   /* a power of two */
+#define WAITING 1024 /* resumes; a power of two */
 
 typedef struct ended
 {
@@ -26,24 +27,32 @@ typedef struct ended
 	ticks_t until;
 } ended_t;
 
+/* What is known of a call. */
+typedef enum kind
+{
+	OVER,
+	LEAVING, /* its client has said that it is being left */
+	KINDS,
+} kind_t;
+
+/* A resume that waits for its far end: its transaction. */
+typedef struct waiting
+{
+	uint64_t name; /* of the dialog */
+	unsigned index, label;
+} waiting_t;
+
 static struct
 {
 	gen_lock_t lock;
-	ended_t slot[SLOTS];
+	ended_t slot[KINDS][SLOTS];
+	waiting_t waiting[WAITING];
 } * table;
 
 int kam_ended_init(void)
 {
-	table = shm_malloc(sizeof(*table));
-	if(table == NULL) {
-		SHM_MEM_ERROR;
-		return -1;
-	}
-	memset(table, 0, sizeof(*table));
-	if(lock_init(&table->lock) != NULL)
-		return 0;
-	LM_ERR("cannot make a lock\n");
-	return -1;
+	table = KAM_SHARED_LOCKED(sizeof(*table));
+	return table == NULL ? -1 : 0;
 }
 
 void kam_ended_destroy(void)
@@ -53,56 +62,21 @@ void kam_ended_destroy(void)
 	table = NULL;
 }
 
-/* @return 0: none that fits */
-static uint64_t name_of(
-		cr_span_t call_id, cr_span_t client_tag, cr_span_t far_tag)
+static void note(kind_t kind, uint64_t name, int for_s)
 {
-	const cr_env_t *env = kam_env();
-	char text[NAMES_MAX];
-	cr_writer_t w = cr_writer(text, sizeof(text));
-	uint8_t hash[32];
-	uint64_t name = 0;
-
-	cr_put_span(&w, call_id);
-	cr_put_u8(&w, 0);
-	cr_put_span(&w, client_tag);
-	cr_put_u8(&w, 0);
-	cr_put_span(&w, far_tag);
-	if(env == NULL || cr_writer_end(&w) != CR_OK
-			|| cr_sha256(env->crypto, hash, text, w.len) != CR_OK)
-		return 0;
-	memcpy(&name, hash, sizeof(name));
-	return name;
-}
-
-/* Of the dialog of a BYE to the client. @return 0: none that fits */
-static uint64_t name_of_bye(struct sip_msg *bye)
-{
-	if(parse_headers(bye, HDR_CALLID_F | HDR_TO_F, 0) < 0 || bye->callid == NULL
-			|| bye->to == NULL || parse_from_header(bye) < 0)
-		return 0;
-	return name_of(kam_span(bye->callid->body),
-			kam_span(get_to(bye)->tag_value),
-			kam_span(get_from(bye)->tag_value));
-}
-
-void kam_ended_note(struct sip_msg *bye)
-{
-	uint64_t name = name_of_bye(bye);
-	ended_t *e = &table->slot[name % SLOTS];
+	ended_t *e = &table->slot[kind][name % SLOTS];
 
 	if(name == 0)
 		return;
 	lock_get(&table->lock);
 	e->name = name;
-	e->until = get_ticks() + (ticks_t)kam_config.state_lifetime;
+	e->until = get_ticks() + (ticks_t)for_s;
 	lock_release(&table->lock);
 }
 
-void kam_ended_forget(struct sip_msg *bye)
+static void forget(kind_t kind, uint64_t name)
 {
-	uint64_t name = name_of_bye(bye);
-	ended_t *e = &table->slot[name % SLOTS];
+	ended_t *e = &table->slot[kind][name % SLOTS];
 
 	lock_get(&table->lock);
 	if(e->name == name)
@@ -110,14 +84,116 @@ void kam_ended_forget(struct sip_msg *bye)
 	lock_release(&table->lock);
 }
 
-int kam_ended_is(const cr_state_t *st)
+static int is(kind_t kind, uint64_t name)
 {
-	uint64_t name = name_of(st->call_id, st->local_tag, st->remote_tag);
-	const ended_t *e = &table->slot[name % SLOTS];
-	int is;
+	const ended_t *e = &table->slot[kind][name % SLOTS];
+	int found;
 
 	lock_get(&table->lock);
-	is = name != 0 && e->name == name && e->until > get_ticks();
+	found = name != 0 && e->name == name && e->until > get_ticks();
 	lock_release(&table->lock);
-	return is;
+	return found;
+}
+
+/* ---- calls that are over ----------------------------------------------------------- */
+
+/* The far end may have been sent the re-INVITE of a client that is back, and need not answer
+ * that any more. */
+static void tell_waiting(uint64_t name)
+{
+	waiting_t *place = &table->waiting[name % WAITING], waits;
+
+	lock_get(&table->lock);
+	waits = *place;
+	if(waits.name == name)
+		place->name = 0;
+	lock_release(&table->lock);
+	if(name != 0 && waits.name == name)
+		(void)kam_answer_transaction(waits.index, waits.label, 0, 481,
+				KAM_ENDED_WHILE_AWAY, CR_SPAN(""), CR_SPAN(""));
+}
+
+static void on_forward(struct cell *t, int type, struct tmcb_params *ps)
+{
+	waiting_t waits = {.index = t->hash_index,
+			.label = t->label,
+			.name = kam_dialog_name(ps->req, 1)};
+
+	(void)type;
+	lock_get(&table->lock);
+	table->waiting[waits.name % WAITING] = waits;
+	lock_release(&table->lock);
+}
+
+int kam_ended_watch(struct sip_msg *invite)
+{
+	return kam_tm.register_tmcb(
+				   invite, 0, TMCB_REQUEST_FWDED, on_forward, NULL, NULL)
+					> 0
+			? 0
+			: -1;
+}
+
+void kam_ended_note(struct sip_msg *bye)
+{
+	uint64_t name = kam_dialog_name(bye, 0);
+
+	note(OVER, name, kam_config.state_lifetime);
+	tell_waiting(name);
+}
+
+void kam_ended_forget(struct sip_msg *bye)
+{
+	forget(OVER, kam_dialog_name(bye, 0));
+}
+
+void kam_ended_note_call(
+		cr_span_t call_id, cr_span_t client_tag, cr_span_t far_tag)
+{
+	note(OVER, kam_name_of(call_id, client_tag, far_tag),
+			kam_config.state_lifetime);
+}
+
+void kam_ended_forget_call(
+		cr_span_t call_id, cr_span_t client_tag, cr_span_t far_tag)
+{
+	forget(OVER, kam_name_of(call_id, client_tag, far_tag));
+}
+
+int kam_ended_is_call(
+		cr_span_t call_id, cr_span_t client_tag, cr_span_t far_tag)
+{
+	return is(OVER, kam_name_of(call_id, client_tag, far_tag));
+}
+
+int kam_ended_is(const cr_state_t *st)
+{
+	return kam_ended_is_call(st->call_id, st->local_tag, st->remote_tag);
+}
+
+/* ---- calls whose page is being left ------------------------------------------------ */
+
+int ki_resume_leaving(struct sip_msg *msg)
+{
+	uint64_t name = 0;
+
+	if(msg->first_line.type == SIP_REQUEST && kam_in_call(msg)
+			&& kam_is_by_client(msg))
+		name = kam_dialog_name(msg, 1);
+	if(name == 0)
+		return -1;
+	/* By then it has been ended without that. */
+	note(LEAVING, name, 2 * kam_config.abandoned_after);
+	return 1;
+}
+
+int kam_ended_is_leaving(
+		cr_span_t call_id, cr_span_t client_tag, cr_span_t far_tag)
+{
+	return is(LEAVING, kam_name_of(call_id, client_tag, far_tag));
+}
+
+void kam_ended_is_back(const cr_state_t *st)
+{
+	forget(LEAVING, kam_name_of(st->call_id, st->local_tag, st->remote_tag));
 }

@@ -6,7 +6,9 @@
  * that no lock is taken per message. What OpenSSL makes of a public key belongs
  * to the process too, and is made once for each generation.
  */
-#include "kam.h"
+#include "kam_env.h"
+#include "kam_quiet.h"
+#include "kam_shared.h"
 
 #include <sys/time.h>
 
@@ -35,7 +37,7 @@ static cr_ring_t ring;
 static cr_turn_secret_t turn;
 static cr_trust_t trust;
 static unsigned generation;
-static char order_mark[CR_B64_LEN(8) + 1]; /* made before the fork */
+static char order_mark[1 + CR_B64_LEN(8) + 1]; /* made before the fork */
 static cr_env_t env = {.ring = &ring,
 		.trust = &trust,
 		.work = &work,
@@ -152,7 +154,9 @@ static int make_order_mark(void)
 		LM_ERR("there are no random numbers\n");
 		return -1;
 	}
-	cr_b64_encode(order_mark, sizeof(order_mark), bytes, sizeof(bytes));
+	/* Every message that may hold it is searched for it: hardly one has this sign. */
+	order_mark[0] = '^';
+	cr_b64_encode(order_mark + 1, sizeof(order_mark) - 2, bytes, sizeof(bytes));
 	return 0;
 }
 
@@ -160,14 +164,10 @@ int kam_env_init(void)
 {
 	char why[CR_WHY_MAX];
 
-	shared = shm_malloc(sizeof(*shared));
-	if(shared == NULL) {
-		SHM_MEM_ERROR;
+	shared = KAM_SHARED_LOCKED(sizeof(*shared));
+	if(shared == NULL)
 		return -1;
-	}
-	memset(shared, 0, sizeof(*shared));
-	if(lock_init(&shared->lock) == NULL
-			|| lock_init(&shared->file_lock) == NULL) {
+	if(lock_init(&shared->file_lock) == NULL) {
 		LM_ERR("cannot make a lock\n");
 		return -1;
 	}
@@ -231,6 +231,8 @@ const cr_env_t *kam_env(void)
 	env.state_ttl_s = kam_config.state_lifetime;
 	env.map_ttl_s = kam_config.map_lifetime;
 	env.session_uuids = kam_config.session_id;
+	env.keeps_far = kam_config.quiet != KAM_QUIET_OFF;
+	env.keeps_far_by_update = kam_config.quiet == KAM_QUIET_UPDATE;
 	return &env;
 }
 

@@ -2,6 +2,13 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "kam_event.h"
+#include "kam_env.h"
+#include "kam_known.h"
+#include "kam_message.h"
+#include "kam_quiet.h"
+#include "kam_resume.h"
+#include "kam_session.h"
+#include "kam_stat.h"
 
 #include "../../core/dprint.h"
 #include "../../core/fmsg.h"
@@ -21,7 +28,9 @@ typedef enum kind
 	EV_ENDED,
 	EV_OVER,
 	EV_REPLACED,
+	EV_OFFER,
 	EV_ANSWER,
+	EV_ABANDONED,
 	EV_N,
 } kind_t;
 
@@ -32,7 +41,9 @@ static const char *const names[EV_N] = {
 		[EV_ENDED] = "call-resume:ended-while-away",
 		[EV_OVER] = "call-resume:over",
 		[EV_REPLACED] = "call-resume:replaced",
+		[EV_OFFER] = "call-resume:offer",
 		[EV_ANSWER] = "call-resume:answer",
+		[EV_ABANDONED] = "call-resume:abandoned",
 };
 
 static int routes[EV_N];
@@ -170,7 +181,7 @@ static int is_resume(struct sip_msg *msg)
 			&& kam_find_headers(msg, CR_SPAN(CR_HDR_STATE), &state) > 0;
 }
 
-void kam_event_unauthorized(struct sip_msg *msg, int err)
+void kam_event_unauthorized(struct sip_msg *msg, int code, const char *why)
 {
 	kam_event_t e;
 
@@ -178,8 +189,8 @@ void kam_event_unauthorized(struct sip_msg *msg, int err)
 		return;
 	memset(&e, 0, sizeof(e));
 	e.away = -1;
-	e.code = err == KAM_EINSECURE ? 403 : 401;
-	snprintf(e.reason, sizeof(e.reason), "token %s", kam_auth_word(err));
+	e.code = code;
+	snprintf(e.reason, sizeof(e.reason), "token %s", why);
 	/* The line about the token is the script's. */
 	run(EV_REFUSED, msg, &e);
 }
@@ -189,8 +200,8 @@ void kam_event_unauthorized(struct sip_msg *msg, int err)
 static void on_final(struct cell *t, int type, struct tmcb_params *ps)
 {
 	kam_event_t e = *(const kam_event_t *)*ps->param;
+	int quiet;
 
-	(void)t;
 	(void)type;
 	if(ps->code < 200)
 		return;
@@ -207,9 +218,13 @@ static void on_final(struct cell *t, int type, struct tmcb_params *ps)
 	}
 	kam_count(KAM_RESUMES_ANSWERED);
 	kam_count_many(KAM_AWAY_SECONDS, e.away);
+	quiet = kam_is_quiet(ps->rpl);
 	LM_INFO("call %s: resumed by %s, away for %d s, session %s, Call-ID %s, at"
-			" the client %s\n",
-			e.id, e.sub, e.away, e.sid, e.call_id, e.client_call_id);
+			" the client %s%s\n",
+			e.id, e.sub, e.away, e.sid, e.call_id, e.client_call_id,
+			quiet ? ", the far end was not asked" : "");
+	if(quiet)
+		kam_quiet_answered(t);
 	run(EV_RESUMED, NULL, &e);
 }
 
@@ -243,7 +258,7 @@ int kam_event_watch(struct sip_msg *msg)
 	return watch(msg, on_final);
 }
 
-/* ---- a new call in the place of one that both ends have lost -------------------------- */
+/* ---- a new call in the place of one that both ends have lost ----------------------- */
 
 static void on_replaced(struct cell *t, int type, struct tmcb_params *ps)
 {
@@ -262,7 +277,7 @@ int kam_event_watch_again(struct sip_msg *msg)
 	return watch(msg, on_replaced);
 }
 
-/* ---- what only the script can do -------------------------------------------------------- */
+/* ---- what only the script can do --------------------------------------------------- */
 
 static void tell(kind_t kind, struct sip_msg *msg)
 {
@@ -278,12 +293,37 @@ void kam_event_over(struct sip_msg *msg)
 	tell(EV_OVER, msg);
 }
 
+void kam_event_call_over(const struct cell *t)
+{
+	static char text[BUF_SIZE];
+	struct cell *was = kam_tm.t_gett();
+	int branch = kam_tm.t_gett_branch();
+	struct sip_msg copy;
+
+	if(kam_copy_request(&copy, text, t->uas.request) < 0)
+		return;
+	kam_tm.t_sett(T_UNDEFINED, T_BR_UNDEFINED);
+	kam_event_over(&copy);
+	kam_tm.t_sett(was, branch);
+	free_sip_msg(&copy);
+}
+
+void kam_event_offer(struct sip_msg *msg)
+{
+	tell(EV_OFFER, msg);
+}
+
 void kam_event_answer(struct sip_msg *msg)
 {
 	tell(EV_ANSWER, msg);
 }
 
-/* ---- ended without the client -------------------------------------------------------- */
+void kam_event_abandoned(const kam_event_t *e)
+{
+	run(EV_ABANDONED, NULL, e);
+}
+
+/* ---- ended without the client ------------------------------------------------------ */
 
 /* The session reference in our own Route, which the far end's request brings.
  * @return 1 when there is one that opens */

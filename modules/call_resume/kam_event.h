@@ -38,9 +38,10 @@ const kam_event_t *kam_event(void);
 /** resume_dialog() refused the request. */
 void kam_event_refused(struct sip_msg *msg);
 
-/** resume_auth() refused it, with one of its errors. Nothing happens when it
- * is no resume. */
-void kam_event_unauthorized(struct sip_msg *msg, int err);
+/** resume_auth() refused it. Nothing happens when it is no resume.
+ * @param code  status code that fits
+ * @param why   word for the reason */
+void kam_event_unauthorized(struct sip_msg *msg, int code, const char *why);
 
 /** resume_dialog() was true: see what the far end says to it.
  * @return 0, or -1 and it is logged */
@@ -53,9 +54,19 @@ int kam_event_watch_again(struct sip_msg *msg);
 /** The call that a request is of is over here: its media can go. */
 void kam_event_over(struct sip_msg *msg);
 
-/** A reply that may hold an answer, and whose transaction is not here, goes on, for it has
+/** As kam_event_over(), of the INVITE of a transaction. */
+void kam_event_call_over(const struct cell *t);
+
+/** A client is back while its call rings, and the far end plays something: the script has to
+ * give the client's offer to the media server. Nobody sends msg. */
+void kam_event_offer(struct sip_msg *msg);
+
+/** The reply to that, or one that may hold an answer, and whose transaction is not here, goes on, for it has
  * proved itself: the script may have to see to its SDP. */
 void kam_event_answer(struct sip_msg *msg);
+
+/** A call has been ended in the place of a client that did not come back. */
+void kam_event_abandoned(const kam_event_t *e);
 
 int ki_resume_ended(struct sip_msg *msg);
 

@@ -3,7 +3,11 @@
  *
  * Whose certificate a call is bound to: what a client names, and what it offers.
  */
-#include "kam.h"
+#include "kam_fingerprint.h"
+#include "kam_known.h"
+#include "kam_message.h"
+#include "kam_stat.h"
+#include "kam_trust.h"
 
 #include "../../core/dprint.h"
 #include "../../core/ip_addr.h"
@@ -32,13 +36,6 @@ static int is_sdp(struct sip_msg *msg)
 	int type = parse_content_type_hdr(msg);
 
 	return type == ((TYPE_APPLICATION << 16) | SUBTYPE_SDP);
-}
-
-int kam_has_body(struct sip_msg *msg)
-{
-	const char *body = get_body(msg);
-
-	return body != NULL && body < msg->buf + msg->len;
 }
 
 int kam_fp_offered(cr_fp_t *fp, struct sip_msg *msg)
@@ -89,7 +86,7 @@ static int is_media_allowed(const cr_fp_t *fp, int err, struct sip_msg *msg)
 		if(!ref.fp.known || (err == CR_OK && cr_fp_equal(&ref.fp, fp)))
 			return 1;
 	}
-	return found == 0 && kam_edge_spliced();
+	return found == 0 && kam_is_spliced();
 }
 
 /* ---- answers -------------------------------------------------------------------- */
@@ -192,13 +189,21 @@ static int is_offer_allowed(struct sip_msg *msg)
 
 int ki_resume_check_media(struct sip_msg *msg)
 {
+	static time_t said;
 	int reply = msg->first_line.type == SIP_REPLY;
 	char what[32] = "answer";
+	time_t now;
 
 	if(kam_config.bind_fingerprint == KAM_BIND_OFF
-			|| (reply ? is_answer_allowed(msg) : is_offer_allowed(msg)))
+			|| (kam_is_read(msg)
+					&& (reply ? is_answer_allowed(msg)
+							  : is_offer_allowed(msg))))
 		return 1;
 	kam_count(KAM_FINGERPRINTS_REFUSED);
+	/* Of its sender's making are as many as he likes. */
+	if((now = time(NULL)) == said)
+		return -1;
+	said = now;
 	if(!reply)
 		cr_text_show(
 				what, sizeof(what), kam_span(msg->first_line.u.request.method));

@@ -12,17 +12,28 @@
  * (tcp_set_connection_lifetime() of tcpops). Whose a connection is stands in a list,
  * one entry for each connection that there may be.
  */
-#include "kam.h"
+#include "kam_limit.h"
+#include "kam_connection.h"
+#include "kam_hold.h"
+#include "kam_known.h"
+#include "kam_ports.h"
+#include "kam_proxy.h"
+#include "kam_session.h"
+#include "kam_shared.h"
+#include "kam_stat.h"
+#include "kam_tcp.h"
+#include "kam_trust.h"
+#include "kam_web_sockets.h"
+
+#include <limits.h>
 
 #include "../../core/cfg/cfg.h"
 #include "../../core/dprint.h"
-#include "../../core/locking.h"
 #include "../../core/mem/shm_mem.h"
 #include "../../core/mod_fix.h"
 #include "../../core/pt.h"
 #include "../../core/resolve.h"
 #include "../../core/sr_module.h"
-#include "../../core/tcp_conn.h"
 #include "../../core/tcp_options.h"
 #include "../../core/timer_proc.h"
 
@@ -31,9 +42,6 @@
 #define TICK_US 20000
 #define TICKS_PER_S (1000000 / TICK_US)
 #define FOUND_MAX 16384
-
-extern gen_lock_t *tcpconn_lock;
-extern struct tcp_connection **tcpconn_id_hash;
 
 /* Of this process: of addresses, of proxies that have said for whom, and of proxies. */
 static cr_member_t found[FOUND_MAX], spoken[FOUND_MAX], of_proxy[FOUND_MAX];
@@ -58,6 +66,7 @@ static cr_member_t
 		*spoken_for; /* for all processes, with the lock of all connections */
 static unsigned int n_places;
 static cmd_function close_connection;
+
 static int newest_ago[KAM_UNPROVED_TIME_MAX];
 static unsigned int seconds;
 
@@ -74,15 +83,9 @@ static uint64_t net_of(const struct ip_addr *ip)
 	return net;
 }
 
-static int is_closing(const struct tcp_connection *c)
-{
-	return (c->flags & F_CONN_FORCE_EOF) || c->state == S_CONN_BAD;
-}
-
 static int is_unproved(const struct tcp_connection *c)
 {
-	return !is_closing(c)
-			&& c->lifetime <= (ticks_t)cfg_get(tcp, tcp_cfg, con_lifetime);
+	return !kam_is_closing(c) && !kam_has_proved(c);
 }
 
 /* @param m  receives for whom */
@@ -97,19 +100,24 @@ static int is_spoken_for(cr_member_t *m)
 }
 
 /** Fills found[], spoken[] and of_proxy[]. @param newest  the highest id of all connections, if
- * there is one */
-static void find_unproved(int *newest)
+ * there is one. @param see  is called for each behind that, or NULL */
+static void find_unproved(
+		int *newest, void (*see)(const struct tcp_connection *))
 {
+	int seen = *newest;
+
 	n_found = n_spoken = n_of_proxy = n_others = 0;
 	TCPCONN_LOCK;
 	for(int i = 0; i < TCP_ID_HASH_SIZE; i++) {
 		for(struct tcp_connection *c = tcpconn_id_hash[i]; c; c = c->id_next) {
 			cr_member_t m = {.whose = net_of(&c->rcv.src_ip), .id = c->id};
 
+			if(see != NULL && cr_crowd_is_older(seen, c->id))
+				see(c);
 			if(cr_crowd_is_older(*newest, c->id))
 				*newest = c->id;
 			if(!is_unproved(c)) {
-				n_others += !is_closing(c);
+				n_others += !kam_is_closing(c);
 			} else if(!kam_is_proxy(&c->rcv.src_ip)) {
 				if(n_found < FOUND_MAX)
 					found[n_found++] = m;
@@ -210,7 +218,7 @@ static void close_unproved(void)
 	static int newest;
 	int is_known, then, many, each, old = 0;
 
-	find_unproved(&newest);
+	find_unproved(&newest, kam_ports_see);
 	then = newest_then(newest, &is_known);
 	each = mark_surplus();
 	many = close_marked(found, n_found);
@@ -220,6 +228,7 @@ static void close_unproved(void)
 				+ close_old(of_proxy, n_of_proxy, then);
 	kam_count_many(KAM_UNPROVED_CLOSED, many + old);
 	report(many, old, each);
+	kam_ports_check(close_one);
 }
 
 /* ---- connections of a user ---------------------------------------------------- */
@@ -227,11 +236,9 @@ static void close_unproved(void)
 /* @return that connection, while it is there; with the lock of all connections */
 static struct tcp_connection *connection_of(int id)
 {
-	struct tcp_connection *c = tcpconn_id_hash[tcp_id_hash(id)];
+	struct tcp_connection *c = kam_tcp_by_id(id);
 
-	while(c != NULL && c->id != id)
-		c = c->id_next;
-	return c != NULL && !is_closing(c) ? c : NULL;
+	return c != NULL && !kam_is_closing(c) ? c : NULL;
 }
 
 static void forget_closed(void)
@@ -274,29 +281,38 @@ static void close_surplus(unsigned int ticks, void *param)
 	(void)ticks;
 	(void)param;
 	close_unproved();
+	kam_web_sockets_look();
+	kam_hold_check();
 	if(users != NULL)
 		close_surplus_of_users();
 }
 
-/* Who says so: the token or password of this message, or the call that it is in. Whoever
- * is in that call can bring its names, the other end too: so what they prove is counted
- * apart, and closes no connection that a token or password has proved.
- * @return 0: nobody does */
-static int find_user(uint64_t *user, struct sip_msg *msg)
+/* The user of the call that this message is in. Whoever is in that call can bring its names, the
+ * other end too: so what they prove is counted apart.
+ * @return 0: it is in none, or in one that names nobody */
+static int find_user_of_call(uint64_t *user, struct sip_msg *msg)
 {
-	const kam_session_t *session = kam_session(msg);
 	cr_ref_t ref;
 
-	if(session->authenticated) {
-		*user = cr_crowd_user(cr_span_str(session->token.sub));
-		return 1;
-	}
 	if(msg->first_line.type != SIP_REQUEST
 			|| (kam_open_ref(&ref, msg, CR_PURPOSE_CALLER) != CR_OK
 					&& kam_open_ref(&ref, msg, CR_PURPOSE_CALLEE) != CR_OK)
 			|| ref.sub.len == 0)
 		return 0;
 	*user = ~cr_crowd_user(ref.sub);
+	return 1;
+}
+
+/* Who says so: the token or password of this message, or the call that it is in: that closes no
+ * connection that a token or password has proved.
+ * @return 0: nobody does */
+static int find_user(uint64_t *user, struct sip_msg *msg)
+{
+	const kam_session_t *session = kam_session(msg);
+
+	if(!session->authenticated)
+		return find_user_of_call(user, msg);
+	*user = cr_crowd_user(cr_span_str(session->token.sub));
 	return 1;
 }
 
@@ -310,14 +326,17 @@ static cr_member_t *listed(int id)
 	return NULL;
 }
 
-static int is_listed(int id)
+/* @param user  receives whose it is */
+static int is_listed(int id, uint64_t *user)
 {
-	int is;
+	const cr_member_t *m;
 
 	lock_get(&users->lock);
-	is = listed(id) != NULL;
+	m = listed(id);
+	if(m != NULL)
+		*user = m->whose;
 	lock_release(&users->lock);
-	return is;
+	return m != NULL;
 }
 
 /* @return 0: there is no room */
@@ -353,11 +372,31 @@ int ki_resume_proved(struct sip_msg *msg)
 	int id = msg->rcv.proto_reserved1;
 	uint64_t user = 0;
 
-	if(users == NULL || msg->rcv.proto == PROTO_UDP)
+	if(msg->rcv.proto == PROTO_TCP || msg->rcv.proto == PROTO_TLS)
+		kam_hold(id);
+	/* The connection of a proxy is nobody's: all of its clients come over it. */
+	if(users == NULL || msg->rcv.proto == PROTO_UDP || kam_is_by_first_hop(msg))
 		return 1;
-	if((is_listed(id) && !kam_session(msg)->authenticated) || is_ours(id))
+	if((is_listed(id, &user) && !kam_session(msg)->authenticated)
+			|| is_ours(id))
 		return 1;
-	return find_user(&user, msg) && list(id, user) ? 1 : -1;
+	return find_user(&user, msg) && kam_web_socket_prove(id, user)
+					&& list(id, user)
+			? 1
+			: -1;
+}
+
+/* Whose connection it is counts for more than the names of a call: these the other end has, too. */
+int64_t kam_limit_user(struct sip_msg *msg)
+{
+	uint64_t user = 0;
+
+	if(users != NULL && !kam_session(msg)->authenticated
+			&& kam_has_connections(msg->rcv.proto) && !kam_is_by_first_hop(msg)
+			&& is_listed(msg->rcv.proto_reserved1, &user))
+		return (int64_t)user;
+	(void)find_user(&user, msg);
+	return (int64_t)user;
 }
 
 int ki_resume_speaks_for(struct sip_msg *msg, str *address)
@@ -382,13 +421,8 @@ static int make_places(void)
 {
 	n_places = PLACES_EACH
 			* (unsigned int)cfg_get(tcp, tcp_cfg, max_connections);
-	spoken_for = shm_malloc(n_places * sizeof(*spoken_for));
-	if(spoken_for == NULL) {
-		SHM_MEM_ERROR;
-		return -1;
-	}
-	memset(spoken_for, 0, n_places * sizeof(*spoken_for));
-	return 0;
+	spoken_for = KAM_SHARED(n_places * sizeof(*spoken_for));
+	return spoken_for == NULL ? -1 : 0;
 }
 
 static int make_users(void)
@@ -396,28 +430,47 @@ static int make_users(void)
 	int max = cfg_get(tcp, tcp_cfg, max_connections);
 	size_t size = sizeof(*users) + (size_t)max * sizeof(users->of[0]);
 
-	users = shm_malloc(size);
-	if(users == NULL) {
-		SHM_MEM_ERROR;
+	users = KAM_SHARED_LOCKED(size);
+	if(users == NULL)
 		return -1;
-	}
-	memset(users, 0, size);
 	users->max = max;
-	return lock_init(&users->lock) != NULL ? 0 : -1;
+	return 0;
 }
 
 /* ---- the start, and what scripts ask ------------------------------------------- */
 
+/* Those that are there it counts itself. */
+static int admit_of_proxy(const struct sip_msg *msg)
+{
+	cr_member_t m = {
+			.whose = net_of(&msg->rcv.src_ip), .id = msg->rcv.proto_reserved1};
+	int is_spoken;
+
+	TCPCONN_LOCK;
+	is_spoken = is_spoken_for(&m);
+	TCPCONN_UNLOCK;
+	return kam_web_socket_open(
+			m.id, m.whose, is_spoken ? kam_config.unproved_max : INT_MAX);
+}
+
 int ki_resume_admit(struct sip_msg *msg)
 {
+	uint64_t net = net_of(&msg->rcv.src_ip);
 	int newest = 0, of_net = 0;
 
-	if(kam_config.unproved_max == 0 || kam_is_proxy(&msg->rcv.src_ip))
+	if(kam_config.unproved_max == 0)
 		return 1;
-	find_unproved(&newest);
+	if(kam_is_proxy(&msg->rcv.src_ip))
+		return admit_of_proxy(msg) ? 1 : -1;
+	find_unproved(&newest, NULL);
 	for(int i = 0; i < n_found; i++)
-		of_net += found[i].whose == net_of(&msg->rcv.src_ip);
-	return of_net <= kam_config.unproved_max ? 1 : -1;
+		of_net += found[i].whose == net;
+	/* (This one is there, and not a WebSocket yet.) */
+	return of_net <= kam_config.unproved_max
+					&& kam_web_socket_open(msg->rcv.proto_reserved1, net,
+							kam_config.unproved_max + 1 - of_net)
+			? 1
+			: -1;
 }
 
 int kam_limit_init(void)
@@ -435,8 +488,10 @@ int kam_limit_init(void)
 		LM_ERR("unproved_max needs the module tcpops\n");
 		return -1;
 	}
-	if(make_places() < 0 || (kam_config.proved_max > 0 && make_users() < 0))
+	if(make_places() < 0 || kam_web_sockets_init() < 0
+			|| (kam_config.proved_max > 0 && make_users() < 0))
 		return -1;
+	kam_ports_init();
 	return register_sync_timers(1);
 }
 

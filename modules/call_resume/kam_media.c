@@ -5,16 +5,19 @@
  * address it is told, from within: to services of its own machine too, and bytes that
  * the sender of the description has chosen.
  */
-#include "kam.h"
+#include "kam_media.h"
+#include "kam_message.h"
 
 #include "../../core/data_lump.h"
 #include "../../core/dprint.h"
+#include "../../core/kemi.h"
 #include "../../core/msg_translator.h"
 #include "../../core/mem/mem.h"
 #include "../../core/parser/parse_content.h"
 #include "../../core/parser/parse_cseq.h"
 #include "../../core/parser/parse_from.h"
 #include "../../core/parser/parse_to.h"
+#include "../../core/parser/parse_uri.h"
 
 #include "core/body.h"
 #include "core/media.h"
@@ -32,6 +35,7 @@ typedef struct nets
 
 static nets_t denied = {.name = "denied_media"};
 static nets_t trunk = {.name = "trunk_address"};
+static unsigned int trunk_port; /* of trunk_uri; 0: any */
 
 static int add_net(nets_t *to, cr_span_t text)
 {
@@ -75,13 +79,45 @@ int kam_trunk_param(modparam_t type, void *val)
 	return add_nets(&trunk, (const char *)val);
 }
 
-int kam_media_is_denied(const struct ip_addr *ip)
+int kam_trunk_uri_param(modparam_t type, void *val)
+{
+	struct sip_uri uri;
+
+	(void)type;
+	if(parse_uri((char *)val, (int)strlen((const char *)val), &uri) < 0) {
+		LM_ERR("trunk_uri: [%s] is no SIP URI\n", (const char *)val);
+		return -1;
+	}
+	trunk_port = uri.port_no != 0 ? uri.port_no : SIP_PORT;
+	return 0;
+}
+
+int kam_media_is_trunk(const struct ip_addr *ip)
 {
 	uint8_t address[CR_ADDRESS_LEN];
 
 	cr_address_of(address, ip->u.addr, ip->len);
-	return cr_nets_have(denied.net, denied.n, address)
-			&& !cr_nets_have(trunk.net, trunk.n, address);
+	return cr_nets_have(trunk.net, trunk.n, address);
+}
+
+static int is_denied(const struct ip_addr *ip)
+{
+	uint8_t address[CR_ADDRESS_LEN];
+
+	cr_address_of(address, ip->u.addr, ip->len);
+	return cr_nets_have(denied.net, denied.n, address);
+}
+
+int kam_media_is_denied(const struct ip_addr *ip)
+{
+	return is_denied(ip) && !kam_media_is_trunk(ip);
+}
+
+int kam_media_is_denied_at(const struct ip_addr *ip, unsigned int port)
+{
+	return is_denied(ip)
+			&& (!kam_media_is_trunk(ip)
+					|| (trunk_port != 0 && port != trunk_port));
 }
 
 /* @return 0 or -1 */
@@ -176,6 +212,12 @@ static int give_length(struct sip_msg *msg)
 	return sip_msg_apply_changes(msg) == 1 ? 0 : -1;
 }
 
+/* Kamailio has a line about what it does not take for one type: none, or several. */
+static int is_type_odd(cr_span_t type)
+{
+	return type.len == 0 || memchr(type.s, ',', type.len) != NULL;
+}
+
 /* One of two types counts for one reader, and the other for another; so does what the
  * modules of Kamailio do not take for the type that we do. */
 static void find_sdp(found_t *f, struct sip_msg *msg)
@@ -183,7 +225,7 @@ static void find_sdp(found_t *f, struct sip_msg *msg)
 	const char *body = get_body(msg), *end = msg->buf + msg->len;
 	int n, sdp = (TYPE_APPLICATION << 16) | SUBTYPE_SDP;
 
-	*f = (found_t){.kind = CR_BODY_NONE};
+	*f = (found_t){.kind = kam_is_read(msg) ? CR_BODY_NONE : CR_BODY_HIDDEN};
 	if(body == NULL || body >= end || msg->content_length == NULL)
 		return;
 	f->body = f->sdp = (cr_span_t){body, (size_t)(end - body)};
@@ -192,7 +234,8 @@ static void find_sdp(found_t *f, struct sip_msg *msg)
 	if(f->kind == CR_BODY_HIDDEN || !may_describe(msg))
 		return;
 	f->kind = cr_body_read(&f->sdp, f->type, f->body);
-	if(f->kind == CR_BODY_SDP && n == 1 && parse_content_type_hdr(msg) != sdp)
+	if(f->kind == CR_BODY_SDP && n == 1
+			&& (is_type_odd(f->type) || parse_content_type_hdr(msg) != sdp))
 		f->kind = CR_BODY_HIDDEN;
 }
 
@@ -288,6 +331,77 @@ int ki_resume_suits_browser(struct sip_msg *msg)
 
 /* ---- what rtpengine says of the media ---------------------------------------------- */
 
+typedef int (*query_f)(struct sip_msg *, str *, str *);
+
+/* rtpengine_query_v() as KEMI has it: no script is needed to call it so. */
+static query_f find_query(void)
+{
+	static str module = str_init("rtpengine"),
+			   name = str_init("rtpengine_query_v");
+	sr_kemi_module_t *all = sr_kemi_modules_get();
+
+	for(int i = 1; i < sr_kemi_modules_size_get(); i++) {
+		sr_kemi_t *query;
+
+		if(!STR_EQ(all[i].mname, module))
+			continue;
+		query = sr_kemi_lookup(&module, i, &name);
+		return query != NULL ? (query_f)query->func : NULL;
+	}
+	return NULL;
+}
+
+/* Where rtpengine's answer is kept until it is asked again, and the message that it was asked
+ * for. */
+static str answer_pv = str_init("$var(call_resume)");
+static struct
+{
+	unsigned id;
+	int pid; /* 0: there is none */
+} asked;
+
+static int get_answer(struct sip_msg *msg, str *answer)
+{
+	pv_spec_t *spec = pv_cache_get(&answer_pv);
+	pv_value_t value;
+
+	if(spec == NULL || pv_get_spec_value(msg, spec, &value) != 0
+			|| !(value.flags & PV_VAL_STR))
+		return 0;
+	*answer = value.rs;
+	return 1;
+}
+
+int kam_media_query(struct sip_msg *msg, str *answer)
+{
+	static str format = str_init("json");
+	query_f query = find_query();
+	int ret;
+
+	asked.pid = 0;
+	if(query == NULL || pv_cache_get(&answer_pv) == NULL)
+		return 0;
+	/* What it knows nothing of is not to be logged as an error. */
+	set_local_debug_level(L_CRIT);
+	ret = query(msg, &format, &answer_pv);
+	reset_local_debug_level();
+	if(ret < 1 || !get_answer(msg, answer))
+		return 0;
+	asked.id = msg->id;
+	asked.pid = msg->pid;
+	return 1;
+}
+
+cr_span_t kam_media_answer(struct sip_msg *msg)
+{
+	str answer;
+
+	return asked.id == msg->id && asked.pid == msg->pid
+					&& get_answer(msg, &answer)
+			? kam_span(answer)
+			: CR_SPAN("");
+}
+
 static struct
 {
 	unsigned id; /* of the message that it was read for */
@@ -305,10 +419,10 @@ cr_span_t kam_media_described(const struct sip_msg *msg, kam_side_t side)
 
 /* @return 0, or -1: one of them is not in the call */
 static int describe(
-		kam_side_t side, cr_span_t answer, cr_span_t tag, cr_span_t other)
+		kam_side_t side, const json_t *call, cr_span_t tag, cr_span_t other)
 {
 	int len = cr_media_describe(
-			described.sdp[side], CR_MEDIA_SDP_MAX, answer, tag, other);
+			described.sdp[side], CR_MEDIA_SDP_MAX, call, tag, other);
 
 	described.len[side] = len > 0 ? (size_t)len : 0;
 	return len > 0 || len == CR_EUNSUPPORTED || len == CR_ETOOBIG ? 0 : -1;
@@ -317,17 +431,25 @@ static int describe(
 int ki_resume_read_media(struct sip_msg *msg, str *answer)
 {
 	cr_span_t from, to;
+	json_t *call;
+	int err;
 
 	described.id = msg->id;
 	described.pid = msg->pid;
 	memset(described.len, 0, sizeof(described.len));
 	if(parse_headers(msg, HDR_FROM_F | HDR_TO_F, 0) < 0 || msg->to == NULL
-			|| parse_from_header(msg) < 0)
+			|| parse_from_header(msg) < 0
+			|| cr_json_object(&call, kam_span(*answer)) != CR_OK)
 		return -1;
 	from = kam_span(get_from(msg)->tag_value);
 	to = kam_span(get_to(msg)->tag_value);
-	return describe(KAM_FROM, kam_span(*answer), from, to) == 0
-					&& describe(KAM_TO, kam_span(*answer), to, from) == 0
-			? 1
-			: -1;
+	if(cr_media_is_of_others(call, from, to)) {
+		json_decref(call);
+		return -2;
+	}
+	err = describe(KAM_FROM, call, from, to);
+	if(err == 0)
+		err = describe(KAM_TO, call, to, from);
+	json_decref(call);
+	return err == 0 ? 1 : -1;
 }

@@ -5,8 +5,11 @@
  * and what their parameters say. A gateway that could not resume a call does not start.
  */
 #include "kam_modules.h"
+#include "kam_env.h"
 
 #include "../../core/dprint.h"
+
+#include "core/base.h"
 
 /* They look at what comes in from the network and goes out to it, and have to see the
  * dialog that everybody else sees. Callbacks of the network run in the order in which
@@ -77,6 +80,63 @@ const str *kam_modules_binding_xavp(void)
 	const str *name = param_of("usrloc", "xavp_contact", PARAM_STR);
 
 	return name != NULL && name->s != NULL && name->len > 0 ? name : NULL;
+}
+
+/* auth takes the first half of its secret for the MAC of a nonce, and the second half for that of
+ * what the nonce is bound to. All nodes have the same first half, of the key that they seal with:
+ * so each knows what another one has made, and asks again for the same password. The second half
+ * is our own: so we take no nonce of another node, which alone knows whether it has been used. */
+#define SECRET_HALF 22 /* characters, of 6 bits each */
+
+/* @param text  receives SECRET_HALF characters and a zero */
+static int encode_half(char *text, const void *bytes, size_t len)
+{
+	char mem[CR_B64_LEN(CR_KEY_LEN)];
+	int n = cr_b64_encode(mem, sizeof(mem), bytes, len);
+
+	if(n < SECRET_HALF)
+		return n < 0 ? n : CR_EINTERNAL;
+	memcpy(text, mem, SECRET_HALF);
+	text[SECRET_HALF] = '\0';
+	cr_wipe(mem, sizeof(mem));
+	return CR_OK;
+}
+
+static int make_secret(char *text)
+{
+	const cr_env_t *env = kam_env();
+	const cr_key_t *key = cr_ring_sealing(env->ring, cr_now_s(env));
+	uint8_t secret[CR_KEY_LEN];
+	int err = CR_EKEY;
+
+	if(key != NULL)
+		err = cr_digest_secret(secret, env->crypto, key);
+	if(err == CR_OK)
+		err = encode_half(text, secret, sizeof(secret));
+	if(err == CR_OK)
+		err = cr_random(secret, sizeof(secret));
+	if(err == CR_OK)
+		err = encode_half(text + SECRET_HALF, secret, sizeof(secret));
+	cr_wipe(secret, sizeof(secret));
+	return err;
+}
+
+int kam_modules_share_nonces(void)
+{
+	/* auth has it for as long as it is there. */
+	static char text[2 * SECRET_HALF + 1];
+	char **secret = param_of("auth", "secret", PARAM_STRING);
+	int err;
+
+	if(secret == NULL || *secret != NULL)
+		return 0;
+	err = make_secret(text);
+	if(err != CR_OK) {
+		LM_ERR("no secret for the nonces of auth: %s\n", cr_strerror(err));
+		return -1;
+	}
+	*secret = text;
+	return 0;
 }
 
 static int check_used(void)

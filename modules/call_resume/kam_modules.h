@@ -16,6 +16,12 @@ int kam_modules_check_order(void);
  * @return 0, or -1 and it is logged with what to do */
 int kam_modules_init(void);
 
+/** Have auth make its nonces with what all nodes have and what we have alone, where its
+ * parameter secret is not set: those of another node are told from wrong passwords then, and
+ * not taken. It does nothing where auth is not loaded, or in front of this module.
+ * @return 0, or -1 and it is logged why */
+int kam_modules_share_nonces(void);
+
 /** 1 when rr does not put the From tag into our Record-Route: without it nobody can
  * tell which side a request in a dialog comes from. */
 int kam_modules_from_tag_needed(void);

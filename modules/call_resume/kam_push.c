@@ -3,7 +3,9 @@
  *
  * resume_push(): a NOTIFY with the full state to a client that has just answered.
  */
-#include "kam.h"
+#include "kam_push.h"
+#include "kam_env.h"
+#include "kam_stat.h"
 
 #include "../../core/dprint.h"
 #include "../../core/ip_addr.h"
@@ -33,7 +35,7 @@ static void put_hop(cr_writer_t *w, cr_span_t host, unsigned port, int proto)
 	str name = STR_NULL;
 
 	cr_put_str(w, "sip:");
-	cr_put_span(w, host);
+	cr_put_host(w, host);
 	cr_put_str(w, ":");
 	cr_put_uint(w, port);
 	if(proto == PROTO_UDP || get_valid_proto_string(proto, 1, 0, &name) < 0)
@@ -53,54 +55,61 @@ static void put_next_hop(cr_writer_t *w, const struct receive_info *rcv)
 /* The subscription is one without a SUBSCRIBE, and of this one NOTIFY: it ends with it, so
  * that neither side has anything to keep, refresh or wait for (RFC 6665 section 4.1.3), and
  * with noresource nobody tries to subscribe. NOTIFY needs a Contact (RFC 3265 section 7.1). */
-static void put_headers(cr_writer_t *w, const cr_env_t *env,
-		const struct receive_info *rcv, cr_span_t jwe)
+static void put_headers(cr_writer_t *w, const struct socket_info *si, int proto,
+		cr_span_t state)
 {
-	struct socket_info *si = rcv->bind_address;
-
 	cr_put_str(w, "Contact: <");
 	put_hop(w,
 			kam_span(si->useinfo.name.len > 0 ? si->useinfo.name
 											  : si->address_str),
 			si->useinfo.port_no != 0 ? si->useinfo.port_no : si->port_no,
-			rcv->proto);
+			proto);
 	cr_put_str(w, ">\r\nEvent: " CR_EVENT "\r\n");
 	cr_put_str(w, "Subscription-State: terminated;reason=noresource\r\n");
 	cr_put_str(w, CR_HDR_STATE ": ");
-	cr_screen_mark(w, env);
-	cr_put_span(w, jwe);
+	cr_screen_mark(w, kam_env());
+	cr_put_span(w, state);
 	cr_put_str(w, "\r\n");
 }
 
-static int send_notify(const cr_env_t *env, const cr_push_t *p,
-		const struct receive_info *rcv, cr_span_t jwe)
+int kam_notify(cr_span_t contact, cr_span_t address, cr_span_t hop,
+		struct socket_info *si, int proto, cr_span_t state)
 {
 	static char mem[HEADERS_MAX];
-	char uri[CR_TARGET_MAX + 1], hop[128], address[CR_TARGET_MAX];
-	cr_writer_t target = cr_writer(uri, sizeof(uri));
-	cr_writer_t next = cr_writer(hop, sizeof(hop));
-	cr_writer_t party = cr_writer(address, sizeof(address));
+	char party_mem[CR_TARGET_MAX];
+	cr_writer_t party = cr_writer(party_mem, sizeof(party_mem));
 	cr_writer_t more = cr_writer(mem, sizeof(mem));
-	str method = str_init("NOTIFY"), r, n, a, h;
+	str method = str_init("NOTIFY"), r = kam_str(contact), n = kam_str(hop);
+	str a, h;
 	uac_req_t req;
 
-	cr_push_target(&target, p);
-	put_next_hop(&next, rcv);
 	cr_put_str(&party, "<");
-	cr_put_span(&party, cr_push_address(p));
+	cr_put_span(&party, address);
 	cr_put_str(&party, ">");
-	put_headers(&more, env, rcv, jwe);
-	if(cr_writer_end(&target) != CR_OK || cr_writer_end(&next) != CR_OK
-			|| cr_writer_end(&party) != CR_OK || cr_writer_end(&more) != CR_OK
-			|| target.len == 0)
+	put_headers(&more, si, proto, state);
+	if(cr_writer_end(&party) != CR_OK || cr_writer_end(&more) != CR_OK
+			|| contact.len == 0)
 		return CR_ETOOBIG;
-	r = text_of(&target);
-	n = text_of(&next);
 	a = text_of(&party);
 	h = text_of(&more);
 	set_uac_req(&req, &method, &h, NULL, NULL, 0, NULL, NULL);
-	req.ssock = &rcv->bind_address->sock_str;
+	req.ssock = &si->sock_str;
 	return kam_tm.t_request(&req, &r, &a, &a, &n) < 0 ? CR_EINTERNAL : CR_OK;
+}
+
+static int send_notify(
+		const cr_push_t *p, const struct receive_info *rcv, cr_span_t jwe)
+{
+	char uri[CR_TARGET_MAX + 1], hop[128];
+	cr_writer_t target = cr_writer(uri, sizeof(uri));
+	cr_writer_t next = cr_writer(hop, sizeof(hop));
+
+	cr_push_target(&target, p);
+	put_next_hop(&next, rcv);
+	if(cr_writer_end(&target) != CR_OK || cr_writer_end(&next) != CR_OK)
+		return CR_ETOOBIG;
+	return kam_notify(cr_written(&target), cr_push_address(p),
+			cr_written(&next), rcv->bind_address, rcv->proto, jwe);
 }
 
 /* The transaction that a first 2xx belongs to; NULL when there is none, or when a final
@@ -151,8 +160,7 @@ int ki_resume_push(struct sip_msg *msg)
 	if(n == CR_EMISSING || n == CR_EUNSUPPORTED)
 		return -1;
 	if(n > 0)
-		n = send_notify(
-				env, &p, &msg->rcv, (cr_span_t){env->work->jwe, (size_t)n});
+		n = send_notify(&p, &msg->rcv, (cr_span_t){env->work->jwe, (size_t)n});
 	if(n != CR_OK)
 		return push_failed(cr_strerror(n));
 	kam_count(KAM_STATES_PUSHED);

@@ -3,9 +3,24 @@
  *
  * $resume(name)
  */
-#include "kam.h"
+#include "kam_pv.h"
+#include "kam_connection.h"
+#include "kam_drain.h"
+#include "kam_env.h"
 #include "kam_event.h"
+#include "kam_known.h"
+#include "kam_label.h"
+#include "kam_limit.h"
+#include "kam_media.h"
+#include "kam_message.h"
+#include "kam_node.h"
+#include "kam_proxy.h"
+#include "kam_resume.h"
+#include "kam_ring_wait.h"
+#include "kam_route.h"
+#include "kam_session.h"
 #include "kam_steps.h"
+#include "kam_trust.h"
 
 #include "../../core/dprint.h"
 
@@ -24,19 +39,33 @@ typedef enum kam_pv
 	PV_ISS,
 	PV_ERROR,
 	PV_SECURE,
+	PV_FIRST_HOP,
 	PV_SPLICED,
 	PV_IN_CALL,
 	PV_CONNECTION,
 	PV_CONNECTED,
 	PV_LEFT,
 	PV_KNOWN,
+	PV_ABANDONED,
+	PV_LABEL,
 	PV_ASKS,
 	PV_TO_CLIENT,
 	PV_SENDER,
 	PV_STEPS,
 	PV_FROM_CALLER,
+	PV_USER,
+	PV_BEGUN,
+	PV_ANSWERED,
+	PV_CLIENT_ADDRESS,
+	PV_CALLER,
+	PV_CALLED,
 	PV_MEDIA_FROM,
 	PV_MEDIA_TO,
+	PV_MEDIA_ANSWER,
+	PV_NODE,
+	PV_DRAINING,
+	PV_PEER,
+	PV_PEER_PROTO,
 	PV_CODE,
 	PV_REASON,
 	PV_ID,
@@ -69,19 +98,33 @@ static const char *const names[PV_N] = {
 		[PV_ISS] = "iss",
 		[PV_ERROR] = "error",
 		[PV_SECURE] = "secure",
+		[PV_FIRST_HOP] = "first_hop",
 		[PV_SPLICED] = "spliced",
 		[PV_IN_CALL] = "in_call",
 		[PV_CONNECTION] = "connection",
 		[PV_CONNECTED] = "connected",
 		[PV_LEFT] = "left",
 		[PV_KNOWN] = "known",
+		[PV_ABANDONED] = "abandoned",
+		[PV_LABEL] = "label",
 		[PV_ASKS] = "asks",
 		[PV_TO_CLIENT] = "to_client",
 		[PV_SENDER] = "sender",
 		[PV_STEPS] = "steps",
 		[PV_FROM_CALLER] = "from_caller",
+		[PV_USER] = "user",
+		[PV_BEGUN] = "begun",
+		[PV_ANSWERED] = "answered",
+		[PV_CLIENT_ADDRESS] = "client_address",
+		[PV_CALLER] = "caller",
+		[PV_CALLED] = "called",
 		[PV_MEDIA_FROM] = "media_from",
 		[PV_MEDIA_TO] = "media_to",
+		[PV_MEDIA_ANSWER] = "media_answer",
+		[PV_NODE] = "node",
+		[PV_DRAINING] = "draining",
+		[PV_PEER] = "peer",
+		[PV_PEER_PROTO] = "peer_proto",
 		[PV_CODE] = "code",
 		[PV_REASON] = "reason",
 		[PV_ID] = "id",
@@ -264,49 +307,106 @@ static int get_event(struct sip_msg *msg, pv_param_t *param, pv_value_t *res,
 	return get_text(msg, param, res, cr_span_str(event_text(e, which)));
 }
 
-int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
+/* Of the message at hand. @return 1 when it is a number */
+static int number_of(struct sip_msg *msg, int which, long *n)
 {
-	int which = param->pvn.u.isname.name.n;
-	kam_opened_t *o;
+	switch(which) {
+		case PV_SECURE:
+			*n = kam_is_secure(msg);
+			return 1;
+		case PV_FIRST_HOP:
+			*n = kam_is_by_first_hop(msg);
+			return 1;
+		case PV_SPLICED:
+			*n = kam_is_request_route() && kam_is_spliced();
+			return 1;
+		case PV_IN_CALL:
+			*n = kam_in_call(msg);
+			return 1;
+		case PV_KNOWN:
+			*n = kam_is_known(msg);
+			return 1;
+		case PV_LEFT:
+			*n = kam_has_left(msg);
+			return 1;
+		case PV_CONNECTED:
+			*n = kam_is_connected(msg);
+			return 1;
+		case PV_ABANDONED:
+			*n = kam_is_abandoned();
+			return 1;
+		case PV_TO_CLIENT:
+			*n = kam_goes_to_client(msg);
+			return 1;
+		case PV_FROM_CALLER:
+			*n = kam_is_from_caller(msg);
+			return 1;
+		case PV_USER:
+			*n = (long)kam_limit_user(msg);
+			return 1;
+		case PV_BEGUN:
+			*n = kam_begun(msg);
+			return 1;
+		case PV_ANSWERED:
+			*n = kam_answered(msg);
+			return 1;
+		case PV_NODE:
+			*n = kam_node_of_uri(msg);
+			return 1;
+		case PV_DRAINING:
+			*n = kam_is_draining();
+			return 1;
+		default:
+			return 0;
+	}
+}
 
-	if(msg == NULL)
-		return -1;
-	if(kam_event() != NULL)
-		return get_event(msg, param, res, kam_event(), which);
-	if(which == PV_SECURE)
-		return pv_get_sintval(msg, param, res, kam_is_secure(msg));
-	if(which == PV_SPLICED)
-		return pv_get_sintval(
-				msg, param, res, kam_is_request_route() && kam_edge_spliced());
-	if(which == PV_IN_CALL)
-		return pv_get_sintval(msg, param, res, kam_in_call(msg));
-	if(which == PV_CONNECTION)
-		return kam_connection(msg) > 0
-				? pv_get_sintval(msg, param, res, kam_connection(msg))
-				: pv_get_null(msg, param, res);
-	if(which == PV_KNOWN)
-		return pv_get_sintval(msg, param, res, kam_is_known(msg));
-	if(which == PV_LEFT)
-		return pv_get_sintval(msg, param, res, kam_has_left(msg));
-	if(which == PV_CONNECTED)
-		return pv_get_sintval(msg, param, res, kam_is_connected(msg));
-	if(which == PV_ASKS)
-		return get_text(msg, param, res, cr_span_str(kam_asks(msg)));
-	if(which == PV_TO_CLIENT)
-		return pv_get_sintval(msg, param, res, kam_goes_to_client(msg));
-	if(which == PV_SENDER)
-		return get_sender(msg, param, res);
-	if(which == PV_STEPS)
-		return get_text(msg, param, res, kam_steps_sdp());
-	if(which == PV_FROM_CALLER)
-		return pv_get_sintval(msg, param, res, kam_is_from_caller(msg));
-	if(which == PV_MEDIA_FROM)
-		return get_text(msg, param, res, kam_media_described(msg, KAM_FROM));
-	if(which == PV_MEDIA_TO)
-		return get_text(msg, param, res, kam_media_described(msg, KAM_TO));
-	if(which <= PV_ERROR)
-		return get_session(msg, param, res, kam_session(msg), which);
-	o = kam_opened(msg);
+/* Of the message at hand. @return 1 when it is a text */
+static int text_of(struct sip_msg *msg, int which, cr_span_t *text)
+{
+	switch(which) {
+		case PV_LABEL:
+			*text = kam_label();
+			return 1;
+		case PV_ASKS:
+			*text = cr_span_str(kam_asks(msg));
+			return 1;
+		case PV_STEPS:
+			*text = kam_steps_sdp();
+			return 1;
+		case PV_MEDIA_FROM:
+			*text = kam_media_described(msg, KAM_FROM);
+			return 1;
+		case PV_MEDIA_TO:
+			*text = kam_media_described(msg, KAM_TO);
+			return 1;
+		case PV_MEDIA_ANSWER:
+			*text = kam_media_answer(msg);
+			return 1;
+		case PV_CLIENT_ADDRESS:
+			*text = kam_first_hop_client(msg);
+			return 1;
+		case PV_CALLER:
+			*text = kam_party(msg, CR_PURPOSE_CALLER);
+			return 1;
+		case PV_CALLED:
+			*text = kam_party(msg, CR_PURPOSE_CALLEE);
+			return 1;
+		case PV_PEER:
+			*text = kam_node_from(msg);
+			return 1;
+		case PV_PEER_PROTO:
+			*text = kam_node_proto(msg);
+			return 1;
+		default:
+			return 0;
+	}
+}
+
+/* Of the state that the message has brought, or why it was refused. */
+static int get_opened(struct sip_msg *msg, pv_param_t *param, pv_value_t *res,
+		kam_opened_t *o, int which)
+{
 	if(which == PV_CODE && o->code != 0)
 		return pv_get_sintval(msg, param, res, o->code);
 	if(which == PV_REASON && o->code != 0)
@@ -318,4 +418,29 @@ int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
 	if(which == PV_CALLEE)
 		return get_text(msg, param, res, kam_opened_callee(msg));
 	return get_state(msg, param, res, &o->state, which);
+}
+
+int kam_pv_get(struct sip_msg *msg, pv_param_t *param, pv_value_t *res)
+{
+	int which = param->pvn.u.isname.name.n;
+	cr_span_t text;
+	long n;
+
+	if(msg == NULL)
+		return -1;
+	if(kam_event() != NULL)
+		return get_event(msg, param, res, kam_event(), which);
+	if(number_of(msg, which, &n))
+		return pv_get_sintval(msg, param, res, n);
+	if(text_of(msg, which, &text))
+		return get_text(msg, param, res, text);
+	if(which == PV_CONNECTION)
+		return kam_connection(msg) > 0
+				? pv_get_sintval(msg, param, res, kam_connection(msg))
+				: pv_get_null(msg, param, res);
+	if(which == PV_SENDER)
+		return get_sender(msg, param, res);
+	if(which <= PV_ERROR)
+		return get_session(msg, param, res, kam_session(msg), which);
+	return get_opened(msg, param, res, kam_opened(msg), which);
 }

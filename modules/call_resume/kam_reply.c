@@ -8,8 +8,15 @@
  * names, over a connection that is there. Only its SDP needs the script. (An offer in
  * it, when the INVITE had none, cannot be told from an answer any more.)
  */
-#include "kam.h"
+#include "kam_reply.h"
+#include "kam_connect.h"
+#include "kam_early.h"
+#include "kam_edge.h"
 #include "kam_event.h"
+#include "kam_fingerprint.h"
+#include "kam_message.h"
+#include "kam_push.h"
+#include "kam_trust.h"
 
 #include "../../core/data_lump.h"
 #include "../../core/dprint.h"
@@ -20,10 +27,12 @@
 
 #include "core/sip.h"
 
-/* Whether it would be sent on: what has one Via alone is for this Kamailio. */
-static int goes_on(struct sip_msg *msg)
+/* Whether something is done for it, or it would be sent on. With one Via alone it is for this
+ * Kamailio, and tm finds its transaction all the same. */
+static int leads_on(struct sip_msg *msg)
 {
-	return parse_headers(msg, HDR_VIA2_F, 0) == 0 && msg->via2 != NULL;
+	return (parse_headers(msg, HDR_VIA2_F, 0) == 0 && msg->via2 != NULL)
+			|| kam_has_been_asked(msg);
 }
 
 /* 0: none that could hold an answer */
@@ -58,21 +67,21 @@ static int remove_answer(struct sip_msg *msg)
 /* @return 0: nobody shall see it */
 static int may_be_seen(struct sip_msg *msg)
 {
-	int branch = -1;
-
-	if(!goes_on(msg))
+	if(!leads_on(msg))
 		return 1;
 	if(ki_resume_check_reply(msg) < 0)
 		return 0;
 	if(ki_resume_check_media(msg) < 0 && remove_answer(msg) < 0)
 		return 0;
-	if(kam_tm.t_check(msg, &branch) == 1) {
+	if(kam_has_transaction()) {
 		/* A client has answered: now all of its state is known. */
 		if(kam_config.push && is_answer(msg))
 			(void)ki_resume_push(msg);
 	} else if(is_answer(msg)
 			|| (method_answered(msg) != 0 && kam_has_body(msg))) {
 		kam_event_answer(msg);
+		if(is_answer(msg))
+			kam_unheard_expect(&(kam_unheard_t){.stray = 1});
 	}
 	return 1;
 }
@@ -84,13 +93,18 @@ static int after_reply(struct sip_msg *msg, unsigned int flags, void *param)
 	(void)flags;
 	(void)param;
 	(void)kam_tm.t_unref(msg);
+	kam_unheard_settle();
+	kam_early_hear();
 	return 1;
 }
 
 static int before_reply(struct sip_msg *msg, unsigned int flags, void *param)
 {
+	/* The script has answered a request itself. */
+	kam_early_settle(CR_SPAN(""));
 	if(may_be_seen(msg))
 		return 1;
+	kam_unheard_drop();
 	/* Then nothing that waits for the end of the script is called. */
 	(void)after_reply(msg, flags, param);
 	kam_connect_off();

@@ -6,11 +6,24 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* memmem */
 #endif
-#include "kam.h"
+#include "kam_resume.h"
+#include "kam_away.h"
+#include "kam_early.h"
+#include "kam_edge.h"
 #include "kam_ended.h"
+#include "kam_env.h"
 #include "kam_event.h"
+#include "kam_fingerprint.h"
+#include "kam_known.h"
+#include "kam_message.h"
+#include "kam_node.h"
+#include "kam_pace.h"
+#include "kam_quiet.h"
 #include "kam_revoke.h"
+#include "kam_ring_again.h"
 #include "kam_rotate.h"
+#include "kam_seal.h"
+#include "kam_stat.h"
 
 #include "../../core/dprint.h"
 #include "../../core/dset.h"
@@ -24,20 +37,9 @@
 #include "core/splice.h"
 #include "core/text.h"
 
+#define DIALLED_MAX 255 /* bytes of a Call-ID */
+
 /* ---- resume_open() --------------------------------------------------------------- */
-
-kam_opened_t *kam_opened(struct sip_msg *msg)
-{
-	static kam_opened_t opened;
-	static kam_message_t last;
-
-	if(kam_is_other_message(&last, msg)) {
-		opened.open = opened.known = opened.code = 0;
-		opened.client_call_id[0] = '\0';
-		opened.reason = "";
-	}
-	return &opened;
-}
 
 static int refuse(
 		kam_opened_t *o, kam_stat_t stat, int code, const char *reason)
@@ -88,6 +90,9 @@ static int open_one(kam_opened_t *o, cr_state_t *st, char *mem,
 		case CR_OK:
 			return 0;
 		case CR_EFORGED:
+			if(kam_node_lacks_key(jwe))
+				return refuse(o, KAM_STATES_NOT_YOURS, 503,
+						"Call-State is under a key of another node");
 			kam_count_retired(jwe);
 			return refuse_foreign(o);
 		case CR_EEXPIRED:
@@ -136,6 +141,61 @@ static int check_fingerprint(kam_opened_t *o, struct sip_msg *msg)
 			"Call-State is bound to another certificate");
 }
 
+/* Nobody else's, and none at all, are told in the same way. */
+static int refuse_dialled(kam_opened_t *o)
+{
+	return refuse(o, KAM_RESUMES_LATE, 481, "Call/Transaction Does Not Exist");
+}
+
+/* What the client has dialled, in place of a state. */
+static int read_dialled(cr_state_t *st, struct sip_msg *msg, cr_span_t params)
+{
+	cr_span_t number;
+	str digits;
+	unsigned cseq;
+
+	memset(st, 0, sizeof(*st));
+	st->role = CR_CALLER;
+	st->target = kam_span(*GET_RURI(msg));
+	if(!cr_param_find(params, CR_STATE_PARAM_CALL_ID, &st->call_id, NULL)
+			|| !cr_param_find(params, CR_STATE_PARAM_TAG, &st->local_tag, NULL)
+			|| !cr_param_find(params, CR_STATE_PARAM_CSEQ, &number, NULL)
+			|| st->call_id.len > DIALLED_MAX || !cr_text_is_token(st->call_id)
+			|| !cr_text_is_token(st->local_tag))
+		return -1;
+	digits = kam_str(number);
+	if(str2int(&digits, &cseq) < 0)
+		return -1;
+	st->cseq = cseq;
+	return 0;
+}
+
+/* It rings, or was answered while nobody was there. */
+static int open_dialled(
+		kam_opened_t *o, const cr_env_t *env, struct sip_msg *msg, cr_span_t p)
+{
+	const cr_token_t *token = &kam_session(msg)->token;
+	char jwe[CR_JWE_MAX + 1];
+	size_t len;
+
+	if(read_dialled(&o->state, msg, p) < 0)
+		return refuse_malformed(o);
+	if(!kam_config.manage)
+		return refuse_dialled(o);
+	o->dialled = 1;
+	if(kam_dialled_find(&o->state, token))
+		return check_fingerprint(o, msg);
+	len = kam_unheard_state(jwe, &o->state, 0);
+	if(len == 0
+			|| open_one(o, &o->state, o->mem[0], env, token,
+					   (cr_span_t){jwe, len})
+					< 0)
+		return refuse_dialled(o);
+	o->dialled = 0;
+	o->known = 1;
+	return check_fingerprint(o, msg);
+}
+
 static int open_state(kam_opened_t *o, const cr_env_t *env, struct sip_msg *msg)
 {
 	const cr_token_t *token = &kam_session(msg)->token;
@@ -149,6 +209,8 @@ static int open_state(kam_opened_t *o, const cr_env_t *env, struct sip_msg *msg)
 	if(cr_addr_parse(&a, value) != CR_OK)
 		return refuse_malformed(o);
 	jwe = a.uri;
+	if(cr_span_eq(jwe, CR_SPAN(CR_STATE_DIALLED)))
+		return open_dialled(o, env, msg, a.params);
 	if(open_one(o, &o->state, o->mem[0], env, token, jwe) < 0) {
 		o->known = o->code == 410;
 		return -1;
@@ -169,7 +231,7 @@ static int open_state(kam_opened_t *o, const cr_env_t *env, struct sip_msg *msg)
 	if(kam_ended_is(&o->state)) {
 		kam_count(KAM_RESUMES_LATE);
 		o->code = 481;
-		o->reason = "Call Ended While Away";
+		o->reason = KAM_ENDED_WHILE_AWAY;
 		return -1;
 	}
 	o->open = 1;
@@ -182,7 +244,7 @@ int ki_resume_open(struct sip_msg *msg)
 	kam_opened_t *o = kam_opened(msg);
 	const cr_env_t *env = kam_env();
 
-	o->open = o->known = 0;
+	o->open = o->known = o->dialled = 0;
 	if(env == NULL)
 		return -1;
 	if(kam_session(msg)->authenticated
@@ -199,11 +261,11 @@ int ki_resume_open(struct sip_msg *msg)
 	return open_state(o, env, msg) < 0 ? -1 : 1;
 }
 
-/* ---- what a request asks for -------------------------------------------------------- */
+/* ---- what a request asks for ------------------------------------------------------- */
 
-static int has_method(const struct sip_msg *msg, int method)
+static int has_method(const struct sip_msg *msg, int methods)
 {
-	return msg->first_line.u.request.method_value == method;
+	return (msg->first_line.u.request.method_value & methods) != 0;
 }
 
 static const char *asks_in_dialog(struct sip_msg *msg, cr_span_t to_tag)
@@ -212,14 +274,15 @@ static const char *asks_in_dialog(struct sip_msg *msg, cr_span_t to_tag)
 
 	/* A name that we gave to a client, but its map is expired, or forged: nobody behind
 	 * us knows it by that name. */
-	if(!kam_edge_spliced()
+	if(!kam_is_spliced()
 			&& memmem(to_tag.s, to_tag.len, CR_MAP_TAG, sizeof(CR_MAP_TAG) - 1))
 		return "stale";
-	if(has_method(msg, METHOD_BYE)
-			&& kam_find_headers(msg, CR_SPAN(CR_HDR_STATE), &value) == 1
-			&& cr_span_eq(value, CR_SPAN(CR_STATE_REPLACED)))
-		return "moved";
-	return "none";
+	if(!has_method(msg, METHOD_BYE | METHOD_OPTIONS)
+			|| kam_find_headers(msg, CR_SPAN(CR_HDR_STATE), &value) != 1)
+		return "none";
+	if(has_method(msg, METHOD_BYE))
+		return cr_span_eq(value, CR_SPAN(CR_STATE_REPLACED)) ? "moved" : "none";
+	return cr_span_eq(value, CR_SPAN(CR_STATE_LEAVING)) ? "leaving" : "none";
 }
 
 const char *kam_asks(struct sip_msg *msg)
@@ -230,6 +293,8 @@ const char *kam_asks(struct sip_msg *msg)
 	if(msg->first_line.type != SIP_REQUEST || !kam_is_request_route()
 			|| parse_headers(msg, HDR_TO_F, 0) < 0 || msg->to == NULL)
 		return "none";
+	if(kam_node_is_locked(msg))
+		return "locked";
 	if(get_to(msg)->tag_value.len > 0)
 		return asks_in_dialog(msg, kam_span(get_to(msg)->tag_value));
 	if(!has_method(msg, METHOD_INVITE)
@@ -380,16 +445,42 @@ static int splice(kam_opened_t *o, struct sip_msg *msg)
 	return 1;
 }
 
-int kam_has_transaction(void)
+/* A state of a call that was not answered then.
+ * @return as kam_early_join(); -1 also when the state of its answer is not for this client */
+static int join(kam_opened_t *o, struct sip_msg *msg)
 {
-	struct cell *t = kam_tm.t_gett();
+	char jwe[CR_JWE_MAX + 1];
+	size_t len;
 
-	return t != NULL && t != T_UNDEFINED;
+	if(o->state.ringing == 0 || !kam_config.manage)
+		return 1;
+	len = kam_unheard_state(jwe, &o->state, 1);
+	if(len == 0) {
+		int ret = kam_early_join(msg, o, kam_unheard_state);
+
+		/* Its transaction has gone in between: there is nothing to resume. */
+		return ret == 1 && o->dialled ? refuse_dialled(o) : ret;
+	}
+	return open_one(o, &o->state, o->mem[0], kam_env(),
+				   &kam_session(msg)->token, (cr_span_t){jwe, len})
+							< 0
+					|| check_fingerprint(o, msg) < 0
+			? -1
+			: 1;
+}
+
+/* The state is good, and so many are at the moment that this one has to come again. */
+static int postpone(kam_opened_t *o, struct sip_msg *msg, unsigned int wait_s)
+{
+	kam_put_retry_after(msg, wait_s);
+	return refuse(o, KAM_RESUMES_POSTPONED, 503, "Too Many Resumes");
 }
 
 static int resume(struct sip_msg *msg)
 {
 	kam_opened_t *o = kam_opened(msg);
+	unsigned int wait_s;
+	str user;
 	int ret;
 
 	if(msg->first_line.type != SIP_REQUEST || kam_has_transaction()) {
@@ -403,15 +494,26 @@ static int resume(struct sip_msg *msg)
 		return -1;
 	if(parse_headers(msg, HDR_CALLID_F, 0) < 0 || msg->callid == NULL)
 		return refuse_resume(o, CR_EMALFORMED);
+	user = kam_str(cr_span_str(kam_session(msg)->token.sub));
+	if((wait_s = kam_pace_resume(&user)) > 0)
+		return postpone(o, msg, wait_s);
+	/* The far end knows no such dialog, and an offer, or its end, would be one of the media
+	 * of the call that rings. */
+	if(kam_ring_again_is_other(&user, &o->state))
+		return refuse(o, KAM_RESUMES_LATE, 481, "Answered Otherwise");
 	cr_text_show(o->client_call_id, sizeof(o->client_call_id),
 			kam_span(msg->callid->body));
-	ret = splice(o, msg);
+	ret = join(o, msg);
+	if(ret == 1)
+		ret = splice(o, msg);
 	if(ret != 1)
 		return ret;
+	kam_ended_is_back(&o->state);
 	if(kam_watch_resumed(msg) < 0)
 		return refuse_resume(o, CR_EINTERNAL);
 	if(kam_event_watch(msg) < 0)
 		return refuse_resume(o, CR_EINTERNAL);
+	kam_quiet_prepare(msg);
 	kam_count(KAM_DIALOGS_RESUMED);
 	return 1;
 }
@@ -420,7 +522,7 @@ int ki_resume_dialog(struct sip_msg *msg)
 {
 	int ret = resume(msg);
 
-	if(ret < 0 && kam_opened(msg)->code != 481)
+	if(ret == -1 && kam_opened(msg)->code != 481)
 		kam_event_refused(msg);
 	return ret;
 }

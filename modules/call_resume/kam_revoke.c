@@ -7,6 +7,8 @@
  * by the table's own clock.
  */
 #include "kam_revoke.h"
+#include "kam_env.h"
+#include "kam_stat.h"
 
 #include "../../core/dprint.h"
 #include "../../core/mem/mem.h"
@@ -14,7 +16,6 @@
 #include "../../modules/htable/api.h"
 
 #include "core/bytes.h"
-#include "kam.h"
 #include "core/text.h"
 
 #define NAME_MAX_LEN (sizeof("sid:") - 1 + CR_SUB_MAX)

@@ -4,7 +4,9 @@
  * resume_wait(): a call that comes while the page that it is for is being loaded. It waits
  * for a moment, and rings as soon as the page has registered, see kam_ring_again.c.
  */
-#include "kam.h"
+#include "kam_ring_wait.h"
+#include "kam_message.h"
+#include "kam_ring_again.h"
 
 #include "../../core/dprint.h"
 #include "../../core/parser/parse_uri.h"
@@ -15,7 +17,12 @@
 static usrloc_api_t usrloc;
 static int has_usrloc;
 
-/* ---- who has just left ---------------------------------------------------------------- */
+usrloc_api_t *kam_usrloc(void)
+{
+	return has_usrloc ? &usrloc : NULL;
+}
+
+/* ---- who has just left ------------------------------------------------------------- */
 
 /* Of a binding whose connection is gone usrloc knows until its next timer. */
 static int is_there_one(udomain_t *location, str *aor)
@@ -56,7 +63,7 @@ int kam_has_left(struct sip_msg *msg)
 			&& has_left(&uri);
 }
 
-/* ---- waiting ---------------------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------------------- */
 
 /* A branch that goes nowhere: it keeps the transaction until its time is over. What has been
  * asked for all branches holds for those that come later; and replies go on, as nobody will

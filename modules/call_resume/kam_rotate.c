@@ -2,11 +2,13 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "kam_rotate.h"
+#include "kam_env.h"
+#include "kam_stat.h"
 
 #include "../../core/dprint.h"
 
+#include "core/base.h"
 #include "core/jose.h"
-#include "kam.h"
 
 void kam_count_retired(cr_span_t jose)
 {
@@ -50,6 +52,52 @@ static int read_seconds(int *out, cr_span_t text)
 		return 0;
 	*out = s;
 	return 1;
+}
+
+/* Behind those of the ring. */
+static void rpc_public_keys(rpc_t *rpc, void *ctx, const cr_issuers_t *set)
+{
+	for(int i = 0; i < set->n; i++) {
+		const cr_issuer_t *issuer = &set->list[i];
+
+		for(int k = issuer->first; k < issuer->first + issuer->n; k++) {
+			const cr_jwk_t *key = &set->keys[k];
+			char text[CR_B64_LEN(32) + 1] = "";
+			void *h;
+
+			cr_b64_encode(text, sizeof(text), key->thumbprint, 32);
+			if(rpc->add(ctx, "{", &h) < 0)
+				return;
+			rpc->struct_add(h, "sssss", "kid", key->kid, "use",
+					"verifies tokens", "iss", issuer->iss, "alg",
+					cr_alg_name(key->alg), "thumbprint", text);
+		}
+	}
+}
+
+void kam_rpc_keys(rpc_t *rpc, void *ctx)
+{
+	const cr_env_t *env = kam_env();
+	const cr_key_t *sealing;
+
+	if(env == NULL) {
+		rpc->fault(ctx, 500, "OpenSSL does not work");
+		return;
+	}
+	sealing = cr_ring_sealing(env->ring, cr_now_s(env));
+	for(int i = 0; i < env->ring->n_keys; i++) {
+		const cr_key_t *key = &env->ring->keys[i];
+		const char *use = key == sealing ? "seals and opens" : "opens";
+		void *h;
+
+		if(!cr_key_usable(key, cr_now_s(env)))
+			use = "retired";
+		if(rpc->add(ctx, "{", &h) < 0)
+			return;
+		rpc->struct_add(h, "ssu", "kid", key->kid, "use", use, "not_after",
+				(unsigned)key->not_after);
+	}
+	rpc_public_keys(rpc, ctx, &env->trust->set);
 }
 
 void kam_rpc_rotate(rpc_t *rpc, void *ctx)

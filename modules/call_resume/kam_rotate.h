@@ -14,6 +14,7 @@
  * ring that is retired. */
 void kam_count_retired(cr_span_t jose);
 
+void kam_rpc_keys(rpc_t *rpc, void *ctx);
 void kam_rpc_rotate(rpc_t *rpc, void *ctx);
 
 #endif

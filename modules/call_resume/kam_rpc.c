@@ -3,10 +3,15 @@
  *
  * call_resume.* for kamcmd and JSON-RPC
  */
-#include "kam.h"
+#include "kam_rpc.h"
+#include "kam_abandoned.h"
 #include "kam_check.h"
+#include "kam_drain.h"
+#include "kam_env.h"
+#include "kam_node.h"
 #include "kam_revoke.h"
 #include "kam_rotate.h"
+#include "kam_stat.h"
 
 #include "../../core/dprint.h"
 
@@ -29,52 +34,6 @@ static void rpc_stats(rpc_t *rpc, void *ctx)
 static void rpc_version(rpc_t *rpc, void *ctx)
 {
 	rpc->add(ctx, "s", CR_VERSION);
-}
-
-/* Behind those of the ring. */
-static void rpc_public_keys(rpc_t *rpc, void *ctx, const cr_issuers_t *set)
-{
-	for(int i = 0; i < set->n; i++) {
-		const cr_issuer_t *issuer = &set->list[i];
-
-		for(int k = issuer->first; k < issuer->first + issuer->n; k++) {
-			const cr_jwk_t *key = &set->keys[k];
-			char text[CR_B64_LEN(32) + 1] = "";
-			void *h;
-
-			cr_b64_encode(text, sizeof(text), key->thumbprint, 32);
-			if(rpc->add(ctx, "{", &h) < 0)
-				return;
-			rpc->struct_add(h, "sssss", "kid", key->kid, "use",
-					"verifies tokens", "iss", issuer->iss, "alg",
-					cr_alg_name(key->alg), "thumbprint", text);
-		}
-	}
-}
-
-void kam_rpc_keys(rpc_t *rpc, void *ctx)
-{
-	const cr_env_t *env = kam_env();
-	const cr_key_t *sealing;
-
-	if(env == NULL) {
-		rpc->fault(ctx, 500, "OpenSSL does not work");
-		return;
-	}
-	sealing = cr_ring_sealing(env->ring, cr_now_s(env));
-	for(int i = 0; i < env->ring->n_keys; i++) {
-		const cr_key_t *key = &env->ring->keys[i];
-		const char *use = key == sealing ? "seals and opens" : "opens";
-		void *h;
-
-		if(!cr_key_usable(key, cr_now_s(env)))
-			use = "retired";
-		if(rpc->add(ctx, "{", &h) < 0)
-			return;
-		rpc->struct_add(h, "ssu", "kid", key->kid, "use", use, "not_after",
-				(unsigned)key->not_after);
-	}
-	rpc_public_keys(rpc, ctx, &env->trust->set);
 }
 
 static void rpc_reload(rpc_t *rpc, void *ctx)
@@ -275,10 +234,22 @@ static const char *doc_revoked[] = {
 		"Whether something is revoked: sid|sub|jti value; without them, which"
 		" table of htable has it.",
 		0};
+static const char *doc_nodes[]
+		= {"The nodes of the cluster that this one has heard of.", 0};
+static const char *doc_drain[] = {
+		"Have the clients of this node go to others, and say how many are left:"
+		" [off|status].",
+		0};
 static const char *doc_inspect[]
 		= {"What a token or a Call-State says and whether it would be accepted:"
 		   " text [sub sid].",
 				0};
+
+static const char *doc_abandoned[] = {
+		"Clients in calls, and for how long they have been silent: [seconds].",
+		0};
+static const char *doc_end[]
+		= {"End the call of a client that is not connected: Call-ID.", 0};
 
 rpc_export_t kam_rpc_cmds[] = {
 		{"call_resume.stats", rpc_stats, doc_stats, 0},
@@ -289,7 +260,11 @@ rpc_export_t kam_rpc_cmds[] = {
 		{"call_resume.rotate", kam_rpc_rotate, doc_rotate, RET_ARRAY},
 		{"call_resume.revoke", kam_rpc_revoke, doc_revoke, 0},
 		{"call_resume.revoked", kam_rpc_revoked, doc_revoked, 0},
+		{"call_resume.abandoned", kam_rpc_abandoned, doc_abandoned, RET_ARRAY},
+		{"call_resume.end", kam_rpc_end, doc_end, 0},
 		{"call_resume.issue", rpc_issue, doc_issue, 0},
+		{"call_resume.nodes", kam_rpc_nodes, doc_nodes, RET_ARRAY},
+		{"call_resume.drain", kam_rpc_drain, doc_drain, 0},
 		{"call_resume.inspect", rpc_inspect, doc_inspect, 0},
 		{0, 0, 0, 0},
 };

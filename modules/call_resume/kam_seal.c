@@ -5,88 +5,73 @@
  * has to happen to replies is left to callbacks of the transaction, so that the
  * gateway keeps nothing once that is over.
  */
-#include "kam.h"
+#include "kam_seal.h"
+#include "kam_early.h"
+#include "kam_env.h"
+#include "kam_fingerprint.h"
+#include "kam_known.h"
+#include "kam_message.h"
+#include "kam_node.h"
+#include "kam_quiet.h"
+#include "kam_route.h"
+#include "kam_session.h"
+#include "kam_stat.h"
 
-#include "../../core/data_lump.h"
 #include "../../core/dprint.h"
-#include "../../core/forward.h"
-#include "../../core/mem/mem.h"
+#include "../../core/hashes.h"
 #include "../../core/mem/shm_mem.h"
 #include "../../core/parser/parse_cseq.h"
-#include "../../core/parser/parse_from.h"
-#include "../../core/parser/parse_rr.h"
 #include "../../core/parser/parse_to.h"
-#include "../../core/parser/parse_uri.h"
 #include "../../core/socket_info.h"
+#include "../../core/timer.h"
 #include "../../core/ut.h"
-#include "../../modules/rr/loose.h"
 
 #include "core/ref.h"
 #include "core/seal.h"
-#include "core/text.h"
 
-#define ORDER_MAX 4096
+#define ORDER_MAX CR_SEAL_ORDER_MAX
+#define REPEATED_MS 400 /* less than T1 */
+/* Above the CSeq of the INVITE, and of what the client has sent. */
+#define PRACK_CSEQ 500
 
-/* ---- header fields ----------------------------------------------------------- */
+/* ---- orders to seal --------------------------------------------------------------- */
 
-int kam_add_header(struct sip_msg *msg, cr_span_t text)
+/* What the sender of the message says of itself. The media server has not rewritten the
+ * text that it came in.
+ * @param offer  1 when a description in it is an offer */
+static cr_far_t read_far(
+		char mem[CR_FAR_MAX], const struct sip_msg *msg, int offer)
 {
-	struct lump *anchor;
-	char *copy;
+	cr_far_t far = {0};
 
-	/* Behind the last field that has been parsed: no more of them need be. Not in
-	 * front of all, as there are clients that take the letters CSeq anywhere in
-	 * a message for the field. */
-	if(msg->last_header == NULL)
-		return -1;
-	anchor = anchor_lump(msg,
-			msg->last_header->name.s + msg->last_header->len - msg->buf, 0, 0);
-	if(anchor == NULL)
-		return -1;
-	copy = pkg_malloc(text.len);
-	if(copy == NULL) {
-		PKG_MEM_ERROR;
-		return -1;
-	}
-	memcpy(copy, text.s, text.len);
-	if(insert_new_lump_before(anchor, copy, (int)text.len, 0) == NULL) {
-		pkg_free(copy);
-		return -1;
-	}
-	return 0;
+	if(kam_config.quiet == KAM_QUIET_OFF
+			|| cr_far_read(&far, mem, (cr_span_t){msg->buf, msg->len}, offer,
+					   kam_config.quiet == KAM_QUIET_UPDATE)
+					!= CR_OK)
+		far = (cr_far_t){0};
+	return far;
 }
 
-int kam_remove_headers(struct sip_msg *msg, cr_span_t name)
+/* @param order  iat_ms 0 is now
+ * @param offer  as for read_far() */
+static int put_order(struct sip_msg *msg, const cr_order_t *order, int offer)
 {
-	struct hdr_field *h;
-
-	if(parse_headers(msg, HDR_EOH_F, 0) < 0)
-		return -1;
-	for(h = msg->headers; h != NULL; h = h->next) {
-		if(cr_span_eq_case(kam_span(h->name), name)
-				&& del_lump(msg, h->name.s - msg->buf, h->len, 0) == NULL)
-			return -1;
-	}
-	return 0;
-}
-
-/* @param iat_ms  when the state was sealed first; 0 is now, and set to it */
-static int put_order(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t ref,
-		int64_t *iat_ms, const cr_sip_t *request)
-{
+	char text[CR_FAR_MAX];
 	static const char name[] = CR_HDR_STATE ": ";
 	char mem[ORDER_MAX];
 	cr_writer_t w = cr_writer(mem, sizeof(mem));
 	const cr_env_t *env = kam_env();
+	cr_order_t timed = *order;
 	int len;
 
 	if(env == NULL)
 		return -1;
-	if(*iat_ms == 0)
-		*iat_ms = env->now_ms;
+	if(order->ringing == 0)
+		timed.far = read_far(text, msg, offer);
+	if(timed.iat_ms == 0)
+		timed.iat_ms = env->now_ms;
 	cr_put_str(&w, name);
-	len = cr_seal_order(mem + w.len, sizeof(mem) - w.len - 2, env, purpose, ref,
-			*iat_ms, request);
+	len = cr_seal_order(mem + w.len, sizeof(mem) - w.len - 2, env, &timed);
 	if(len < 0)
 		return -1;
 	w.len += (size_t)len;
@@ -103,32 +88,44 @@ typedef struct pending
 	int in_dialog;        /* the request has target and route set */
 	int resumed;          /* the request came from resume_dialog() */
 	int64_t iat_ms;       /* when the first 2xx was sealed, for its copies */
+	unsigned answer;      /* a hash of its tag; 0: not answered yet */
+	ticks_t answered;     /* when */
+	unsigned pracks;      /* that were sent in the client's place */
 	size_t ref_len;
 	char ref[];
 } pending_t;
 
-static int is_own(cr_span_t uri)
+/* What an earlier resume has left in our Route: see CR_ROUTE_QUIET. */
+static cr_span_t without_quiet(cr_writer_t *w, cr_span_t uri)
 {
-	str text = kam_str(uri);
-	struct sip_uri parsed;
+	cr_span_t whole;
 
-	return parse_uri(text.s, text.len, &parsed) == 0
-			&& check_self(&parsed.host, 0, 0) == 1;
+	if(!cr_param_find(uri, CR_ROUTE_QUIET, NULL, &whole))
+		return uri;
+	cr_put_span(w, (cr_span_t){uri.s, (size_t)(whole.s - uri.s)});
+	cr_put_span(w,
+			(cr_span_t){whole.s + whole.len,
+					(size_t)(uri.s + uri.len - whole.s) - whole.len});
+	return cr_written(w);
 }
 
 /* The first Route of the client's set is how it reaches us. It may have come
  * back on another transport than the one it was lost on: name the socket that
- * its request came in on. */
-static void put_own_route(
-		cr_writer_t *w, cr_span_t uri, struct sip_msg *request)
+ * its request came in on.
+ * @param quiet  1 when the far end has not seen the request */
+static void put_own_route(cr_writer_t *w, cr_span_t uri,
+		struct sip_msg *request, uint32_t cseq, int quiet)
 {
 	struct socket_info *si = request->rcv.bind_address;
+	char mem[CR_TARGET_MAX];
+	cr_writer_t bare = cr_writer(mem, sizeof(mem));
 	str proto = STR_NULL;
 
-	if(si == NULL || !is_own(uri)) {
+	if(si == NULL || !kam_is_own(uri)) {
 		cr_put_span(w, uri);
 		return;
 	}
+	uri = without_quiet(&bare, uri);
 	if(request->rcv.proto != PROTO_UDP)
 		get_valid_proto_string(request->rcv.proto, 1, 0, &proto);
 	cr_uri_rehome(w, uri,
@@ -136,6 +133,10 @@ static void put_own_route(
 											  : si->address_str),
 			si->useinfo.port_no != 0 ? si->useinfo.port_no : si->port_no,
 			kam_span(proto));
+	if(!quiet)
+		return;
+	cr_put_str(w, ";" CR_ROUTE_QUIET "=");
+	cr_put_uint(w, cseq);
 }
 
 /* Give the client its route set: many peers do not copy Record-Route into the
@@ -149,7 +150,7 @@ static int put_record_routes(
 	char mem[ORDER_MAX];
 	cr_writer_t w = cr_writer(mem, sizeof(mem));
 	cr_value_iter_t it = {0};
-	int n = 0;
+	int n = 0, quiet = kam_is_quiet(reply);
 
 	while(n < CR_STATE_ROUTES_MAX && cr_sip_next(text, CR_ROUTE, &it, &value)) {
 		if(cr_addr_parse(&routes[n], value) == CR_OK)
@@ -158,7 +159,7 @@ static int put_record_routes(
 	while(n-- > 0) {
 		cr_put_str(&w, "Record-Route: <");
 		if(n == 0)
-			put_own_route(&w, routes[n].uri, request);
+			put_own_route(&w, routes[n].uri, request, text->cseq, quiet);
 		else
 			cr_put_span(&w, routes[n].uri);
 		cr_put_str(&w, ">\r\n");
@@ -189,18 +190,102 @@ static int put_contact(struct sip_msg *reply, int code, const cr_sip_t *request)
 									  : -1;
 }
 
+/* A call that rings has a state too, of a dialog that is not confirmed (RFC 3261 section
+ * 12.1). */
+static int is_early(const pending_t *p, const struct tmcb_params *ps)
+{
+	return kam_config.manage && p->purpose == CR_PURPOSE_CALLER && !p->in_dialog
+			&& ps->code < 200 && parse_headers(ps->rpl, HDR_TO_F, 0) == 0
+			&& get_to(ps->rpl) != NULL && get_to(ps->rpl)->tag_value.len > 0;
+}
+
+/* A reliable provisional reply (RFC 3262 section 3). @return its RSeq, or 0 */
+static uint32_t rseq_of(struct sip_msg *reply)
+{
+	cr_span_t value;
+	str number;
+	unsigned n;
+
+	if(kam_find_headers(reply, CR_SPAN("RSeq"), &value) != 1)
+		return 0;
+	number = kam_str(value);
+	return str2int(&number, &n) == 0 ? n : 0;
+}
+
+/* The far end has waited for its ACK (RFC 3261 section 13.3.1.4: T1). What comes sooner the
+ * network has doubled. */
+static int is_repeated(const pending_t *p)
+{
+	return TICKS_TO_MS((ticks_t)(get_ticks_raw() - p->answered)) >= REPEATED_MS;
+}
+
+/* Whether the client is there for it will be seen when it is sent. */
+static void expect(struct cell *t, pending_t *p, struct tmcb_params *ps)
+{
+	kam_unheard_t what = {.new_call = !p->in_dialog && !p->resumed,
+			.canceled = was_cancelled(t) != 0,
+			.late = !kam_has_body(ps->req)};
+	unsigned tag;
+
+	if(p->purpose == 0 || ps->req->REQ_METHOD != METHOD_INVITE
+			|| ps->code >= 300 || parse_headers(ps->rpl, HDR_TO_F, 0) < 0
+			|| get_to(ps->rpl) == NULL || get_to(ps->rpl)->tag_value.len == 0)
+		return;
+	if(ps->code < 200) {
+		what.rseq = what.new_call ? rseq_of(ps->rpl) : 0;
+		if(what.rseq == 0
+				|| str2int(&get_cseq(ps->req)->number, &what.cseq) < 0)
+			return;
+		what.cseq += PRACK_CSEQ + p->pracks++;
+	} else {
+		tag = core_hash(&get_to(ps->rpl)->tag_value, NULL, 0) | 1;
+		what.repeated = p->answer == tag && is_repeated(p);
+		what.other = p->answer != 0 && p->answer != tag;
+		if(p->answer == 0) {
+			p->answer = tag;
+			p->answered = get_ticks_raw();
+		}
+		if(what.new_call && p->ref_len <= sizeof(what.ref)) {
+			memcpy(what.ref, p->ref, p->ref_len);
+			what.ref_len = p->ref_len;
+		}
+	}
+	kam_unheard_expect(&what);
+}
+
+/* @return 0 or -1 */
+static int seal(struct cell *t, pending_t *p, struct tmcb_params *ps,
+		const cr_sip_t *request)
+{
+	int early = is_early(p, ps);
+	const cr_env_t *env = kam_env();
+	cr_order_t order = {.purpose = p->purpose,
+			.ref = {p->ref, p->ref_len},
+			.ringing = early ? kam_transaction_number(t) : 0,
+			.request = request};
+
+	if(!early) {
+		if(p->iat_ms == 0 && env != NULL)
+			p->iat_ms = env->now_ms;
+		order.iat_ms = p->iat_ms;
+		order.answers = kam_config.node > 0 && p->purpose == CR_PURPOSE_CALLER
+				&& !p->in_dialog && !p->resumed && ps->code < 300;
+	}
+	return put_order(ps->rpl, &order, !kam_has_body(ps->req));
+}
+
 static void on_reply(struct cell *t, int type, struct tmcb_params *ps)
 {
 	static cr_sip_t request;
 	pending_t *p = *ps->param;
 	int needs_request = p->resumed || p->in_dialog;
-	int seal = p->purpose != 0 && ps->code >= 200;
 
-	(void)t;
 	(void)type;
 	if(ps->rpl == NULL || ps->rpl == FAKED_REPLY || ps->code <= 100)
 		return;
-	if(!seal && !p->resumed)
+	int seals = p->purpose != 0 && (ps->code >= 200 || is_early(p, ps));
+
+	if(!seals && !p->resumed)
 		return;
 	if(needs_request
 			&& cr_sip_parse(&request, (cr_span_t){ps->req->buf, ps->req->len})
@@ -212,13 +297,38 @@ static void on_reply(struct cell *t, int type, struct tmcb_params *ps)
 			&& (put_record_routes(ps->rpl, &request, ps->req) < 0
 					|| put_contact(ps->rpl, ps->code, &request) < 0))
 		LM_ERR("cannot write the route set of a resumed dialog\n");
-	if(seal
-			&& put_order(ps->rpl, p->purpose, (cr_span_t){p->ref, p->ref_len},
-					   &p->iat_ms, p->in_dialog ? &request : NULL)
-					< 0) {
+	if(seals && seal(t, p, ps, p->in_dialog ? &request : NULL) < 0) {
 		LM_ERR("cannot seal into a reply\n");
 		kam_count(KAM_SEALS_FAILED);
 	}
+	if(p->resumed && ps->code >= 200 && ps->code < 300)
+		kam_unheard_resumed(&ps->req->callid->body);
+	expect(t, p, ps);
+}
+
+int kam_seal_is_of(
+		struct cell *t, const cr_state_t *st, const cr_token_t *by, cr_fp_t *fp)
+{
+	const cr_env_t *env = kam_env();
+	cr_ref_t ref;
+
+	for(volatile struct tm_callback *c = t->tmcb_hl.first; env != NULL && c;
+			c = c->next) {
+		const pending_t *p = c->param;
+
+		if(c->callback != on_reply || p->purpose != CR_PURPOSE_CALLER
+				|| p->in_dialog
+				|| cr_ref_open(&ref, env->work->box, env->crypto, env->ring,
+						   cr_now_s(env), p->purpose, st->call_id,
+						   (cr_span_t){p->ref, p->ref_len})
+						!= CR_OK
+				|| !cr_span_eq(ref.sub, cr_span_str(by->sub))
+				|| !cr_span_eq(ref.sid, cr_span_str(by->sid)))
+			continue;
+		*fp = ref.fp;
+		return 1;
+	}
+	return 0;
 }
 
 static void release_pending(void *p)
@@ -253,84 +363,6 @@ int kam_watch_resumed(struct sip_msg *msg)
 	pending_t what = {.resumed = 1};
 
 	return watch_replies(msg, &what, CR_SPAN(""));
-}
-
-/* ---- what our own Route brought back --------------------------------------------- */
-
-/* As is_own(), which need not be asked twice for the Route of a message. */
-static int is_own_route(const struct sip_msg *msg, cr_span_t uri)
-{
-	static kam_message_t last;
-	static const char *at;
-	static int own;
-
-	if(at == uri.s && last.id == msg->id && last.pid == msg->pid
-			&& last.buf == msg->buf)
-		return own;
-	last = (kam_message_t){msg->id, msg->pid, msg->buf};
-	at = uri.s;
-	own = is_own(uri);
-	return own;
-}
-
-/* The first Route, where it is ours. A strict router (RFC 3261 section 16.4) has it in the
- * Request-URI: that is left to rr. @return 1 when it is ours */
-static int own_route(struct sip_msg *msg, cr_span_t *uri)
-{
-	if(parse_headers(msg, HDR_ROUTE_F, 0) < 0 || msg->route == NULL
-			|| parse_rr(msg->route) < 0)
-		return 0;
-	*uri = kam_span(((rr_t *)msg->route->parsed)->nameaddr.uri);
-	return is_own_route(msg, *uri);
-}
-
-/* A parameter of our Route. rr takes an apostrophe for a quotation mark, and a tag in
- * front of what is looked for may have one (RFC 3261 section 25.1, token).
- * @return 1 when there is one */
-static int route_param(struct sip_msg *msg, const char *name, cr_span_t *value)
-{
-	str wanted = {(char *)name, (int)strlen(name)}, found = STR_NULL;
-	cr_span_t uri;
-
-	if(own_route(msg, &uri))
-		return cr_param_find(uri, name, value, NULL);
-	if(kam_rr.get_route_param(msg, &wanted, &found) != 0)
-		return 0;
-	*value = kam_span(found);
-	return 1;
-}
-
-/* The session reference of one side. @return 1 when there is one */
-static int route_ref(struct sip_msg *msg, cr_purpose_t purpose, cr_span_t *ref)
-{
-	return route_param(msg,
-				   purpose == CR_PURPOSE_CALLER ? CR_REF_PARAM_CALLER
-												: CR_REF_PARAM_CALLEE,
-				   ref)
-			/* It goes into a header field: nothing that could end one. */
-			&& cr_text_is_token(*ref);
-}
-
-int kam_is_from_caller(struct sip_msg *msg)
-{
-	cr_span_t tag;
-
-	if(!route_param(msg, "ftag", &tag) || tag.len == 0
-			|| parse_from_header(msg) != 0)
-		return 1;
-	return cr_span_eq(tag, kam_span(get_from(msg)->tag_value));
-}
-
-int kam_open_route_ref(cr_ref_t *ref, struct sip_msg *msg, cr_purpose_t purpose)
-{
-	const cr_env_t *env = kam_env();
-	cr_span_t text;
-
-	if(env == NULL || parse_headers(msg, HDR_CALLID_F | HDR_ROUTE_F, 0) < 0
-			|| msg->callid == NULL || !route_ref(msg, purpose, &text))
-		return CR_EMISSING;
-	return cr_ref_open(ref, env->work->box, env->crypto, env->ring,
-			cr_now_s(env), purpose, kam_span(msg->callid->body), text);
 }
 
 /* ---- resume_seal() -------------------------------------------------------------- */
@@ -414,36 +446,60 @@ static int is_usable(int err)
 	return err == CR_OK || err == CR_EMISSING;
 }
 
-/* A new call of the client. */
-static int seal_caller(struct sip_msg *msg)
+/* The reference of a client that begins a call.
+ * @param usable  0: its states would not be bound as it asks, so it gets none
+ * @return its length or an error */
+static int caller_ref(struct sip_msg *msg, char *text, size_t max, int *usable)
 {
 	kam_session_t *s = kam_session(msg);
-	pending_t what = {.purpose = CR_PURPOSE_CALLER};
-	char text[CR_BOX_TEXT_MAX];
 	cr_fp_t fp = {0};
-	int len, usable;
 
-	if(!s->authenticated)
-		return seal_failed("resume_seal() on a new call needs a resume_auth()"
-						   " that was true, or the session as arguments");
-	usable = kam_config.bind_fingerprint == KAM_BIND_OFF
+	*usable = kam_config.bind_fingerprint == KAM_BIND_OFF
 			|| (is_usable(kam_fp_named(&fp, msg))
 					&& (!fp.known || kam_fp_is_offered(&fp, msg)));
 	/* The reference says that the call is ours, and resumes with no certificate
 	 * that there is. */
-	if(!usable)
+	if(!*usable)
 		fp = (cr_fp_t){.known = 1};
-	len = make_ref(text, sizeof(text), msg, CR_PURPOSE_CALLER,
+	return make_ref(text, max, msg, CR_PURPOSE_CALLER,
 			cr_span_str(s->token.kid), cr_span_str(s->token.sub),
 			cr_span_str(s->token.sid), &fp);
-	if(len < 0)
-		return seal_failed(cr_strerror(len));
-	cr_span_t ref = {text, (size_t)len};
+}
+
+int kam_make_caller_ref(struct sip_msg *msg, char *text, size_t max)
+{
+	int usable;
+
+	return caller_ref(msg, text, max, &usable);
+}
+
+/* A new call of the client; or of another node's, which has made its reference. */
+static int seal_caller(struct sip_msg *msg)
+{
+	pending_t what = {.purpose = CR_PURPOSE_CALLER};
+	char text[CR_BOX_TEXT_MAX];
+	cr_span_t ref = kam_node_ref(msg);
+	int usable = 1;
+
+	if(ref.len == 0) {
+		int len;
+
+		if(!kam_session(msg)->authenticated)
+			return seal_failed("resume_seal() on a new call needs a "
+							   "resume_auth() that was true, or the session as "
+							   "arguments");
+		len = caller_ref(msg, text, sizeof(text), &usable);
+		if(len < 0)
+			return seal_failed(cr_strerror(len));
+		ref = (cr_span_t){text, (size_t)len};
+	}
 	if(put_ref(msg, CR_PURPOSE_CALLER, ref) < 0) {
 		(void)put_nameless_ref(msg, CR_PURPOSE_CALLER);
 		return seal_failed("the session is too long for a Record-Route");
 	}
-	if(usable && watch_replies(msg, &what, ref) < 0)
+	if(usable
+			&& (watch_replies(msg, &what, ref) < 0
+					|| (kam_config.manage && kam_early_media_watch(msg) < 0)))
 		return seal_failed("cannot prepare to seal");
 	if(!usable)
 		return seal_failed(
@@ -456,7 +512,6 @@ static int seal_caller(struct sip_msg *msg)
 static int seal_callee(struct sip_msg *msg, cr_span_t sub, cr_span_t sid,
 		cr_span_t kid, cr_span_t fingerprint)
 {
-	int64_t now = 0;
 	char text[CR_BOX_TEXT_MAX];
 	cr_fp_t fp = {0};
 	int len;
@@ -474,7 +529,10 @@ static int seal_callee(struct sip_msg *msg, cr_span_t sub, cr_span_t sid,
 		return seal_failed("the session is too long for a Record-Route");
 	}
 	if(kam_fp_expect(&fp) < 0
-			|| put_order(msg, CR_PURPOSE_CALLEE, ref, &now, NULL) < 0)
+			|| put_order(msg,
+					   &(cr_order_t){.purpose = CR_PURPOSE_CALLEE, .ref = ref},
+					   1)
+					< 0)
 		return seal_failed("cannot prepare to seal");
 	return 1;
 }
@@ -491,17 +549,6 @@ static int expect_answer(struct sip_msg *msg, cr_purpose_t to)
 	return kam_fp_expect(&ref.fp);
 }
 
-/* Which side sends a request in a dialog. */
-static cr_purpose_t sender_of(struct sip_msg *msg)
-{
-	return kam_is_from_caller(msg) ? CR_PURPOSE_CALLER : CR_PURPOSE_CALLEE;
-}
-
-static cr_purpose_t other_side(cr_purpose_t side)
-{
-	return side == CR_PURPOSE_CALLER ? CR_PURPOSE_CALLEE : CR_PURPOSE_CALLER;
-}
-
 /* In a dialog: the sender, if a client, wants the state in the 2xx; the
  * receiver, if a client, needs to know a new remote target. */
 static int seal_in_dialog(struct sip_msg *msg)
@@ -509,41 +556,26 @@ static int seal_in_dialog(struct sip_msg *msg)
 	int method = msg->first_line.u.request.method_value, done = 0;
 	pending_t what = {.in_dialog = 1};
 	cr_purpose_t to;
-	int64_t now = 0;
 	cr_span_t ref;
 
-	what.purpose = sender_of(msg);
-	to = other_side(what.purpose);
+	what.purpose = kam_sender(msg);
+	to = kam_other_side(what.purpose);
 	if(expect_answer(msg, to) < 0)
 		return seal_failed("cannot prepare to judge the answer");
 	if(method & (METHOD_ACK | METHOD_BYE | METHOD_CANCEL | METHOD_PRACK))
 		return -1;
-	if(route_ref(msg, what.purpose, &ref)) {
+	if(kam_route_ref(msg, what.purpose, &ref)) {
 		if(watch_replies(msg, &what, ref) < 0)
 			return seal_failed("cannot prepare to seal");
 		done = 1;
 	}
-	if((method & (METHOD_INVITE | METHOD_UPDATE)) && route_ref(msg, to, &ref)) {
-		if(put_order(msg, to, ref, &now, NULL) < 0)
+	if((method & (METHOD_INVITE | METHOD_UPDATE))
+			&& kam_route_ref(msg, to, &ref)) {
+		if(put_order(msg, &(cr_order_t){.purpose = to, .ref = ref}, 1) < 0)
 			return seal_failed("cannot prepare to seal");
 		done = 1;
 	}
 	return done ? 1 : -1;
-}
-
-int kam_is_by_client(struct sip_msg *msg)
-{
-	cr_span_t ref;
-
-	return route_ref(msg, sender_of(msg), &ref);
-}
-
-/* The session reference in our Route is that of the other side than the sender. */
-int kam_is_to_client(struct sip_msg *msg)
-{
-	cr_span_t ref;
-
-	return route_ref(msg, other_side(sender_of(msg)), &ref);
 }
 
 static int has_to_tag(struct sip_msg *msg)

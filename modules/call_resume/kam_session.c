@@ -3,14 +3,18 @@
  *
  * The web session of a request: who sent it (token), and its client key.
  */
-#include "kam.h"
+#include "kam_session.h"
+#include "kam_env.h"
 #include "kam_event.h"
+#include "kam_known.h"
+#include "kam_message.h"
+#include "kam_proxy.h"
 #include "kam_revoke.h"
 #include "kam_rotate.h"
+#include "kam_stat.h"
 
 #include "../../core/data_lump_rpl.h"
 #include "../../core/dprint.h"
-#include "../../core/route.h"
 #include "../../core/parser/parse_from.h"
 #include "../../core/parser/parse_to.h"
 
@@ -21,50 +25,6 @@
 #include "core/text.h"
 
 #define BEARER "Bearer "
-
-/* A message is known by id and process, but tm gives the message that it makes
- * up for failure_route the id of another one: there nothing is known. */
-int kam_is_request_route(void)
-{
-	return (get_route_type() & (REQUEST_ROUTE | EVENT_ROUTE)) != 0;
-}
-
-/* The messages that Kamailio makes up for event routes are counted apart, so that one may
- * have the id of a real one; its buffer is another. */
-int kam_is_other_message(kam_message_t *last, const struct sip_msg *msg)
-{
-	if(kam_is_request_route() && last->id == msg->id && last->pid == msg->pid
-			&& last->buf == msg->buf)
-		return 0;
-	*last = (kam_message_t){msg->id, msg->pid, msg->buf};
-	return 1;
-}
-
-int kam_find_headers(struct sip_msg *msg, cr_span_t name, cr_span_t *value)
-{
-	struct hdr_field *h;
-	int n = 0;
-
-	if(parse_headers(msg, HDR_EOH_F, 0) < 0)
-		return -1;
-	for(h = msg->headers; h != NULL; h = h->next) {
-		if(!cr_span_eq_case(kam_span(h->name), name))
-			continue;
-		*value = cr_span_trim(kam_span(h->body));
-		n++;
-	}
-	return n;
-}
-
-kam_session_t *kam_session(struct sip_msg *msg)
-{
-	static kam_session_t session;
-	static kam_message_t last;
-
-	if(kam_is_other_message(&last, msg))
-		memset(&session, 0, sizeof(session));
-	return &session;
-}
 
 /* How each verdict on a token is counted, and called by $resume(error). */
 static const struct
@@ -113,7 +73,8 @@ static void count_verdict(int err)
 int kam_is_secure(const struct sip_msg *msg)
 {
 	return kam_config.allow_insecure || msg->rcv.proto == PROTO_TLS
-			|| msg->rcv.proto == PROTO_WSS || kam_is_behind_proxy(msg);
+			|| msg->rcv.proto == PROTO_WSS || kam_is_behind_proxy(msg)
+			|| kam_is_by_first_hop(msg);
 }
 
 /* ---- whose address ---------------------------------------------------------- */
@@ -228,7 +189,8 @@ int ki_resume_auth(struct sip_msg *msg)
 		kam_count_retired(bearer_of(msg));
 	if(s->authenticated)
 		return 1;
-	kam_event_unauthorized(msg, s->error);
+	kam_event_unauthorized(msg, s->error == KAM_EINSECURE ? 403 : 401,
+			kam_auth_word(s->error));
 	return s->error - 1;
 }
 

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "kam.h"
+#include "kam_stat.h"
 
 #include "../../core/counters.h"
 #include "../../core/dprint.h"
@@ -35,10 +35,17 @@ static const char *const names[KAM_STAT_N] = {
 		[KAM_DIALOGS_RESUMED] = "dialogs_resumed",
 		[KAM_RESUMES_REFUSED] = "resumes_refused",
 		[KAM_RESUMES_ANSWERED] = "resumes_answered",
+		[KAM_RESUMES_QUIET] = "resumes_quiet",
+		[KAM_UPDATES_REFUSED] = "updates_refused",
 		[KAM_RESUMES_FAILED] = "resumes_failed",
 		[KAM_RESUMES_LATE] = "resumes_late",
+		[KAM_RESUMES_POSTPONED] = "resumes_postponed",
 		[KAM_AWAY_SECONDS] = "away_seconds",
 		[KAM_ENDED_AWAY] = "ended_away",
+		[KAM_CALLERS_WAITED] = "callers_waited",
+		[KAM_ANSWERS_UNHEARD] = "answers_unheard",
+		[KAM_ANSWERS_ABANDONED] = "answers_abandoned",
+		[KAM_CALLS_ABANDONED] = "calls_abandoned",
 		[KAM_SPLICED_IN] = "spliced_in",
 		[KAM_SPLICED_OUT] = "spliced_out",
 		[KAM_MAPS_MALFORMED] = "maps_malformed",
@@ -49,6 +56,7 @@ static const char *const names[KAM_STAT_N] = {
 		[KAM_MESSAGES_DROPPED] = "messages_dropped",
 		[KAM_HEADS_MALFORMED] = "heads_malformed",
 		[KAM_REPLIES_REFUSED] = "replies_refused",
+		[KAM_NODES_REFUSED] = "nodes_refused",
 		[KAM_UNPROVED_CLOSED] = "unproved_closed",
 		[KAM_PROVED_CLOSED] = "proved_closed",
 		[KAM_RELOADS] = "reloads",

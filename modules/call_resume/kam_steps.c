@@ -5,8 +5,8 @@
  * core/steps.h. The media server gets an offer of ours first, in the client's place; then
  * it passes on what comes from our port, and after that gets the client's.
  */
-#include "kam.h"
 #include "kam_steps.h"
+#include "kam_media.h"
 
 #include <arpa/inet.h>
 #include <jansson.h>
@@ -21,9 +21,9 @@
 #include "core/steps.h"
 
 #define QUERY_MAX 65536
-/* How long one is waited for at a time, in microseconds; and how often, as those that the
- * kernel passes on are counted later. */
-#define A_MOMENT 2000
+/* How long one is waited for at first, in microseconds, and twice as long each time that follows; and
+ * how often, as those that the kernel passes on are counted later: 10 ms in all. */
+#define A_MOMENT 320
 #define MOMENTS 5
 #define IN_A_SECOND 10 /* calls that get steps, of one process */
 
@@ -34,7 +34,6 @@ static struct
 	uint32_t ssrc;
 	json_int_t packets; /* that the media server had got before */
 	int sent;           /* steps */
-	int asked;          /* how often for the last one */
 	char sdp[CR_STEPS_SDP_MAX];
 	size_t sdp_len;
 } steps = {.fd = -1};
@@ -127,16 +126,16 @@ static int open_to(const char *address, int port, cr_span_t codec)
 			: -1;
 }
 
-/* The leg of the sender of this message in what rtpengine answers to a query.
- * @return NULL or the answer, to be released */
-static json_t *find_own(
-		const json_t **own, struct sip_msg *msg, const str *query)
+/* The leg of the sender of this message in what rtpengine says of the call.
+ * @return NULL or all that it says, to be released */
+static json_t *find_own(const json_t **own, struct sip_msg *msg)
 {
 	json_t *answer = NULL, *legs;
-	str from;
+	str from, text;
 
-	if(query->len <= QUERY_MAX && parse_from_header(msg) == 0)
-		answer = json_loadb(query->s, (size_t)query->len, 0, NULL);
+	if(parse_from_header(msg) == 0 && kam_media_query(msg, &text)
+			&& text.len <= QUERY_MAX)
+		answer = json_loadb(text.s, (size_t)text.len, 0, NULL);
 	if(answer == NULL)
 		return NULL;
 	from = get_from(msg)->tag_value;
@@ -194,7 +193,7 @@ static int has_time(void)
 	return n++ < IN_A_SECOND;
 }
 
-int ki_resume_steps(struct sip_msg *msg, str *query)
+int ki_resume_steps(struct sip_msg *msg)
 {
 	const json_t *own;
 	json_t *answer;
@@ -203,7 +202,7 @@ int ki_resume_steps(struct sip_msg *msg, str *query)
 	forget();
 	if(!has_time())
 		return -1;
-	answer = find_own(&own, msg, query);
+	answer = find_own(&own, msg);
 	if(answer == NULL)
 		return -1;
 	err = prepare(json_object_get(answer, "tags"), own);
@@ -217,37 +216,35 @@ int ki_resume_steps(struct sip_msg *msg, str *query)
 	return -1;
 }
 
+/* @return 1 when the media server has passed on all that were sent, or does not say */
+static int are_passed_on(struct sip_msg *msg)
+{
+	const json_t *own;
+	json_t *answer = find_own(&own, msg);
+	int are = answer == NULL
+			|| packets_of(stream_of(own)) >= steps.packets + steps.sent;
+
+	json_decref(answer);
+	return are;
+}
+
 /* One at a time: rtpengine has several threads, and what is sent at once may overtake. */
 int ki_resume_step(struct sip_msg *msg)
 {
 	uint8_t packet[CR_STEP_LEN];
 
-	(void)msg;
-	if(steps.fd < 0 || steps.sent == CR_STEPS)
+	if(steps.fd < 0)
 		return -1;
-	cr_step(packet, steps.sent++, steps.type, steps.ssrc);
-	steps.asked = 0;
-	if(send(steps.fd, packet, sizeof(packet), 0) < 0)
-		LM_DBG("step %d did not go out\n", steps.sent);
-	usleep(A_MOMENT);
-	return 1;
-}
-
-int ki_resume_stepped(struct sip_msg *msg, str *query)
-{
-	const json_t *own;
-	json_t *answer = find_own(&own, msg, query);
-	int told = answer != NULL, there = 1;
-
-	if(told)
-		there = packets_of(stream_of(own)) >= steps.packets + steps.sent;
-	json_decref(answer);
-	if(!there && ++steps.asked < MOMENTS) {
-		usleep(A_MOMENT);
-		return -1;
+	while(steps.sent < CR_STEPS) {
+		cr_step(packet, steps.sent++, steps.type, steps.ssrc);
+		if(send(steps.fd, packet, sizeof(packet), 0) < 0)
+			LM_DBG("step %d did not go out\n", steps.sent);
+		for(int i = 0; i < MOMENTS; i++) {
+			usleep(A_MOMENT << i);
+			if(are_passed_on(msg))
+				break;
+		}
 	}
-	if(told && ki_resume_step(msg) > 0)
-		return -1;
 	forget();
 	return 1;
 }

@@ -12,17 +12,12 @@
  * call of either. */
 cr_span_t kam_steps_sdp(void);
 
-/** Prepare the steps for the sender of a request in a dialog.
- * @param query  what rtpengine answers to a query for the call, as JSON
+/** Prepare the steps for the sender of a request in a dialog: rtpengine is asked for the call.
  * @return 1, or -1 when this call needs none, or cannot have any */
-int ki_resume_steps(struct sip_msg *msg, str *query);
+int ki_resume_steps(struct sip_msg *msg);
 
-/** Send the first one; takes 2 ms. @return 1, or -1 when none have been prepared */
+/** Send them, each when rtpengine has passed on the one before; takes 1 to 30 ms.
+ * @return 1 after the last one, or -1 when none have been prepared */
 int ki_resume_step(struct sip_msg *msg);
-
-/** Has the last one been passed on? Then the next one is sent. Takes 2 ms.
- * @param query  as for ki_resume_steps()
- * @return 1 after the last of all, also when that cannot be told, or -1: not yet */
-int ki_resume_stepped(struct sip_msg *msg, str *query);
 
 #endif

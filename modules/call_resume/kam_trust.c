@@ -5,16 +5,29 @@
  * has been translated at the edge, or by a session reference of ours that opens for
  * its Call-ID. Which addresses are believed, and on which transport, says the script.
  */
-#include "kam.h"
+#include "kam_trust.h"
+#include "kam_connection.h"
+#include "kam_env.h"
+#include "kam_known.h"
+#include "kam_media.h"
+#include "kam_message.h"
+#include "kam_node.h"
 #include "kam_revoke.h"
+#include "kam_route.h"
+#include "kam_session.h"
+#include "kam_stat.h"
+#include "kam_tcp.h"
 
 #include "../../core/dprint.h"
 #include "../../core/parser/parse_content.h"
+#include "../../core/parser/parse_from.h"
 #include "../../core/parser/parse_to.h"
 #include "../../core/parser/parse_via.h"
 #include "../../core/resolve.h"
+#include "../../core/ut.h"
 
-#include "core/splice.h"
+#include "core/edge.h"
+#include "core/grammar.h"
 
 /* ---- session references --------------------------------------------------------- */
 
@@ -83,7 +96,7 @@ static int is_revoked(struct sip_msg *msg, cr_purpose_t purpose)
 			|| kam_is_revoked(&session);
 }
 
-/* ---- what a message proves --------------------------------------------------------------------- */
+/* ---- what a message proves --------------------------------------------------------- */
 
 static int is_here(struct sip_msg *msg)
 {
@@ -120,20 +133,48 @@ int kam_in_call(struct sip_msg *msg)
 {
 	if(!is_here(msg))
 		return 0;
+	if(kam_is_abandoned())
+		return 1;
 	if(is_outside(msg))
 		return is_about_call(msg);
-	return kam_edge_spliced() || kam_is_mapped_reply(msg)
+	return kam_is_spliced() || kam_is_mapped_reply(msg)
 			|| opens(msg, CR_PURPOSE_CALLER) || opens(msg, CR_PURPOSE_CALLEE);
+}
+
+/* Who has sent the INVITE at hand: what the node says that has passed it on, which has asked
+ * for a token or password, or who has proved it here. */
+static cr_span_t sender_of_call(struct sip_msg *msg)
+{
+	const kam_session_t *session = kam_session(msg);
+	const cr_env_t *env = kam_env();
+	cr_ref_t ref;
+
+	if(env != NULL && parse_headers(msg, HDR_CALLID_F, 0) == 0
+			&& msg->callid != NULL
+			&& cr_ref_open(&ref, env->work->box, env->crypto, env->ring,
+					   cr_now_s(env), CR_PURPOSE_CALLER,
+					   kam_span(msg->callid->body), kam_node_ref(msg))
+					== CR_OK)
+		return ref.sub;
+	return session->authenticated ? cr_span_str(session->token.sub)
+								  : CR_SPAN("");
+}
+
+cr_span_t kam_party(struct sip_msg *msg, cr_purpose_t side)
+{
+	cr_ref_t ref;
+
+	if(is_outside(msg))
+		return side == CR_PURPOSE_CALLER ? sender_of_call(msg) : CR_SPAN("");
+	return kam_open_ref(&ref, msg, side) == CR_OK ? ref.sub : CR_SPAN("");
 }
 
 /* What asks for nothing but the end of the call, or whether it is up. */
 static int asks_for_nothing(struct sip_msg *msg)
 {
-	const char *body = get_body(msg);
-
 	return (msg->first_line.u.request.method_value
 				   & (METHOD_BYE | METHOD_ACK | METHOD_OPTIONS))
-			&& (body == NULL || body >= msg->buf + msg->len);
+			&& kam_is_read(msg) && !kam_has_body(msg);
 }
 
 /* The call of who has signed out stays up, and can be hung up. */
@@ -146,14 +187,49 @@ int kam_is_known(struct sip_msg *msg)
 					&& !is_revoked(msg, CR_PURPOSE_CALLEE));
 }
 
-/* ---- heads --------------------------------------------------------------------------- */
+/* ---- heads ------------------------------------------------------------------------- */
+
+/* At most one, and a token (RFC 3261 section 25.1). Kamailio takes the last of several, others
+ * the first; and what stands in quotation marks holds blanks, and is several words to whoever
+ * makes a command of it, for the media server say. */
+static int has_good_tag(const struct to_body *party)
+{
+	int n = 0;
+
+	if(party == NULL)
+		return 0;
+	for(const struct to_param *p = party->param_lst; p != NULL; p = p->next) {
+		if(p->type != TAG_PARAM)
+			continue;
+		if(++n > 1 || (p->value.len > 0 && p->value.s[-1] == '"'))
+			return 0;
+	}
+	return 1;
+}
+
+/* Most need no parser that says so. */
+static int has_good_from(struct sip_msg *msg)
+{
+	if(msg->from != NULL && msg->from->parsed == NULL
+			&& cr_is_plain_party(kam_span(msg->from->body)))
+		return 1;
+	return parse_from_header(msg) == 0 && has_good_tag(get_from(msg));
+}
+
+static int has_good_tags(struct sip_msg *msg)
+{
+	return parse_headers(msg, HDR_TO_F | HDR_FROM_F, 0) == 0 && msg->to != NULL
+			&& has_good_from(msg) && has_good_tag(get_to(msg));
+}
 
 int ki_resume_check_head(struct sip_msg *msg)
 {
-	return kam_edge_plain(msg) ? 1 : -1;
+	return kam_is_plain((cr_span_t){msg->buf, msg->len}) && has_good_tags(msg)
+			? 1
+			: -1;
 }
 
-/* ---- replies ------------------------------------------------------------------------ */
+/* ---- replies ----------------------------------------------------------------------- */
 
 /* As tm calls the header fields that it keeps of a request. */
 #if VERSIONVAL < 5007000
@@ -173,14 +249,35 @@ static cr_span_t value_of(const str *field)
 								 (size_t)(colon + 1 - field->s), field->len));
 }
 
+/* Whether a header field is, word for word, that which tm keeps, with parameters behind it or
+ * without: then it says the same. */
+static int repeats(const str *field, const struct hdr_field *h)
+{
+	cr_span_t was = kam_span(*field), is = {h->name.s, (size_t)h->len};
+
+	if(was.len < 2 || was.s[was.len - 1] != '\n')
+		return 0;
+	was.len -= 2;
+	return was.len < is.len && cr_span_eq(cr_span_sub(is, 0, was.len), was)
+			&& (is.s[was.len] == ';' || is.s[was.len] == '\r');
+}
+
 static int has_tag(const str *field, const struct hdr_field *h)
 {
-	cr_span_t value = value_of(field), tag;
+	cr_span_t tag;
 
-	if(cr_span_eq(value, kam_span(h->body)))
+	if(repeats(field, h))
 		return 1;
-	tag = cr_tag_of(value);
+	tag = cr_tag_of(value_of(field));
 	return tag.len == 0 || cr_span_eq(tag, cr_tag_of(kam_span(h->body)));
+}
+
+static int has_call_id(const str *field, const struct hdr_field *h)
+{
+	cr_span_t is = {h->name.s, (size_t)h->len};
+
+	return cr_span_eq(is, kam_span(*field))
+			|| cr_span_eq(kam_span(h->body), value_of(field));
 }
 
 /* tm finds the transaction by the branch alone. What is done for a reply or a CANCEL, at the
@@ -189,8 +286,7 @@ int kam_has_names_of(struct sip_msg *msg, const struct cell *t)
 {
 	return parse_headers(msg, HDR_CALLID_F | HDR_FROM_F | HDR_TO_F, 0) == 0
 			&& msg->callid != NULL && msg->from != NULL && msg->to != NULL
-			&& cr_span_eq(
-					kam_span(msg->callid->body), value_of(HDR_OF(t, callid)))
+			&& has_call_id(HDR_OF(t, callid), msg->callid)
 			&& has_tag(HDR_OF(t, from), msg->from)
 			&& has_tag(HDR_OF(t, to), msg->to);
 }
@@ -207,13 +303,45 @@ static int has_transaction(struct sip_msg *msg)
 	return kam_has_names_of(msg, t) ? 1 : -1;
 }
 
+int kam_has_been_asked(struct sip_msg *msg)
+{
+	int branch = -1;
+
+	return kam_tm.t_check(msg, &branch) == 1;
+}
+
+/* Until the script is over: see kam_edge.c. */
+static void hush(void)
+{
+	if(!kam_config.log_damaged && get_cfg_debug_level() < L_DBG)
+		set_local_debug_level(L_CRIT);
+}
+
+/* As the core reads it, which would log another rport. @return 0, or -1 for what is none */
+static int port_of(const struct via_body *via, int *port)
+{
+	str rport = STR_NULL;
+	int err = 0;
+
+	if(via->rport != NULL)
+		rport = via->rport->value;
+	*port = rport.s != NULL ? str2s(rport.s, rport.len, &err) : 0;
+	if(*port == 0)
+		*port = via->port != 0 ? via->port : SIP_PORT;
+	return err == 0 ? 0 : -1;
+}
+
 /* Without a transaction it is the second Via that says where the reply goes, and its
- * sender may have written that: to no name, and with a datagram to nothing inside. */
+ * sender may have written that: to no name, with a datagram to nothing inside, and over a
+ * connection in the way only that its other end speaks. Where there is none any more, the client
+ * is away: what becomes of its answer is seen to at the edge, and Kamailio's line about it would
+ * be one for each that a stranger sends. */
 static int may_go_on(struct sip_msg *msg)
 {
 	struct via_body *via;
 	struct ip_addr *ip;
 	str *host;
+	int port;
 
 	if(parse_headers(msg, HDR_VIA2_F, 0) < 0 || msg->via2 == NULL
 			|| msg->via2->error != PARSE_OK)
@@ -223,16 +351,23 @@ static int may_go_on(struct sip_msg *msg)
 	ip = str2ip(host);
 	if(ip == NULL)
 		ip = str2ip6(host);
-	return ip != NULL
-			&& (kam_has_connections(via->proto) || !kam_media_is_denied(ip));
+	if(ip == NULL || port_of(via, &port) < 0)
+		return 0;
+	if(!kam_has_connections(via->proto))
+		return !kam_media_is_denied_at(ip, (unsigned)port);
+	if(!kam_tcp_is_up(0, ip, port))
+		hush();
+	return kam_tcp_speaks(via->proto, 0, ip, port);
 }
 
 /* The transaction is another one's, of a Kamailio that died. Nothing is looked up and
- * nothing is connected to for it (RFC 3261 section 18.2.2 would have us try). */
+ * nothing is connected to for it (RFC 3261 section 18.2.2 would have us try). The number of
+ * a connection in our Via is of that Kamailio, or the sender's: here it may be anybody's. */
 static int is_proved(struct sip_msg *msg)
 {
 	if(!kam_in_call(msg) || !may_go_on(msg))
 		return 0;
+	msg->via1->i = NULL;
 	msg->rpl_send_flags.f |= SND_F_FORCE_CON_REUSE;
 	return 1;
 }
@@ -243,7 +378,7 @@ int ki_resume_check_reply(struct sip_msg *msg)
 		LM_ERR("resume_check_reply() is for replies\n");
 		return -1;
 	}
-	switch(has_transaction(msg)) {
+	switch(kam_is_read(msg) && has_good_tags(msg) ? has_transaction(msg) : -1) {
 		case 1:
 			return 1;
 		case 0:

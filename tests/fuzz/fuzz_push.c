@@ -4,29 +4,12 @@
  * A client's 2xx, the INVITE that it got and the INVITE that came in, with a
  * line "==" between them: what they seal is a state of that session.
  */
-#include "edge.h"
+#include "boxes.h"
 
 #include "push.h"
 #include "sealed.h"
 
 static cr_push_t p;
-
-/* The text in front of the next line "==". */
-static cr_span_t next(cr_span_t *rest)
-{
-	static const char between[] = "\n==\n";
-	cr_span_t out = *rest;
-
-	for(size_t i = 0; i + 4 <= rest->len; i++) {
-		if(memcmp(rest->s + i, between, 4) != 0)
-			continue;
-		out.len = i + 1;
-		*rest = cr_span_sub(*rest, i + 4, rest->len);
-		return expand(out);
-	}
-	*rest = (cr_span_t){rest->s, 0};
-	return expand(out);
-}
 
 static void check_sealed(int len)
 {

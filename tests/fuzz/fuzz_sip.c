@@ -8,6 +8,7 @@
 
 #include "dialog_name.h"
 #include "head.h"
+#include "owed.h"
 #include "screen.h"
 #include "seal.h"
 #include "sip.h"
@@ -102,13 +103,41 @@ static void check_edits(cr_span_t text)
 static void check_order(void)
 {
 	const cr_env_t env = {.order_mark = "mark"};
-	int n = cr_seal_order(out, sizeof(out), &env, CR_PURPOSE_CALLER,
-			CR_SPAN("ref"), NOW * 1000, &m);
+	const cr_order_t order = {.purpose = CR_PURPOSE_CALLER,
+			.ref = CR_SPAN("ref"),
+			.iat_ms = NOW * 1000,
+			.request = &m};
+	int n = cr_seal_order(out, sizeof(out), &env, &order);
 
 	CHECK(n > 0);
 	for(int i = 0; i < n; i++)
 		CHECK(out[i] != '\n'
 				|| (i + 1 < n && (out[i + 1] == ' ' || out[i + 1] == '\t')));
+}
+
+/* What is written for a reply is one message, in its dialog. */
+static void check_owed(void)
+{
+	static const cr_span_t methods[]
+			= {CR_SPAN_INIT("ACK"), CR_SPAN_INIT("PRACK"), CR_SPAN_INIT("BYE")};
+	static char answer[8192];
+	static cr_sip_t written;
+	cr_owed_t what = {.cseq = m.cseq, .branch = CR_SPAN("0"), .rseq = 1};
+	int n = cr_owed_answer(answer, sizeof(answer), m.body);
+
+	for(size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		what.method = methods[i];
+		what.sdp = (cr_span_t){answer, n > 0 ? (size_t)n : 0};
+		int len = cr_owed_request(out, sizeof(out), &m, &what);
+
+		if(len < 0)
+			continue;
+		CHECK(cr_sip_parse(&written, (cr_span_t){out, (size_t)len}) == CR_OK);
+		CHECK(cr_span_eq(written.method, methods[i]));
+		CHECK(cr_span_eq(written.call_id, m.call_id));
+		CHECK(written.cseq == m.cseq);
+		CHECK(cr_span_eq(written.body, what.sdp));
+	}
 }
 
 /* Nothing is folded any more, and the body is what it was. */
@@ -147,7 +176,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(end <= size);
 		check_unfolded(text, &head);
 	}
-	(void)cr_head_is_http(text);
 	/* Values stand alone too: in a parameter of the script, in a state. */
 	look_at_value(text);
 	if(err != CR_OK)
@@ -177,5 +205,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)cr_screen_shows(&m);
 	if(m.status == 0)
 		check_order();
+	else
+		check_owed();
 	return 0;
 }

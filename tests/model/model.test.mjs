@@ -70,11 +70,11 @@ before(() => {
 after(() => fs.rmSync(dir, { recursive: true, force: true }));
 
 /** Search the model: {violated: the property's name, complete, states, text}. */
-async function search(defines, optimize = '-O1') {
+async function search(defines, optimize = '-O1', model = MODEL) {
 	const cwd = path.join(dir, String(n++));
 	const limit = FULL ? 4096 : 1024;
 	fs.mkdirSync(cwd);
-	await run('spin', ['-a', ...defines.map((d) => `-D${d}`), MODEL], { cwd });
+	await run('spin', ['-a', ...defines.map((d) => `-D${d}`), model], { cwd });
 	await run('gcc', [optimize, '-w', '-DSAFETY', '-DCOLLAPSE', `-DMEMLIM=${limit}`, '-o', 'pan', 'pan.c'], { cwd });
 	const { stdout } = await run('./pan', ['-m100000'], { cwd, timeout: FULL ? 1800e3 : 300e3, maxBuffer: 1 << 24 });
 	return {
@@ -119,6 +119,37 @@ for (const [what, property, defines] of KNOWN) {
 		assert.equal((await search(defines)).violated, property);
 	});
 }
+
+// ---- a call that nobody has answered yet
+
+const RINGING = path.join(ROOT, 'tests/model/ringing.pml');
+const RINGING_MUTATIONS = [
+	['the answer of another fork is acknowledged, and left', 'no_orphan', 'MUTATE_FORK_IS_LEFT'],
+	['the state of an answer that nobody heard is not kept', 'no_call_is_lost', 'MUTATE_NO_STATE_KEPT'],
+	['whoever names his INVITE is told that it is over when the call was answered', 'no_call_is_lost', 'MUTATE_DIALLED_IS_OVER'],
+	['nobody hangs up for a caller that does not come back', 'no_orphan', 'MUTATE_NOBODY_HANGS_UP'],
+	['the BYE for one that does not come back has a CSeq above that of a resume', 'up_at_both', 'MUTATE_BYE_ABOVE'],
+];
+
+for (const lives of FULL ? [2, 3] : [2]) {
+	test(`while it rings, ${lives} lives: no phone is left alone, and no call that was answered is lost`, async () => {
+		const { violated, complete, states, text } = await search([`LIVES=${lives}`], '-O2', RINGING);
+		assert.equal(violated, undefined, text);
+		assert.ok(complete && states > 10000, text);
+		console.log(`     while it rings, ${lives} lives: ${states} states`);
+	});
+}
+
+for (const [what, property, define] of RINGING_MUTATIONS) {
+	test(`while it rings, can fail: ${what}`, async () => {
+		assert.equal((await search(['LIVES=2', define], '-O1', RINGING)).violated, property);
+	});
+}
+
+test('every mutation of a ringing call is tried', () => {
+	const named = new Set(fs.readFileSync(RINGING, 'utf8').match(/\bMUTATE_\w+/g));
+	assert.deepEqual(RINGING_MUTATIONS.map(([, , define]) => define).sort(), [...named].filter((d) => d !== 'MUTATE_').sort());
+});
 
 test('every mutation is one of the model', () => {
 	const model = fs.readFileSync(MODEL, 'utf8');

@@ -160,7 +160,7 @@ static void flip_segment(open_fn open, const char *text, size_t from,
 	free(copy);
 }
 
-void refuse_byte_flips(
+static void refuse_byte_flips(
 		open_fn open, const char *text, encode_fn encode, decode_fn decode)
 {
 	size_t from = 0;
@@ -173,6 +173,14 @@ void refuse_byte_flips(
 			return;
 		from += len + 1;
 	}
+}
+
+void refuse_damage(
+		open_fn open, const char *text, encode_fn encode, decode_fn decode)
+{
+	refuse_truncations(open, text);
+	refuse_text_flips(open, text);
+	refuse_byte_flips(open, text, encode, decode);
 }
 
 /* ---- tokens -------------------------------------------------------------- */

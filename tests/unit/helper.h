@@ -51,6 +51,14 @@ void assert_hex(const void *data, size_t len, const char *hex);
 /** Fail unless the len characters at s are that string. */
 void assert_text(const char *s, int len, const char *want);
 
+/** Fail unless n is from least to most; cmocka's own has another name in each of its versions. */
+static inline void assert_between(uint64_t n, uint64_t least, uint64_t most)
+{
+	if(n < least || n > most)
+		fail_msg("%ju is not from %ju to %ju", (uintmax_t)n, (uintmax_t)least,
+				(uintmax_t)most);
+}
+
 /** The frozen vector of that name; json_decref() it. */
 json_t *vector_load(const char *name);
 
@@ -72,9 +80,9 @@ void refuse_truncations(open_fn open, const char *text);
 /** A text with any one bit of its characters flipped is refused. */
 void refuse_text_flips(open_fn open, const char *text);
 
-/** So is one with any one bit flipped in the bytes that its segments between
- * dots encode. */
-void refuse_byte_flips(
+/** And one with any one bit flipped in the bytes that its segments between dots
+ * encode. All three. */
+void refuse_damage(
 		open_fn open, const char *text, encode_fn encode, decode_fn decode);
 
 /** Sign a token by hand, so that its claims can be wrong. @return the token,

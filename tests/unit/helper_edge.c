@@ -83,6 +83,11 @@ cr_span_t pass(cr_edge_t (*edge)(char *, size_t, const cr_env_t *, cr_span_t),
 	return parsed(buf[to], r.len);
 }
 
+cr_edge_t edge_in(char *out, size_t out_max, const cr_env_t *e, cr_span_t text)
+{
+	return cr_edge_in(out, out_max, e, text, CR_SPAN(""));
+}
+
 cr_span_t text_of(int to, const char *format, ...)
 {
 	va_list ap;
@@ -155,6 +160,19 @@ cr_span_t request_of_peer(int to, const char *method, const char *more)
 			"To: <sip:alice@example.com>;tag=o-tag\r\nCall-ID: o-1@peer\r\n"
 			"CSeq: 3 %s\r\n%s\r\n",
 			method, client_contact, method, more);
+}
+
+cr_span_t request_of_client(
+		int to, const char *method, const char *tag, const char *more)
+{
+	return text_of(to,
+			"%s sip:bob@10.0.0.9:5071 SIP/2.0\r\n"
+			"Via: SIP/2.0/WS x.invalid;branch=z9hG4bKr2\r\n"
+			"Route: <sip:gw;lr>\r\n"
+			"From: <sip:alice@example.com>;tag=n-tag\r\n"
+			"To: <sip:bob@example.com>;tag=%s\r\nCall-ID: n-1\r\n"
+			"CSeq: 6 %s\r\n%s\r\n",
+			method, tag, method, more);
 }
 
 int edge_teardown(void **state)

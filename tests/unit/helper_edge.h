@@ -10,6 +10,7 @@
 
 #include "helper.h"
 
+#include "edge.h"
 #include "splice.h"
 
 #define OUT_MAX 16384
@@ -41,6 +42,9 @@ cr_span_t parsed(const char *text, size_t len);
 cr_span_t pass(cr_edge_t (*edge)(char *, size_t, const cr_env_t *, cr_span_t),
 		int to, cr_span_t text);
 
+/** cr_edge_in() of a socket that nobody asks for: one for pass(). */
+cr_edge_t edge_in(char *out, size_t out_max, const cr_env_t *e, cr_span_t text);
+
 /** Print into buf[to]. */
 cr_span_t text_of(int to, const char *format, ...);
 
@@ -58,6 +62,10 @@ void learn(void);
 /** A reply, or a request, of the peer in O. */
 cr_span_t reply_of_peer(int to, int code, const char *cseq);
 cr_span_t request_of_peer(int to, const char *method, const char *more);
+
+/** A request of the client in N, to the tag that n_remote_tag() has given. */
+cr_span_t request_of_client(
+		int to, const char *method, const char *tag, const char *more);
 
 /** The tag by which the client knows the peer after its resume; to be freed. */
 char *n_remote_tag(void);

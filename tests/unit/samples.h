@@ -113,6 +113,20 @@ static inline cr_ref_t sample_bound_ref(void)
 	return ref;
 }
 
+/* What knows its far end. */
+static inline cr_state_t sample_far(void)
+{
+	cr_state_t st = sample_full();
+
+	st.n_media = 1;
+	st.far = (cr_far_t){.sdp = CR_SPAN("c=IN IP4 192.0.2.7|m=audio 4000 "
+									   "RTP/AVP 8|a=rtpmap:8 PCMA/8000"),
+			.offer = 1,
+			.update = 1,
+			.timer = CR_SPAN("1800;refresher=uas")};
+	return st;
+}
+
 /* What is bound to the same certificate. */
 static inline cr_state_t sample_bound(void)
 {

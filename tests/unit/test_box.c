@@ -88,9 +88,7 @@ static void damage(void **state)
 	const char *text = vector_str(v, "text");
 
 	(void)state;
-	refuse_truncations(open, text);
-	refuse_text_flips(open, text);
-	refuse_byte_flips(open, text, cr_b32_encode, cr_b32_decode);
+	refuse_damage(open, text, cr_b32_encode, cr_b32_decode);
 	json_decref(v);
 }
 

@@ -323,6 +323,20 @@ static void random_and_wipe(void **state)
 	cr_crypto_free(NULL);
 }
 
+static void random_hex(void **state)
+{
+	char a[65], b[65], none[67];
+
+	(void)state;
+	assert_int_equal(cr_random_hex(a, 64), CR_OK);
+	assert_int_equal(cr_random_hex(b, 64), CR_OK);
+	assert_int_equal(strspn(a, "0123456789abcdef"), 64);
+	assert_int_equal(strlen(a), 64);
+	assert_string_not_equal(a, b);
+	assert_int_equal(cr_random_hex(none, 66), CR_EINTERNAL);
+	assert_string_equal(none, "");
+}
+
 static void before_a_fork(void **state)
 {
 	(void)state;
@@ -350,6 +364,7 @@ int main(void)
 			cmocka_unit_test(gcm_of_many_keys),
 			cmocka_unit_test(equal),
 			cmocka_unit_test(random_and_wipe),
+			cmocka_unit_test(random_hex),
 			cmocka_unit_test(before_a_fork),
 	};
 

@@ -70,6 +70,10 @@ static void state_fields_are_found_on_the_way(void **state)
 			HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\r\ncall-STATE-x: y\r\n\r\n"),
 			CR_OK);
 	assert_int_equal(head.states, 1);
+	assert_int_equal(
+			HEAD("OPTIONS sip:x SIP/2.0\r\nA: b\r\ncall_STATE: y\r\n\r\n"),
+			CR_OK);
+	assert_int_equal(head.states, 1);
 	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\r\nA: Call-State: "
 						  "y\r\n\r\nCall-State: y"),
 			CR_OK);
@@ -211,6 +215,12 @@ static void a_message_without_a_length_gets_one(void **state)
 
 /* ---- HTTP -------------------------------------------------------------------------------- */
 
+static int is_http(const char *text)
+{
+	assert_int_equal(cr_head_read(&head, cr_span_str(text)), CR_OK);
+	return head.is_http;
+}
+
 static void what_kamailio_takes_for_http(void **state)
 {
 	static const char *const http[] = {"GET /ws HTTP/1.1\r\n",
@@ -221,9 +231,9 @@ static void what_kamailio_takes_for_http(void **state)
 
 	(void)state;
 	for(size_t i = 0; i < sizeof(http) / sizeof(http[0]); i++)
-		assert_true(cr_head_is_http(cr_span_str(http[i])));
+		assert_true(is_http(http[i]));
 	for(size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
-		assert_false(cr_head_is_http(cr_span_str(none[i])));
+		assert_false(is_http(none[i]));
 }
 
 /* ---- fields ------------------------------------------------------------------------------ */
@@ -239,6 +249,68 @@ static void fields_are_counted(void **state)
 	assert_int_equal(head.fields, 2);
 	assert_int_equal(HEAD("OPTIONS sip:x SIP/2.0\r\n\r\n"), CR_OK);
 	assert_int_equal(head.fields, 0);
+	assert_int_equal(
+			HEAD("GET / HTTP/1.1\r\nA: b\r\nC:\r\n\r\nD: e\r\n"), CR_OK);
+	assert_int_equal(head.fields, 2);
+	assert_int_equal(HEAD("GET / HTTP/1.1\nA: b\nC:\nD\n\nD: e\n"), CR_OK);
+	assert_int_equal(head.fields, 3);
+	assert_int_equal(HEAD("GET / HTTP/1.1\nA: b\n\rC:\n\r"), CR_OK);
+	assert_int_equal(head.fields, 3);
+	assert_int_equal(HEAD("GET / HTTP/1.1\r\n"), CR_OK);
+	assert_int_equal(head.fields, 0);
+	assert_int_equal(HEAD("GET / HTTP/1.1"), CR_OK);
+	assert_int_equal(head.fields, 0);
+}
+
+static void what_kamailio_reads_is_easy(void **state)
+{
+	static const char *const easy[] = {"\r\n", "\r\nbody: \n",
+			"A: b\r\nLonger-Name \t: c\r\n\r\n", "A:\r\n\r\n", "c: d\r\n\r\n",
+			"Content-Length: 12\r\n\r\n", "l : 0 \r\nCall-ID: a\r\n\r\n",
+			"From: \r\nTop: a\r\nVias: b\r\nCSeqs: c\r\n\r\n"};
+	static const char *const no[] = {"", "A: b", "A: b\r\n", "A: b\n\n", "\n",
+			"\r", "A b\r\n\r\n", "A\r\n: b\r\n\r\n", ": b\r\n\r\n",
+			"A B: c\r\n\r\n", " A: b\r\n\r\n", "A: b\r\n c\r\n\r\n",
+			"\"A\": b\r\n\r\n", "Via: a\r\n\r\n", "v: a\r\n\r\n",
+			"V : a\r\n\r\n", "To: a\r\n\r\n", "T: a\r\n\r\n",
+			"cseq: 1 A\r\n\r\n", "RETRY-AFTER: 1\r\n\r\n",
+			"Content-Length: a\r\n\r\n", "Content-Length: \r\n\r\n",
+			"L: -1\r\n\r\n", "l: 1234567890\r\n\r\n"};
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(easy) / sizeof(easy[0]); i++)
+		assert_int_equal(cr_head_is_easy(cr_span_str(easy[i])), 1);
+	for(size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+		assert_int_equal(cr_head_is_easy(cr_span_str(no[i])), 0);
+}
+
+/* A first line and a field, with so many semicolons or commas in it. */
+static int parts(const char *line, int n, const char *behind)
+{
+	static char text[4 * CR_HEAD_PARTS_MAX];
+	size_t len = (size_t)sprintf(text, "%s\r\nTo: x", line);
+
+	for(int i = 0; i < n; i++)
+		len += (size_t)sprintf(text + len, i % 2 ? "," : ";a");
+	strcpy(text + len, behind);
+	assert_int_equal(cr_head_read(&head, cr_span_str(text)), CR_OK);
+	return head.parts;
+}
+
+static void parts_are_counted_where_there_may_be_too_many(void **state)
+{
+	const char *lines[] = {"OPTIONS sip:x SIP/2.0", "GET / HTTP/1.1"};
+
+	(void)state;
+	for(int i = 0; i < 2; i++) {
+		assert_int_equal(parts(lines[i], 100, "\r\n\r\n"), 0);
+		assert_int_equal(parts(lines[i], CR_HEAD_PARTS_MAX, "\r\n\r\n;,;,"),
+				CR_HEAD_PARTS_MAX);
+		assert_int_equal(parts(lines[i], CR_HEAD_PARTS_MAX + 1, "\r\n\r\n"),
+				CR_HEAD_PARTS_MAX + 1);
+		assert_int_equal(parts(lines[i], CR_HEAD_PARTS_MAX + 1, ""),
+				CR_HEAD_PARTS_MAX + 1);
+	}
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, edge_setup, teardown)
@@ -259,6 +331,8 @@ int main(void)
 			T(a_message_without_a_length_gets_one),
 			T(what_kamailio_takes_for_http),
 			T(fields_are_counted),
+			T(what_kamailio_reads_is_easy),
+			T(parts_are_counted_where_there_may_be_too_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, edge_teardown);

@@ -104,9 +104,7 @@ static void damage(void **state)
 	const char *jwe = vector_str(v, "jwe");
 
 	(void)state;
-	refuse_truncations(open, jwe);
-	refuse_text_flips(open, jwe);
-	refuse_byte_flips(open, jwe, cr_b64_encode, cr_b64_decode);
+	refuse_damage(open, jwe, cr_b64_encode, cr_b64_decode);
 	json_decref(v);
 }
 

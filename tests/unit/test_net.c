@@ -176,6 +176,38 @@ static void what_is_none(void **state)
 			CR_EMALFORMED);
 }
 
+/* rtpengine says what it knows of a format each time that this is named. */
+static void formats_that_are_repeated(void **state)
+{
+	static char text[CR_SDP_MAX + 64];
+	static const char *const bad[] = {"m=audio 9 RTP/AVP 8x",
+			"m=audio 9 rtp/avp +8", "m=audio 9 RTP/AVP 128",
+			"m=audio 9\tX RTP/AVP x", "m=audio 0 UDP/TLS/RTP/SAVPF 96 opus"};
+	static const char *const lines[] = {
+			"m=audio 9 RTP/AVP 8 8 8 8 8 8 8 8 8 8 8 8\r\na=x:%s\r\n",
+			"m=audio 0 rtp/avp 8 08 0008  8\t8 8 8 8 8 8 8 8\r\na=x:%s\r\n",
+			"m=audio 9 X RTP/AVP 8 8 8 8 8 8 8 8 8 8 8 8\r\na=x:%s\r\n"};
+	static char x[1000];
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(checked(bad[i]), CR_EMALFORMED);
+	assert_int_equal(checked("m=audio 9 RTP/AVP 8 101 101\r\n"), CR_OK);
+	assert_int_equal(checked("m=image 9 udptl t38"), CR_OK);
+	memset(x, 'x', sizeof(x) - 1);
+	for(size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		sprintf(text, lines[i], x);
+		assert_true(checked(text) != CR_OK);
+	}
+	for(size_t len = CR_SDP_MAX; len <= CR_SDP_MAX + 1; len++) {
+		memset(text, 'x', sizeof(text));
+		memcpy(text, "a=", 2);
+		assert_int_equal(
+				cr_sdp_check(&edits, (cr_span_t){text, len}, nets, 2, NULL),
+				len > CR_SDP_MAX ? CR_ETOOBIG : CR_OK);
+	}
+}
+
 static void zero_in_disguise_is_not_on_hold(void **state)
 {
 	static const char *const bad[] = {M "c=IN IP6 ::ffff:0.0.0.0",
@@ -226,6 +258,39 @@ static void kinds_that_no_browser_has(void **state)
 	assert_false(edits.is_foreign);
 }
 
+static void audio_that_no_browser_has(void **state)
+{
+	static const char *const none[] = {
+			"m=audio 9 RTP/AVP 18 101\r\na=rtpmap:18 G729/8000\r\n"
+			"a=rtpmap:101 telephone-event/8000",
+			"m=audio 9 RTP/AVP 18",
+			"m=audio 9 RTP/AVP 96\r\na=rtpmap:96 AMR/8000",
+			"m=audio 0 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
+			"m=audio 9 RTP/AVP 3",
+			"m=audio 9 RTP/AVP",
+	};
+	static const char *const some[] = {
+			"m=audio 9 RTP/AVP 18 8",
+			"m=audio 9  RTP/AVP\t18 0",
+			"m=audio 9 RTP/AVP 9",
+			"m=audio 9 RTP/AVP 96\r\na=rtpmap:96 Opus/48000/2",
+			"m=audio 9 RTP/AVP 18 97\r\na=rtpmap:18 G729/8000\r\n"
+			"a=rtpmap:97 pcma/8000",
+			"m=audio 9 RTP/AVP 18\r\nm=video 9 RTP/AVP 96",
+			"m=audio 0 RTP/AVP 18",
+	};
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		assert_int_equal(checked(none[i]), CR_OK);
+		assert_true(edits.is_foreign);
+	}
+	for(size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
+		assert_int_equal(checked(some[i]), CR_OK);
+		assert_false(edits.is_foreign);
+	}
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, edge_setup, teardown)
 
 int main(void)
@@ -237,10 +302,12 @@ int main(void)
 			T(what_a_media_server_may_be_given),
 			T(what_names_a_denied_address),
 			T(an_address_of_ones_own),
+			T(formats_that_are_repeated),
 			T(what_is_none),
 			T(zero_in_disguise_is_not_on_hold),
 			T(with_ice_they_are_taken_out),
 			T(kinds_that_no_browser_has),
+			T(audio_that_no_browser_has),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, edge_teardown);

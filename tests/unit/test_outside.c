@@ -106,9 +106,7 @@ static void damage_of(const char *name)
 	json_t *v = vector_load("issuer");
 	const char *jwt = vector_str(json_object_get(v, name), "jwt");
 
-	refuse_truncations(accept_span, jwt);
-	refuse_text_flips(accept_span, jwt);
-	refuse_byte_flips(accept_span, jwt, cr_b64_encode, cr_b64_decode);
+	refuse_damage(accept_span, jwt, cr_b64_encode, cr_b64_decode);
 	json_decref(v);
 }
 

@@ -287,6 +287,21 @@ static void client_key_limits(void **state)
 	assert_memory_not_equal(a, b, 32);
 }
 
+/* As another implementation of HKDF derives it. */
+static void digest_secret(void **state)
+{
+	uint8_t a[32], b[32];
+	cr_ring_t out;
+
+	(void)state;
+	accept(&out, "a " KEY_A "\nb " KEY_B, 2);
+	assert_int_equal(cr_digest_secret(a, crypto, &out.keys[0]), CR_OK);
+	assert_hex(a, CR_KEY_LEN,
+			"8d2cd453d032bfa6bebb4b2aaa89ed2c760b6c16654703160493ab1879924494");
+	assert_int_equal(cr_digest_secret(b, crypto, &out.keys[1]), CR_OK);
+	assert_memory_not_equal(a, b, 32);
+}
+
 /* ---- files --------------------------------------------------------------- */
 
 static char path[64];
@@ -397,6 +412,7 @@ int main(void)
 			cmocka_unit_test(retirement),
 			cmocka_unit_test(truncations_never_crash),
 			cmocka_unit_test(client_key_limits),
+			cmocka_unit_test(digest_secret),
 			WITH_FILE(file_loads),
 			WITH_FILE(file_modes),
 			cmocka_unit_test(file_is_absent),

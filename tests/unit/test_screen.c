@@ -23,6 +23,39 @@ static void who_is_concerned(void **state)
 			CR_SPAN("\r\nOPTIONS sip:x SIP/2.0\r\nCall-State:a")));
 }
 
+/* In memory that ends with the text, which is looked at in blocks. */
+static void wherever_it_stands(void **state)
+{
+	static const char *const marks[] = {"crm1", "\nCall-State", "\ncall-sTATE"};
+
+	(void)state;
+	for(size_t k = 0; k < sizeof(marks) / sizeof(marks[0]); k++) {
+		size_t len = strlen(marks[k]);
+
+		for(size_t n = len + 1; n < 200; n++) {
+			char *text = malloc(n);
+
+			for(size_t at = 1; at + len <= n; at++) {
+				memset(text, 'x', n);
+				memcpy(text + at, marks[k], len);
+				assert_true(cr_screen_concerned((cr_span_t){text, n}));
+			}
+			free(text);
+		}
+	}
+}
+
+static void what_looks_like_it(void **state)
+{
+	char text[200];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	for(size_t i = 0; i + 6 < sizeof(text); i += 6)
+		memcpy(text + i, "m3-qm1", 6);
+	assert_false(cr_screen_concerned((cr_span_t){text, sizeof(text)}));
+}
+
 /* ---- fields that come in and go out --------------------------------------------------- */
 
 #define REST                                                                   \
@@ -57,13 +90,6 @@ static cr_span_t reply(const char *method, const char *more)
 	return text_of(0, "SIP/2.0 200 OK\r\n" REST, ";tag=2", method, more);
 }
 
-/* Of a socket that nobody asks for. */
-static cr_edge_t edge_in(
-		char *out, size_t out_max, const cr_env_t *e, cr_span_t text)
-{
-	return cr_edge_in(out, out_max, e, text, CR_SPAN(""));
-}
-
 static void what_a_client_may_write(void **state)
 {
 	const char *s = "Call-State: abc\r\n";
@@ -80,6 +106,20 @@ static void what_a_client_may_write(void **state)
 			after(edge_in, request("BYE", ";tag=2", "call-state: replaced\r\n"),
 					CR_CALL_STATE),
 			"replaced");
+	assert_span(after(edge_in,
+						request("OPTIONS", ";tag=2", "Call-State: leaving\r\n"),
+						CR_CALL_STATE),
+			"leaving");
+	assert_span(
+			after(edge_in, request("OPTIONS", "", "Call-State: leaving\r\n"),
+					CR_CALL_STATE),
+			"");
+	assert_span(
+			after(edge_in, request("OPTIONS", ";tag=2", s), CR_CALL_STATE), "");
+	assert_span(
+			after(edge_in, request("BYE", ";tag=2", "Call-State: leaving\r\n"),
+					CR_CALL_STATE),
+			"");
 	assert_span(after(edge_in, reply("INVITE", s), CR_CALL_STATE), "");
 	assert_span(after(edge_in, request("REGISTER", "", fp), CR_FINGERPRINT),
 			"sha-256 AA");
@@ -94,22 +134,25 @@ static void what_a_client_may_write(void **state)
 	assert_span(after(edge_in, reply("INVITE", sid), CR_SESSION), "");
 }
 
+static void assert_off(cr_span_t text, const char *line)
+{
+	assert_span(after(edge_in, text, CR_STATE_OTHER), "");
+	assert_false(has(m.text, line));
+}
+
 static void what_nobody_may_write(void **state)
 {
 	static const char *const names[] = {"Call-State-Key", "Call-State-Id",
-			"cALL-sTATE-kEY", "Call-State-Whatever", "Call-State-Key "};
+			"cALL-sTATE-kEY", "Call-State-Whatever", "Call-State-Key ",
+			"Call_State", "call_state_key", "Call-State_Id", "Call_State-Key"};
 	char line[64];
 
 	(void)state;
 	for(size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(line, sizeof(line), "%s: x\r\n y\r\n", names[i]);
-		assert_span(after(edge_in, request("INVITE", "", line), CR_STATE_OTHER),
-				"");
-		assert_span(
-				after(edge_in, request("REGISTER", "", line), CR_STATE_OTHER),
-				"");
-		assert_span(
-				after(edge_in, reply("REGISTER", line), CR_STATE_OTHER), "");
+		assert_off(request("INVITE", "", line), line);
+		assert_off(request("REGISTER", "", line), line);
+		assert_off(reply("REGISTER", line), line);
 	}
 	assert_span(after(edge_in, request("INVITE", "", "Call-Statement: x\r\n"),
 						CR_STATE_OTHER),
@@ -308,6 +351,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			T(who_is_concerned),
+			T(wherever_it_stands),
+			T(what_looks_like_it),
 			T(what_a_client_may_write),
 			T(what_nobody_may_write),
 			T(what_a_gateway_has_written),

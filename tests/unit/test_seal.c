@@ -5,6 +5,7 @@
  */
 #include "helper_edge.h"
 
+#include "answered.h"
 #include "seal.h"
 #include "sealed.h"
 
@@ -53,7 +54,7 @@ static void the_first_200_is_sealed(void **state)
 					"To: <sip:bob@example.com>;tag=p-tag\r\n"
 					"Call-ID: o-1@peer\r\nCSeq: 41 INVITE\r\n"
 					"Contact: <sip:bob@10.0.0.9:5070>\r\n"
-					"Call-State: crm1 mark a 1750000000000 %.*s\r\n\r\n"
+					"Call-State: crm1 mark a 1750000000000 0 %.*s\r\n\r\n"
 					"v=0\r\nm=audio 9 RTP/AVP 0\r\na=sendonly\r\n",
 					(int)ref.len, ref.s));
 	open_sealed(&st);
@@ -69,8 +70,41 @@ static void the_first_200_is_sealed(void **state)
 	assert_int_equal(st.cseq, 41);
 	assert_int_equal(st.start, 1234);
 	assert_int_equal(st.exp, NOW + 3600);
+	assert_true(st.ringing == 0);
 	assert_int_equal(st.n_media, 1);
 	assert_span(st.media[0].direction, "recvonly");
+}
+
+/* A new call: our Route has when it was answered, in the message and in the state. */
+static void an_answer_says_when(void **state)
+{
+	cr_state_t st;
+	cr_span_t ref = session_ref(2, CR_PURPOSE_CALLER, "o-1@peer"), value;
+	cr_value_iter_t it = {0};
+	cr_addr_t a;
+
+	(void)state;
+	pass(cr_edge_out, 1,
+			text_of(0,
+					"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP c\r\n"
+					"Record-Route: <sip:proxy;lr>, <sip:gw;lr;crs-a=%.*s>\r\n"
+					"From: <sip:alice@example.com>;tag=o-tag\r\n"
+					"To: <sip:bob@example.com>;tag=p-tag\r\n"
+					"Call-ID: o-1@peer\r\nCSeq: 41 INVITE\r\n"
+					"Contact: <sip:bob@10.0.0.9:5070>\r\n"
+					"Call-State: crm1 mark A 1750000000999 0 %.*s\r\n\r\n",
+					(int)ref.len, ref.s, (int)ref.len, ref.s));
+	open_sealed(&st);
+	assert_int_equal(st.role, CR_CALLER);
+	assert_int_equal(st.n_routes, 2);
+	assert_int_equal(
+			cr_answered_of(&env, st.call_id, st.routes[0]), 1750000000);
+	assert_span(st.routes[1], "sip:proxy;lr");
+	assert_true(cr_sip_next(&m, CR_RECORD_ROUTE, &it, &value));
+	assert_span(value, "<sip:proxy;lr>");
+	assert_true(cr_sip_next(&m, CR_RECORD_ROUTE, &it, &value));
+	assert_int_equal(cr_addr_parse(&a, value), CR_OK);
+	assert_true(cr_span_eq(a.uri, st.routes[0]));
 }
 
 /* After a resume the state is O's, though the client gets the reply in N. */
@@ -88,7 +122,7 @@ static void a_spliced_reply_seals_o(void **state)
 					"From: <sip:alice@example.com>;tag=o-tag\r\n"
 					"To: <sip:bob@example.com>;tag=p-tag\r\n"
 					"Call-ID: o-1@peer\r\nCSeq: 1042 INFO\r\n"
-					"Call-State: crm1 mark a 1750000000000 %.*s sip:bob@9 "
+					"Call-State: crm1 mark a 1750000000000 0 %.*s sip:bob@9 "
 					"sip:gw;lr "
 					"sip:p2;lr\r\n\r\n",
 					client_via, (int)ref.len, ref.s));
@@ -117,7 +151,7 @@ static void the_callee_gets_it_in_the_invite(void **state)
 					"To: <sip:alice@example.com>\r\n"
 					"Call-ID: o-2\r\nCSeq: 1 INVITE\r\n"
 					"Contact: <sip:bob@10.0.0.9:5070>\r\n"
-					"Call-State: crm1 mark b 1750000000000 %.*s\r\n\r\n",
+					"Call-State: crm1 mark b 1750000000000 0 %.*s\r\n\r\n",
 					(int)ref.len, ref.s));
 	open_sealed(&st);
 	assert_int_equal(st.update, 0);
@@ -141,7 +175,7 @@ static void a_target_refresh_of_the_peer_is_an_update(void **state)
 	ref = session_ref(2, CR_PURPOSE_CALLER, "o-1@peer");
 	snprintf(more, sizeof(more),
 			"Contact: <sip:bob@10.0.0.10>\r\nCall-State: crm1 mark a "
-			"1750000000000 %.*s\r\n",
+			"1750000000000 0 %.*s\r\n",
 			(int)ref.len, ref.s);
 	pass(cr_edge_out, 1, request_of_peer(0, "INVITE", more));
 	assert_true(has(field(CR_CALL_STATE), ";update"));
@@ -149,6 +183,29 @@ static void a_target_refresh_of_the_peer_is_an_update(void **state)
 	assert_int_equal(st.update, 1);
 	assert_span(st.target, "sip:bob@10.0.0.10");
 	assert_span(st.call_id, "o-1@peer");
+}
+
+/* A phone that rings need not say where it is. */
+static void a_180_is_sealed_with_its_transaction(void **state)
+{
+	cr_state_t st;
+	cr_span_t ref = session_ref(2, CR_PURPOSE_CALLER, "o-1@peer");
+
+	(void)state;
+	pass(cr_edge_out, 1,
+			text_of(0,
+					"SIP/2.0 180 Ringing\r\nVia: SIP/2.0/UDP c\r\n"
+					"Record-Route: <sip:gw;lr>\r\n"
+					"From: <sip:alice@example.com>;tag=o-tag\r\n"
+					"To: <sip:bob@example.com>;tag=p-tag\r\n"
+					"Call-ID: o-1@peer\r\nCSeq: 41 INVITE\r\n"
+					"Call-State: crm1 mark a 1750000000000 140737488355328 "
+					"%.*s\r\n\r\n",
+					(int)ref.len, ref.s));
+	open_sealed(&st);
+	assert_true(st.ringing == INT64_C(140737488355328));
+	assert_span(st.remote_tag, "p-tag");
+	assert_span(st.target, "sip:bob@example.com");
 }
 
 static void an_order_that_fails_does_not_get_out(void **state)
@@ -163,6 +220,7 @@ static void an_order_that_fails_does_not_get_out(void **state)
 					"From: <sip:a>;tag=1\r\nTo: <sip:b>;tag=2\r\n"
 					"Call-ID: o-1\r\nCSeq: 41 INVITE\r\n"
 					"Contact: <sip:b>\r\nCall-State: crm1 mark a 1750000000000 "
+					"0 "
 					"%.*s\r\n\r\n",
 					(int)ref.len, ref.s));
 	assert_int_equal(r.verdict, CR_CHANGED);
@@ -189,7 +247,7 @@ static void an_order_with_too_many_routes_is_no_state(void **state)
 					"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP c\r\n"
 					"From: <sip:a>;tag=1\r\nTo: <sip:b>;tag=2\r\n"
 					"Call-ID: o-1\r\nCSeq: 41 INVITE\r\nContact: <sip:b>\r\n"
-					"Call-State: crm1 mark a 1750000000000 %.*s "
+					"Call-State: crm1 mark a 1750000000000 0 %.*s "
 					"sip:b%s\r\n\r\n",
 					(int)ref.len, ref.s, routes));
 	assert_int_equal(r.verdict, CR_CHANGED);
@@ -214,7 +272,7 @@ static void an_order_that_is_not_carried_out_does_not_get_out(void **state)
 						"SIP/2.0 200 OK\r\n%sFrom: <sip:a>;tag=1\r\n"
 						"To: <sip:b>;tag=2\r\nCall-ID: o-1\r\n"
 						"CSeq: 41 INVITE\r\nContact: <sip:b>\r\n"
-						"Call-State: crm1 mark a 1750000000000 %.*s\r\n\r\n",
+						"Call-State: crm1 mark a 1750000000000 0 %.*s\r\n\r\n",
 						strange[i], (int)ref.len, ref.s));
 		assert_int_equal(r.verdict, CR_DROP);
 		assert_int_equal(r.sealed, 0);
@@ -231,7 +289,7 @@ static void an_order_from_outside_is_not_obeyed(void **state)
 					"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP c\r\n"
 					"From: <sip:a>;tag=1\r\nTo: <sip:b>;tag=2\r\n"
 					"Call-ID: o-1\r\nCSeq: 41 INVITE\r\nContact: <sip:b>\r\n"
-					"Call-State: crm1 guess a 1750000000000 %.*s\r\n\r\n",
+					"Call-State: crm1 guess a 1750000000000 0 %.*s\r\n\r\n",
 					(int)ref.len, ref.s));
 
 	(void)state;
@@ -253,8 +311,8 @@ static void of_two_orders_the_first_counts(void **state)
 					"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP c\r\n"
 					"From: <sip:a>;tag=1\r\nTo: <sip:b>;tag=2\r\n"
 					"Call-ID: o-1\r\nCSeq: 41 INVITE\r\nContact: <sip:b>\r\n"
-					"Call-State: crm1 mark a 1750000000000 %.*s\r\n"
-					"Call-State: crm1 mark a 1750000000000 %.*s\r\n\r\n",
+					"Call-State: crm1 mark a 1750000000000 0 %.*s\r\n"
+					"Call-State: crm1 mark a 1750000000000 0 %.*s\r\n\r\n",
 					(int)ref.len, ref.s, (int)ref.len, ref.s));
 	assert_false(has(out, "crm1"));
 	open_sealed(&st);
@@ -267,9 +325,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			T(the_first_200_is_sealed),
+			T(an_answer_says_when),
 			T(a_spliced_reply_seals_o),
 			T(the_callee_gets_it_in_the_invite),
 			T(a_target_refresh_of_the_peer_is_an_update),
+			T(a_180_is_sealed_with_its_transaction),
 			T(an_order_that_fails_does_not_get_out),
 			T(an_order_with_too_many_routes_is_no_state),
 			T(an_order_that_is_not_carried_out_does_not_get_out),

@@ -57,6 +57,53 @@ static void a_reply(void **state)
 	assert_span(m.body, "");
 }
 
+/* A name for each; the others would be found nowhere. */
+static void every_field_that_is_known(void **state)
+{
+	static const char *const names[CR_HDR_N] = {
+			[CR_VIA] = "VIA",
+			[CR_FROM] = "from",
+			[CR_TO] = "To",
+			[CR_CALL_ID] = "Call-Id",
+			[CR_CSEQ] = "CSeq",
+			[CR_CONTACT] = "contact",
+			[CR_ROUTE] = "Route",
+			[CR_RECORD_ROUTE] = "record-route",
+			[CR_PATH] = "path",
+			[CR_RACK] = "RAck",
+			[CR_EVENT_HDR] = "Event",
+			[CR_REPLACES] = "Replaces",
+			[CR_JOIN] = "Join",
+			[CR_REFER_TO] = "Refer-To",
+			[CR_TARGET_DIALOG] = "Target-Dialog",
+			[CR_AUTHORIZATION] = "AUTHORIZATION",
+			[CR_SESSION_ID] = "Session-ID",
+			[CR_CALL_STATE] = "Call-State",
+			[CR_FINGERPRINT] = CR_HDR_FINGERPRINT,
+			[CR_SESSION] = CR_HDR_SESSION,
+			[CR_STATE_OTHER] = "call-state-whatever",
+	};
+
+	(void)state;
+	for(int id = 0; id < CR_HDR_N; id++) {
+		char text[512];
+
+		assert_non_null(names[id]);
+		snprintf(text, sizeof(text),
+				"OPTIONS sip:a SIP/2.0\r\nVia: x\r\nFrom: <a:b>\r\nTo: "
+				"<a:b>\r\n"
+				"Call-ID: x\r\nCSeq: 1 OPTIONS\r\n%s: the last\r\n\r\n",
+				names[id]);
+		if(parse(text) == CR_OK) {
+			assert_int_equal(m.fields[m.n_fields - 1].id, id);
+			assert_int_equal(m.n_fields, 6);
+		} else {
+			assert_true(id == CR_FROM || id == CR_TO || id == CR_CALL_ID
+					|| id == CR_CSEQ);
+		}
+	}
+}
+
 static void values_in_order(void **state)
 {
 	cr_value_iter_t it = {0};
@@ -302,6 +349,75 @@ static void uris_of_another_socket(void **state)
 	}
 }
 
+static void parameters_one_after_the_other(void **state)
+{
+	static const char *const want[][3] = {{"a", "1", ";a=1"}, {"B", "", "; B"},
+			{"c", "", " ;c="}, {"d", "4", ";d = 4"}};
+	cr_span_t text = CR_SPAN("<x;y>;a=1; B ;c=;d = 4");
+	cr_param_t param;
+	size_t next = 0;
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		assert_true(cr_param_next(text, &next, &param));
+		assert_span(param.name, want[i][0]);
+		assert_span(param.value, want[i][1]);
+		assert_span(param.whole, want[i][2] + (want[i][2][0] == ' '));
+	}
+	assert_false(cr_param_next(text, &next, &param));
+}
+
+/* They are looked for by the word: behind so many bytes of each kind, and so many long. */
+static void parameters_of_every_length(void **state)
+{
+	char text[64];
+
+	(void)state;
+	for(int c = 0; c < 256; c++) {
+		for(size_t n = 0; n < 24; n++) {
+			cr_span_t v, filler = {text, n};
+
+			memset(text, c, n);
+			memcpy(text + n, ";a=", 3);
+			memset(text + n + 3, c, n);
+			if(n > 0 && memchr("\"<;", c, 3) != NULL)
+				continue;
+			assert_true(
+					cr_param_find((cr_span_t){text, 2 * n + 3}, "a", &v, NULL));
+			if(memchr("?,> \t\r\n", c, 7) == NULL)
+				assert_true(cr_span_eq(v, filler));
+		}
+	}
+}
+
+/* What begins as a field of ours, with nothing behind it or something. */
+static void fields_of_the_state(void **state)
+{
+	static const struct
+	{
+		const char *name;
+		cr_hdr_t id;
+	} fields[] = {{"Call-State", CR_CALL_STATE},
+			{"CALL-STATE-", CR_STATE_OTHER}, {"call-state-Id", CR_STATE_OTHER},
+			{"Call-State-Key", CR_STATE_OTHER},
+			{"Call-State-Session", CR_SESSION},
+			{"call-state-fingerprint", CR_FINGERPRINT}, {"Call-Stat", CR_HDR_N},
+			{"Sall-State-Id", CR_HDR_N}, {"C", CR_HDR_N}};
+	char text[256];
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		snprintf(text, sizeof(text),
+				"SIP/2.0 200 OK\nVia: x\nFrom: <a:b>\nTo: <a:b>\nCall-ID: x\n"
+				"CSeq: 1 BYE\n%s: y\n\n",
+				fields[i].name);
+		assert_int_equal(parse(text), CR_OK);
+		assert_int_equal(m.n_fields, fields[i].id == CR_HDR_N ? 5 : 6);
+		if(m.n_fields == 6)
+			assert_int_equal(m.fields[5].id, fields[i].id);
+	}
+}
+
 /* IPv6reference (RFC 3261 section 25.1). */
 static void hosts_in_brackets(void **state)
 {
@@ -324,10 +440,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(a_request),
 			cmocka_unit_test(a_reply),
+			cmocka_unit_test(every_field_that_is_known),
 			cmocka_unit_test(values_in_order),
 			cmocka_unit_test(addresses),
 			cmocka_unit_test(parameters),
 			cmocka_unit_test(white_space_around_parameters),
+			cmocka_unit_test(parameters_one_after_the_other),
+			cmocka_unit_test(parameters_of_every_length),
+			cmocka_unit_test(fields_of_the_state),
 			cmocka_unit_test(truncations),
 			cmocka_unit_test(refused),
 			cmocka_unit_test(too_many_fields),

@@ -54,6 +54,11 @@ static void same_state(const cr_state_t *a, const cr_state_t *b)
 	assert_int_equal(a->fp.known, b->fp.known);
 	if(a->fp.known)
 		assert_true(cr_fp_equal(&a->fp, &b->fp));
+	same(a->far.sdp, b->far.sdp);
+	same(a->far.timer, b->far.timer);
+	assert_int_equal(a->far.offer, b->far.offer);
+	assert_int_equal(a->far.update, b->far.update);
+	assert_true(a->ringing == b->ringing);
 	assert_int_equal(a->start, b->start);
 	assert_int_equal(a->iat, b->iat);
 	assert_int_equal(a->exp, b->exp);
@@ -88,6 +93,49 @@ static void frozen_bound_vector(void **state)
 	one_vector(&bound, vector_str(v, "full"));
 	refuse_truncations(decode, vector_str(v, "full"));
 	json_decref(v);
+}
+
+static void frozen_far_vector(void **state)
+{
+	const cr_state_t far = sample_far();
+	json_t *v = vector_load("state-far");
+
+	(void)state;
+	one_vector(&far, vector_str(v, "full"));
+	refuse_truncations(decode, vector_str(v, "full"));
+	json_decref(v);
+}
+
+/* Its members are of the right type, and nothing of it ends a line. */
+static void far_ends(void **state)
+{
+	static const char *const bad[] = {"1", "{}", "{\"sdp\":\"\"}",
+			"{\"sdp\":1}", "{\"sdp\":\"m=audio\",\"offer\":1}",
+			"{\"sdp\":\"m=audio\",\"update\":\"true\"}",
+			"{\"sdp\":\"m=audio\",\"timer\":1800}",
+			"{\"sdp\":\"m=audio\",\"timer\":\"1800;refresher=x\"}",
+			"{\"sdp\":\"m=audio\\r\\na=x\"}", "{\"sdp\":\"audio\"}"};
+	const char *mark = ",\"iat\":";
+	cr_state_t st = sample_full();
+	int n = cr_state_encode(out, sizeof(out) - 1, &st);
+	const char *at;
+	char text[2 * CR_STATE_JSON_MAX];
+
+	(void)state;
+	assert_true(n > 0);
+	out[n] = '\0';
+	at = strstr(out, mark);
+	assert_non_null(at);
+	for(size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "%.*s,\"far\":%s%s", (int)(at - out), out,
+				bad[i], at);
+		assert_int_equal(decode_text(text), CR_EMALFORMED);
+	}
+	snprintf(text, sizeof(text), "%.*s, \"far\": {\"x\":0,\"sdp\":\"m=a b\"}%s",
+			(int)(at - out), out, at);
+	assert_int_equal(decode_text(text), CR_OK);
+	same(got.far.sdp, CR_SPAN("m=a b"));
+	assert_false(got.far.offer || got.far.update || got.far.timer.len > 0);
 }
 
 static void largest_lists(void **state)
@@ -231,11 +279,33 @@ static void fingerprints(void **state)
 	assert_int_equal(got.fp.known, 0);
 }
 
+static void ringing(void **state)
+{
+	char text[CR_STATE_JSON_MAX], mem[CR_STATE_JSON_MAX];
+	cr_state_t again;
+	int len;
+
+	(void)state;
+	assert_int_equal(with("full", "ringing", NULL), CR_OK);
+	assert_true(got.ringing == 0);
+	assert_int_equal(with("full", "ringing", "0"), CR_EMALFORMED);
+	assert_int_equal(with("full", "ringing", "281474976710656"), CR_OK);
+	assert_true(got.ringing == INT64_C(281474976710656));
+	/* And as we write it. */
+	len = cr_state_encode(text, sizeof(text), &got);
+	assert_true(len > 0);
+	assert_int_equal(cr_state_decode(&again, mem, sizeof(mem),
+							 (cr_span_t){text, (size_t)len}),
+			CR_OK);
+	same_state(&again, &got);
+}
+
 static void every_type_is_checked(void **state)
 {
-	static const char *const names[] = {"v", "update", "id", "role", "call_id",
-			"local_uri", "local_tag", "remote_uri", "remote_tag", "target",
-			"routes", "cseq", "media", "start", "iat", "exp", "fp", NULL};
+	static const char *const names[]
+			= {"v", "update", "id", "role", "call_id", "local_uri", "local_tag",
+					"remote_uri", "remote_tag", "target", "routes", "cseq",
+					"media", "start", "iat", "exp", "fp", "ringing", NULL};
 	static const char *const values[]
 			= {"null", "{}", "[0]", "\"\"", "1.5", "-1", NULL};
 
@@ -355,6 +425,7 @@ static void encode_refuses(void **state)
 	REFUSED(st.id[32] = 'a');
 	REFUSED(st.role = (cr_role_t)7);
 	REFUSED(st.cseq = -2);
+	REFUSED(st.ringing = -1);
 	REFUSED(st.iat = -1);
 	REFUSED(st.n_media = -1);
 }
@@ -386,6 +457,14 @@ static void merge(void **state)
 	want.n_media = 1;
 	assert_int_equal(cr_state_merge(&st, &up), CR_OK);
 	same_state(&st, &want);
+	st = sample_far(); /* what it had said is not of these media */
+	assert_int_equal(cr_state_merge(&st, &up), CR_OK);
+	assert_int_equal(st.far.sdp.len, 0);
+	up.far = sample_far().far;
+	st = sample_full();
+	assert_int_equal(cr_state_merge(&st, &up), CR_OK);
+	same(st.far.sdp, up.far.sdp);
+	up = sample_update();
 	up.n_media = 0; /* not known: the old media stay */
 	st = sample_full();
 	want = sample_full();
@@ -455,7 +534,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(frozen_vectors),
 			cmocka_unit_test(frozen_bound_vector),
+			cmocka_unit_test(frozen_far_vector),
+			cmocka_unit_test(far_ends),
 			cmocka_unit_test(fingerprints),
+			cmocka_unit_test(ringing),
 			cmocka_unit_test(largest_lists),
 			cmocka_unit_test(escapes),
 			cmocka_unit_test(truncations),

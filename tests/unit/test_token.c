@@ -252,9 +252,7 @@ static void damage(void **state)
 	const char *jwt = vector_str(v, "jwt");
 
 	(void)state;
-	refuse_truncations(open, jwt);
-	refuse_text_flips(open, jwt);
-	refuse_byte_flips(open, jwt, cr_b64_encode, cr_b64_decode);
+	refuse_damage(open, jwt, cr_b64_encode, cr_b64_decode);
 	json_decref(v);
 }
 

@@ -32,6 +32,7 @@ static const char *const names[CR_HDR_N] = {
 		[CR_ROUTE] = "route",
 		[CR_RECORD_ROUTE] = "record-route",
 		[CR_RACK] = "rack",
+		[CR_EVENT_HDR] = "event",
 		[CR_REPLACES] = "replaces",
 		[CR_JOIN] = "join",
 		[CR_REFER_TO] = "refer-to",

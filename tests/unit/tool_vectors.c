@@ -134,6 +134,15 @@ static void write_bound(void)
 	save("state-bound", v);
 }
 
+static void write_far(void)
+{
+	const cr_state_t far = sample_far();
+	json_t *v = json_object();
+
+	put(v, "full", state_json(&far));
+	save("state-far", v);
+}
+
 static void write_jwe(void)
 {
 	const cr_state_t full = sample_full();
@@ -258,6 +267,26 @@ static void write_ref(const char *name, cr_ref_t r)
 	save(name, v);
 }
 
+static void write_answered(void)
+{
+	char plain[4], out[CR_BOX_TEXT_MAX];
+	cr_writer_t w = cr_writer(plain, sizeof(plain));
+	cr_span_t call_id = CR_SPAN("c-1@client.invalid");
+	json_t *v = json_object();
+	int n;
+
+	cr_put_be32(&w, 1749999012);
+	n = cr_box_seal(out, sizeof(out), crypto, &ring.keys[0],
+			CR_PURPOSE_ANSWERED, &call_id, 1, cr_written(&w));
+	check(n > 0, "answered");
+	put(v, "kid", json_string("k1"));
+	put(v, "purpose", json_string("n"));
+	put(v, "call_id", span(call_id));
+	put(v, "answered", json_integer(1749999012));
+	put(v, "text", json_stringn(out, (size_t)n));
+	save("answered", v);
+}
+
 int main(int argc, char **argv)
 {
 	if(argc != 2) {
@@ -275,7 +304,9 @@ int main(int argc, char **argv)
 	write_map();
 	write_ref("ref", sample_ref());
 	write_ref("ref-bound", sample_bound_ref());
+	write_answered();
 	write_bound();
+	write_far();
 	teardown(NULL);
 	return 0;
 }

@@ -91,28 +91,6 @@ int cr_reader_end(const cr_reader_t *r)
 
 /* ---- writer -------------------------------------------------------------- */
 
-cr_writer_t cr_writer(void *out, size_t max)
-{
-	return (cr_writer_t){out, 0, max, 0};
-}
-
-void cr_put_bytes(cr_writer_t *w, const void *data, size_t len)
-{
-	if(w->bad || len > w->max - w->len) {
-		w->bad = 1;
-		return;
-	}
-	if(len == 0)
-		return;
-	memcpy(w->p + w->len, data, len);
-	w->len += len;
-}
-
-void cr_put_u8(cr_writer_t *w, uint8_t v)
-{
-	cr_put_bytes(w, &v, 1);
-}
-
 void cr_put_be16(cr_writer_t *w, uint16_t v)
 {
 	const uint8_t b[2] = {(uint8_t)(v >> 8), (uint8_t)v};
@@ -126,16 +104,6 @@ void cr_put_be32(cr_writer_t *w, uint32_t v)
 			(uint8_t)(v >> 8), (uint8_t)v};
 
 	cr_put_bytes(w, b, sizeof(b));
-}
-
-void cr_put_str(cr_writer_t *w, const char *zstr)
-{
-	cr_put_bytes(w, zstr, strlen(zstr));
-}
-
-void cr_put_span(cr_writer_t *w, cr_span_t s)
-{
-	cr_put_bytes(w, s.s, s.len);
 }
 
 void cr_put_span8(cr_writer_t *w, cr_span_t s)

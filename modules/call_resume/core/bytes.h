@@ -45,13 +45,42 @@ typedef struct cr_writer
 	int bad;    /* 1 after a write that did not fit; later writes do nothing */
 } cr_writer_t;
 
-cr_writer_t cr_writer(void *out, size_t max);
-void cr_put_u8(cr_writer_t *w, uint8_t v);
+static inline cr_writer_t cr_writer(void *out, size_t max)
+{
+	return (cr_writer_t){out, 0, max, 0};
+}
+
+/* Inlined: most of what is written is a word or two that the compiler knows. */
+static inline void cr_put_bytes(cr_writer_t *w, const void *data, size_t len)
+{
+	if(w->bad || len > w->max - w->len) {
+		w->bad = 1;
+		return;
+	}
+	if(len == 0)
+		return;
+	memcpy(w->p + w->len, data, len);
+	w->len += len;
+}
+
+static inline void cr_put_u8(cr_writer_t *w, uint8_t v)
+{
+	cr_put_bytes(w, &v, 1);
+}
+
 void cr_put_be16(cr_writer_t *w, uint16_t v);
 void cr_put_be32(cr_writer_t *w, uint32_t v);
-void cr_put_bytes(cr_writer_t *w, const void *data, size_t len);
-void cr_put_str(cr_writer_t *w, const char *zstr);
-void cr_put_span(cr_writer_t *w, cr_span_t s);
+
+static inline void cr_put_str(cr_writer_t *w, const char *zstr)
+{
+	cr_put_bytes(w, zstr, strlen(zstr));
+}
+
+static inline void cr_put_span(cr_writer_t *w, cr_span_t s)
+{
+	cr_put_bytes(w, s.s, s.len);
+}
+
 /** A u8 length and the bytes; bad when longer than 255. */
 void cr_put_span8(cr_writer_t *w, cr_span_t s);
 /** Unsigned decimal. */

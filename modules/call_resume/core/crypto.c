@@ -1,6 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+/* SHA256_Init() and the like: see below. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto.h"
 
 #include <errno.h>
@@ -8,23 +10,24 @@
 
 #include <sys/random.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/params.h>
+#include <openssl/sha.h>
 
-/* To key an HMAC costs several times what it costs to use it for so little text, and a call
- * takes several, with keys of the ring. So contexts stay keyed: as many as a ring key has
- * such keys, and a few more. */
+/* Of an HMAC over so little text, as calls take several of, OpenSSL 3 spends most on its
+ * own ways there. So SHA-256 is called as in OpenSSL 1, which has the same code below; and
+ * what it makes of a key is kept: for as many as a ring key has such keys, and a few more. */
 #define HMACS 8
 #define HMAC_KEY_LEN 32
+#define SHA256_BLOCK 64
 #define GCM_KEY_LEN 32
 
 typedef struct hmac
 {
-	EVP_MAC_CTX *ctx;
-	int keyed; /* with key */
+	SHA256_CTX inner, outer; /* behind the first block, which the key makes */
+	int keyed;               /* with key */
 	uint8_t key[HMAC_KEY_LEN];
 } hmac_t;
 
@@ -49,33 +52,14 @@ typedef struct gcms
  * call would make OpenSSL 3 throw away and rebuild what they hold. */
 struct cr_crypto
 {
-	EVP_MAC *mac;
 	hmac_t hmac[HMACS];
 	int next; /* of hmac, to be used for another key */
+	/* At work: not on the stack, where it would have to be wiped. */
+	SHA256_CTX sha;
 	EVP_CIPHER *gcm;
 	gcms_t enc;
 	gcms_t dec;
-	EVP_MD *sha256;
-	EVP_MD_CTX *md;
 };
-
-static int setup_hmac(cr_crypto_t *c)
-{
-	char digest[] = "SHA256";
-	OSSL_PARAM params[] = {
-			OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-			OSSL_PARAM_construct_end()};
-
-	c->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	if(!c->mac)
-		return 0;
-	for(int i = 0; i < HMACS; i++) {
-		c->hmac[i].ctx = EVP_MAC_CTX_new(c->mac);
-		if(!c->hmac[i].ctx || !EVP_MAC_CTX_set_params(c->hmac[i].ctx, params))
-			return 0;
-	}
-	return 1;
-}
 
 static int setup_gcm(cr_crypto_t *c)
 {
@@ -94,20 +78,13 @@ static int setup_gcm(cr_crypto_t *c)
 	return c->gcm != NULL;
 }
 
-static int setup_sha256(cr_crypto_t *c)
-{
-	c->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	c->md = EVP_MD_CTX_new();
-	return c->sha256 && c->md;
-}
-
 cr_crypto_t *cr_crypto_new(void)
 {
 	cr_crypto_t *c = calloc(1, sizeof(*c));
 
 	if(!c)
 		return NULL;
-	if(!setup_hmac(c) || !setup_gcm(c) || !setup_sha256(c)) {
+	if(!setup_gcm(c)) {
 		cr_crypto_free(c);
 		return NULL;
 	}
@@ -118,16 +95,11 @@ void cr_crypto_free(cr_crypto_t *c)
 {
 	if(!c)
 		return;
-	EVP_MD_CTX_free(c->md);
-	EVP_MD_free(c->sha256);
 	for(int i = 0; i < 2; i++) {
 		EVP_CIPHER_CTX_free(c->dec.of[i].ctx);
 		EVP_CIPHER_CTX_free(c->enc.of[i].ctx);
 	}
 	EVP_CIPHER_free(c->gcm);
-	for(int i = 0; i < HMACS; i++)
-		EVP_MAC_CTX_free(c->hmac[i].ctx);
-	EVP_MAC_free(c->mac);
 	cr_wipe(c, sizeof(*c));
 	free(c);
 }
@@ -158,6 +130,20 @@ int cr_random(void *out, size_t len)
 	return CR_OK;
 }
 
+int cr_random_hex(char *out, size_t digits)
+{
+	static const char hex[] = "0123456789abcdef";
+	uint8_t random[32];
+
+	out[0] = '\0';
+	if(digits / 2 > sizeof(random) || cr_random(random, digits / 2) != CR_OK)
+		return CR_EINTERNAL;
+	for(size_t i = 0; i < digits; i++)
+		out[i] = hex[random[i / 2] >> (i % 2 ? 0 : 4) & 15];
+	out[digits] = '\0';
+	return CR_OK;
+}
+
 void cr_wipe(void *p, size_t len)
 {
 	if(len > 0)
@@ -183,46 +169,65 @@ static int is_key(const uint8_t a[HMAC_KEY_LEN], const void *b)
 	return diff == 0;
 }
 
-/* A context that has been keyed already only begins anew: to OpenSSL no key means the one of
- * the last call. */
-static EVP_MAC_CTX *keyed(cr_crypto_t *c, const void *key, size_t len)
+/* The key, or the hash of a longer one, filled up with zeros (RFC 2104 section 2). */
+static void key_block(uint8_t block[SHA256_BLOCK], const void *key, size_t len)
 {
+	memset(block, 0, SHA256_BLOCK);
+	if(len > SHA256_BLOCK)
+		(void)SHA256(key, len, block);
+	else if(len > 0)
+		memcpy(block, key, len);
+}
+
+static int begin(SHA256_CTX *sha, uint8_t block[SHA256_BLOCK], uint8_t pad)
+{
+	for(size_t i = 0; i < SHA256_BLOCK; i++)
+		block[i] ^= pad;
+	return SHA256_Init(sha) && SHA256_Update(sha, block, SHA256_BLOCK);
+}
+
+static hmac_t *keyed(cr_crypto_t *c, const void *key, size_t len)
+{
+	uint8_t block[SHA256_BLOCK];
 	hmac_t *h;
+	int done;
 
 	for(int i = 0; i < HMACS && len == HMAC_KEY_LEN; i++) {
-		h = &c->hmac[i];
-		if(h->keyed && is_key(h->key, key))
-			return EVP_MAC_init(h->ctx, NULL, 0, NULL) ? h->ctx : NULL;
+		if(c->hmac[i].keyed && is_key(c->hmac[i].key, key))
+			return &c->hmac[i];
 	}
 	h = &c->hmac[c->next];
 	c->next = (c->next + 1) % HMACS;
-	h->keyed = 0;
-	/* So the key of no length must not be none. */
-	if(!EVP_MAC_init(h->ctx, len > 0 ? key : "", len, NULL))
-		return NULL;
-	if(len == HMAC_KEY_LEN) {
+	key_block(block, key, len);
+	done = begin(&h->inner, block, 0x36)
+			&& begin(&h->outer, block, 0x36 ^ 0x5c);
+	cr_wipe(block, sizeof(block));
+	h->keyed = done && len == HMAC_KEY_LEN;
+	if(h->keyed)
 		memcpy(h->key, key, len);
-		h->keyed = 1;
-	}
-	return h->ctx;
+	return done ? h : NULL;
 }
 
 int cr_hmac(cr_crypto_t *c, uint8_t out[32], const void *key, size_t key_len,
 		const cr_span_t *parts, size_t n_parts)
 {
-	EVP_MAC_CTX *ctx = keyed(c, key, key_len);
-	size_t len = 0;
+	const hmac_t *h = keyed(c, key, key_len);
+	uint8_t hash[SHA256_DIGEST_LENGTH];
 
-	if(!ctx)
+	if(!h)
 		return CR_EINTERNAL;
+	c->sha = h->inner;
 	for(size_t i = 0; i < n_parts; i++)
 		if(parts[i].len > 0
-				&& !EVP_MAC_update(
-						ctx, (const uint8_t *)parts[i].s, parts[i].len))
+				&& !SHA256_Update(&c->sha, parts[i].s, parts[i].len))
 			return CR_EINTERNAL;
-	if(!EVP_MAC_final(ctx, out, &len, 32) || len != 32)
+	if(!SHA256_Final(hash, &c->sha))
 		return CR_EINTERNAL;
-	return CR_OK;
+	c->sha = h->outer;
+	return SHA256_Update(&c->sha, hash, sizeof(hash))
+					&& SHA256_Final(out, &c->sha)
+			? CR_OK
+			: CR_EINTERNAL;
 }
 
 int cr_hmac_sha1(
@@ -354,9 +359,8 @@ int cr_gcm_peek(cr_crypto_t *c, uint8_t *out, const uint8_t key[32],
 
 int cr_sha256(cr_crypto_t *c, uint8_t out[32], const void *data, size_t len)
 {
-	if(!EVP_DigestInit_ex2(c->md, c->sha256, NULL)
-			|| !EVP_DigestUpdate(c->md, data, len)
-			|| !EVP_DigestFinal_ex(c->md, out, NULL))
-		return CR_EINTERNAL;
-	return CR_OK;
+	return SHA256_Init(&c->sha) && SHA256_Update(&c->sha, data, len)
+					&& SHA256_Final(out, &c->sha)
+			? CR_OK
+			: CR_EINTERNAL;
 }

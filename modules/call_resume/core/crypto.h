@@ -29,6 +29,12 @@ void cr_crypto_before_fork(void);
  * zero */
 int cr_random(void *out, size_t len) CR_MUST_CHECK;
 
+/** A random name in hex digits, such as that of a Via branch (RFC 3261 section 8.1.1.7).
+ * @param out  digits + 1 bytes, receives a string; empty on failure
+ * @param digits  even, 64 at the most
+ * @return CR_OK or CR_EINTERNAL */
+int cr_random_hex(char *out, size_t digits) CR_MUST_CHECK;
+
 /** Overwrite len bytes in a way that the compiler keeps. */
 void cr_wipe(void *p, size_t len);
 

@@ -22,6 +22,8 @@ typedef struct cr_work
 	char json[CR_STATE_JSON_MAX];
 	char jwe[CR_JWE_MAX + 1];
 	uint8_t box[CR_BOX_PLAIN_MAX];
+	char far[CR_FAR_MAX];
+	char route[CR_TARGET_MAX];
 } cr_work_t;
 
 typedef struct cr_env
@@ -35,6 +37,8 @@ typedef struct cr_env
 	int64_t state_ttl_s;    /* how long a sealed state opens */
 	int64_t map_ttl_s;      /* how long a splice lasts */
 	int session_uuids;      /* 1: Session-ID is put where there is none */
+	int keeps_far;          /* 1: states have what the far end said of itself */
+	int keeps_far_by_update; /* 1: if it allows UPDATE */
 } cr_env_t;
 
 /** Seconds since 1970. */

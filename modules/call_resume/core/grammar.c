@@ -3,6 +3,7 @@
  */
 #include "grammar.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "text.h"
@@ -19,15 +20,51 @@ static void skip_blanks(cr_span_t *s)
 		*s = cr_span_sub(*s, 1, s->len);
 }
 
-size_t cr_skip_until(cr_span_t *s, const char *stop)
+/* What ends the parts of a value, and zero all of them. */
+enum
 {
-	const cr_chars_t set = cr_chars(stop);
+	QUOTED = 1,    /* in a quoted-string */
+	DISPLAY = 2,   /* what is in front of a URI in brackets */
+	OPAQUE = 4,    /* and in these */
+	BARE = 8,      /* a URI without brackets */
+	PARAM = 16,    /* name and value of a parameter */
+	TOKEN = 32,    /* RFC 3261 section 25.1 */
+	SCHEME = 64,   /* of a URI */
+	USER = 128,    /* ... and its user part */
+	ADDRESS = 256, /* IPv6, in brackets */
+	HOST = 512,    /* and port */
+};
+
+#define ALL 1023
+
+/* clang-format off */
+static const uint16_t ends[256] = {
+	['\0'] = ALL,
+	['\r'] = ALL & ~HOST, ['\n'] = ALL & ~HOST, ['"'] = ALL & ~HOST,
+	['<'] = ALL & ~(HOST | QUOTED), ['>'] = ALL & ~(HOST | QUOTED),
+	[' '] = ALL & ~(HOST | QUOTED | DISPLAY), ['\t'] = ALL & ~(HOST | QUOTED | DISPLAY),
+	[';'] = BARE | PARAM | TOKEN | SCHEME | ADDRESS | HOST,
+	['='] = PARAM | TOKEN, [','] = TOKEN | ADDRESS, ['?'] = TOKEN | HOST,
+	['@'] = TOKEN | SCHEME | USER | ADDRESS, [':'] = TOKEN | SCHEME | HOST,
+	['['] = TOKEN | ADDRESS, [']'] = TOKEN | ADDRESS, ['\\'] = QUOTED | TOKEN,
+	['('] = TOKEN, [')'] = TOKEN, ['/'] = TOKEN, ['{'] = TOKEN, ['}'] = TOKEN,
+};
+/* clang-format on */
+
+/* Pass over all that does not end such a part. @return how many */
+static size_t skip(cr_span_t *s, unsigned part)
+{
 	size_t n = 0;
 
-	while(n < s->len && s->s[n] != '\0' && !cr_chars_have(&set, s->s[n]))
+	while(n < s->len && (ends[(uint8_t)s->s[n]] & part) == 0)
 		n++;
 	*s = cr_span_sub(*s, n, s->len);
 	return n;
+}
+
+size_t cr_skip_host(cr_span_t *s)
+{
+	return skip(s, HOST);
 }
 
 static int skip_char(cr_span_t *s, char c)
@@ -44,7 +81,7 @@ static int skip_quoted(cr_span_t *s)
 	if(!skip_char(s, '"'))
 		return 0;
 	for(;;) {
-		cr_skip_until(s, "\"\\\r\n");
+		skip(s, QUOTED);
 		if(!skip_char(s, '\\'))
 			return skip_char(s, '"');
 		if(s->len == 0 || is_line_end(*s->s))
@@ -63,16 +100,15 @@ static int skip_address(cr_span_t *s)
 		if(!skip_quoted(s))
 			return 0;
 	} else {
-		n = cr_skip_until(&bare, "<>\" \t\r\n;");
-		cr_skip_until(s, "\"<>\r\n");
+		n = skip(&bare, BARE);
+		skip(s, DISPLAY);
 		if(s->len == 0 || *s->s != '<') {
 			*s = bare;
 			return n > 0;
 		}
 	}
 	skip_blanks(s);
-	return skip_char(s, '<') && cr_skip_until(s, "<>\" \t\r\n") > 0
-			&& skip_char(s, '>');
+	return skip_char(s, '<') && skip(s, OPAQUE) > 0 && skip_char(s, '>');
 }
 
 /* *( SEMI generic-param ) */
@@ -81,12 +117,12 @@ static int skip_params(cr_span_t *s)
 	skip_blanks(s);
 	while(skip_char(s, ';')) {
 		skip_blanks(s);
-		if(cr_skip_until(s, "<>\" \t\r\n=;") == 0)
+		if(skip(s, PARAM) == 0)
 			return 0;
 		skip_blanks(s);
 		if(skip_char(s, '=')) {
 			skip_blanks(s);
-			if(cr_skip_until(s, "<>\" \t\r\n=;") == 0 && !skip_quoted(s))
+			if(skip(s, PARAM) == 0 && !skip_quoted(s))
 				return 0;
 		}
 		skip_blanks(s);
@@ -99,6 +135,39 @@ int cr_is_name_addr(cr_span_t s)
 {
 	skip_blanks(&s);
 	return skip_address(&s) && skip_params(&s);
+}
+
+/* A quoted-string with nothing escaped in it, and blanks behind it. @return 0 when it is another */
+static int skip_plain_name(cr_span_t *s)
+{
+	size_t n = 1;
+
+	if(s->len == 0 || *s->s != '"')
+		return 1;
+	while(n < s->len && (unsigned char)s->s[n] >= ' ' && s->s[n] != '"'
+			&& s->s[n] != '\\')
+		n++;
+	*s = cr_span_sub(*s, n, s->len);
+	if(!skip_char(s, '"'))
+		return 0;
+	skip_blanks(s);
+	return 1;
+}
+
+int cr_is_plain_party(cr_span_t s)
+{
+	static const char tag[] = ">;tag=";
+	cr_span_t uri, rest;
+	const char *end;
+
+	if(!skip_plain_name(&s) || !skip_char(&s, '<')
+			|| (end = memchr(s.s, '>', s.len)) == NULL)
+		return 0;
+	uri = (cr_span_t){s.s, (size_t)(end - s.s)};
+	rest = cr_span_sub(s, uri.len, s.len);
+	return rest.len >= sizeof(tag) && memcmp(rest.s, tag, sizeof(tag) - 1) == 0
+			&& cr_text_is_token(cr_span_sub(rest, sizeof(tag) - 1, rest.len))
+			&& cr_text_is_uri(uri);
 }
 
 /* ---- fields that every SIP program reads first ------------------------------------ */
@@ -115,7 +184,7 @@ static size_t skip_digits(cr_span_t *s)
 
 static size_t skip_token(cr_span_t *s)
 {
-	return cr_skip_until(s, "()<>@,;:\\\"/[]?={} \t\r\n");
+	return skip(s, TOKEN);
 }
 
 static int skip_port(cr_span_t *s)
@@ -133,7 +202,7 @@ static int skip_port(cr_span_t *s)
 static int skip_sent_by(cr_span_t *s)
 {
 	if(skip_char(s, '[')) {
-		if(cr_skip_until(s, "[]<>\"@,; \t\r\n") == 0 || !skip_char(s, ']'))
+		if(skip(s, ADDRESS) == 0 || !skip_char(s, ']'))
 			return 0;
 	} else if(skip_token(s) == 0) {
 		return 0;
@@ -186,20 +255,20 @@ int cr_is_uri(cr_span_t s)
 	const char *at = memchr(s.s, '@', s.len);
 	cr_span_t scheme = s;
 
-	scheme.len = cr_skip_until(&s, ":<>\"@; \t\r\n");
+	scheme.len = skip(&s, SCHEME);
 	if(scheme.len == 0 || !skip_char(&s, ':'))
 		return 0;
 	if(!cr_span_eq_case(scheme, CR_SPAN("sip"))
 			&& !cr_span_eq_case(scheme, CR_SPAN("sips")))
-		return cr_skip_until(&s, "<>\" \t\r\n") > 0 && s.len == 0;
+		return skip(&s, OPAQUE) > 0 && s.len == 0;
 	if(at != NULL) {
-		if(cr_skip_until(&s, "@<>\" \t\r\n") == 0)
+		if(skip(&s, USER) == 0)
 			return 0;
 		skip_char(&s, '@');
 	}
 	if(!skip_sent_by(&s))
 		return 0;
-	cr_skip_until(&s, "@<>\" \t\r\n");
+	skip(&s, USER);
 	return s.len == 0;
 }
 

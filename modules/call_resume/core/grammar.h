@@ -13,6 +13,10 @@
 /** From and To, and one value of Contact, Route or Record-Route. */
 int cr_is_name_addr(cr_span_t s);
 
+/** From or To as most are: perhaps a name in quotation marks, a URI in brackets, and nothing but
+ * a tag behind it, which is a token. Narrower than the RFC: all readers find that one tag. */
+int cr_is_plain_party(cr_span_t s);
+
 /** One value of a Via. */
 int cr_is_via(cr_span_t s);
 
@@ -28,7 +32,8 @@ int cr_is_field_name(cr_span_t s);
 /** One to nine digits, and what may stand behind those of a Retry-After. */
 int cr_is_number(cr_span_t s);
 
-/** Pass over the characters that are neither zero nor among stop. @return how many */
-size_t cr_skip_until(cr_span_t *s, const char *stop);
+/** Pass over host and port of a URI, whatever they are: up to zero, ";", ":" or "?". @return
+ * how many */
+size_t cr_skip_host(cr_span_t *s);
 
 #endif

@@ -14,14 +14,21 @@
  * of the others. */
 #define CR_HEAD_FIELDS_MAX 256
 
+/* Nor as many parameters and values in its fields, each of which Kamailio's parsers keep
+ * in memory of its own. */
+#define CR_HEAD_PARTS_MAX 2048
+
 typedef struct cr_head
 {
 	int is_sip;  /* SIP/2.0 is in the first line */
+	int is_http; /* and a word that begins with HTTP/, which Kamailio takes for
+					   * HTTP on every transport */
 	size_t len;  /* bytes, the empty line and what is in front of the message
 					   * included; 0 when it is cut off */
-	int states;  /* there is a field whose name begins with Call-State */
+	int states;  /* there is a field of which cr_sip_is_state() */
 	int folded;  /* a field goes on in another line */
 	int fields;  /* how many there are */
+	int parts;   /* semicolons and commas, where there may be too many */
 	int lengths; /* how many Content-Length fields there are */
 	cr_span_t length; /* the value of the last of them */
 } cr_head_t;
@@ -30,19 +37,24 @@ typedef struct cr_head
  * A SIP message is a head of lines that end in CR LF, and a body (RFC 3261 section
  * 7). Some readers end a line at a CR or LF alone, or the text at a NUL: they find
  * other fields than we do, so such a head is nobody's message. The body is not
- * looked at, and what names no SIP/2.0 in its first line is not judged.
+ * looked at, and what names no SIP/2.0 in its first line is not judged; of HTTP fields
+ * and parts are counted.
  * @param head  receives what was found; refers to text
  * @return CR_OK or CR_EMALFORMED
  */
 int cr_head_read(cr_head_t *head, cr_span_t text) CR_MUST_CHECK;
 
-/** 1 when the first line has a word that begins with HTTP/: Kamailio takes that for
- * HTTP, on every transport. */
-int cr_head_is_http(cr_span_t text);
-
 /** 1 when there is a field whose name begins with Call-State. Finds no less than
  * cr_head_read(), in messages of ours too, which may have other line ends. */
 int cr_head_states(cr_span_t text);
+
+/**
+ * Whether Kamailio's parser reads the rest of a head without a complaint: of the fields that it
+ * takes apart at once (Via, To, CSeq, Retry-After, Content-Length) there is a Content-Length at
+ * the most, with a number, and all the others have a name. Says no of some that it would read.
+ * @param lines  from the beginning of a field, or the empty line, on
+ */
+int cr_head_is_easy(cr_span_t lines);
 
 /** A field that goes on in another line means the same in one (RFC 3261 section 7.3.1):
  * each CR LF and the blank behind it become three blanks. The body stays as it is. */
@@ -67,6 +79,12 @@ int cr_head_frame(char *out, size_t out_max, const cr_head_t *head,
 		cr_span_t text) CR_MUST_CHECK;
 
 /** The text without the line ends in front of it (RFC 3261 section 7.5). */
-cr_span_t cr_head_skip(cr_span_t text);
+cr_span_t cr_head_skip_all(cr_span_t text);
+
+/** The same; most have none. */
+static inline cr_span_t cr_head_skip(cr_span_t text)
+{
+	return text.len > 0 && text.s[0] > '\r' ? text : cr_head_skip_all(text);
+}
 
 #endif

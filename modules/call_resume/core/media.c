@@ -3,10 +3,7 @@
  */
 #include "media.h"
 
-#include <jansson.h>
-
 #include "bytes.h"
-#include "jose.h"
 #include "text.h"
 
 static int has_flag(const json_t *media, const char *name)
@@ -114,6 +111,23 @@ static int put_media(cr_writer_t *w, const json_t *media)
 	return CR_OK;
 }
 
+/* Of a fork rtpengine 26 has one side, by the tag of who has spoken last, and its other tags
+ * beside it. */
+static int has_alias(const json_t *side, cr_span_t tag)
+{
+	const json_t *other;
+	size_t i;
+
+	json_array_foreach(json_object_get(side, "tag-aliases"), i, other)
+	{
+		const char *name = json_string_value(other);
+
+		if(name != NULL && cr_span_eq(cr_span_str(name), tag))
+			return 1;
+	}
+	return 0;
+}
+
 static const json_t *side(const json_t *root, cr_span_t tag)
 {
 	const json_t *tags = json_object_get(root, "tags"), *value;
@@ -121,10 +135,26 @@ static const json_t *side(const json_t *root, cr_span_t tag)
 
 	json_object_foreach((json_t *)tags, name, value)
 	{
-		if(cr_span_eq(cr_span_str(name), tag))
+		if(cr_span_eq(cr_span_str(name), tag) || has_alias(value, tag))
 			return value;
 	}
 	return NULL;
+}
+
+int cr_media_is_of_others(const json_t *call, cr_span_t from, cr_span_t to)
+{
+	const json_t *tags = json_object_get(call, "tags"), *value;
+	const char *name;
+
+	/* No tag begins so: that side has not answered yet. */
+	json_object_foreach((json_t *)tags, name, value)
+	{
+		if(name[0] == '<')
+			return 0;
+	}
+	if(side(call, to) == NULL)
+		return 1;
+	return side(call, from) == NULL && json_object_size(tags) > 1;
 }
 
 static int describe(
@@ -147,16 +177,11 @@ static int describe(
 	return err == CR_OK ? cr_writer_end(w) : err;
 }
 
-int cr_media_describe(
-		char *out, size_t out_max, cr_span_t json, cr_span_t from, cr_span_t to)
+int cr_media_describe(char *out, size_t out_max, const json_t *call,
+		cr_span_t from, cr_span_t to)
 {
 	cr_writer_t w = cr_writer(out, out_max);
-	json_t *root;
-	int err = cr_json_object(&root, json);
+	int err = describe(&w, call, from, to);
 
-	if(err != CR_OK)
-		return err;
-	err = describe(&w, root, from, to);
-	json_decref(root);
 	return err == CR_OK ? (int)w.len : err;
 }

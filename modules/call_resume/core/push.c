@@ -36,26 +36,9 @@ static cr_span_t party(const cr_sip_t *m, cr_hdr_t id, cr_span_t *tag)
 	return cr_addr_parse(&a, value) == CR_OK ? a.uri : none;
 }
 
-static cr_span_t tag_of(const cr_sip_t *m, cr_hdr_t id)
-{
-	return cr_tag_of(cr_sip_field(m, id)->value);
-}
-
-static cr_span_t contact_of(const cr_sip_t *m)
-{
-	cr_value_iter_t it = {0};
-	cr_span_t value, none = {m->text.s, 0};
-	cr_addr_t a;
-
-	return cr_sip_next(m, CR_CONTACT, &it, &value)
-					&& cr_addr_parse(&a, value) == CR_OK
-			? a.uri
-			: none;
-}
-
 void cr_push_target(cr_writer_t *w, const cr_push_t *p)
 {
-	cr_span_t uri = contact_of(&p->reply), map = {uri.s + uri.len, 0};
+	cr_span_t uri = cr_sip_contact(&p->reply), map = {uri.s + uri.len, 0};
 
 	(void)cr_param_find(uri, CR_MAP_MARK, NULL, &map);
 	cr_put_span(w, cr_span_sub(uri, 0, (size_t)(map.s - uri.s)));
@@ -72,7 +55,7 @@ cr_span_t cr_push_address(const cr_push_t *p)
 
 static int is_first(const cr_push_t *p)
 {
-	return tag_of(&p->received, CR_TO).len == 0;
+	return cr_sip_tag(&p->received, CR_TO).len == 0;
 }
 
 /* ---- whose call ------------------------------------------------------------- */
@@ -102,7 +85,7 @@ static int is_from_caller(const cr_push_t *p, cr_span_t entry)
 	cr_span_t ftag;
 
 	return cr_param_find(entry, "ftag", &ftag, NULL)
-			&& cr_span_eq(ftag, tag_of(&p->received, CR_FROM));
+			&& cr_span_eq(ftag, cr_sip_tag(&p->received, CR_FROM));
 }
 
 /* Which reference is that of the client who answers. */
@@ -155,13 +138,13 @@ static int take_route_set(cr_state_t *st, const cr_push_t *p)
 static int read_offset(
 		const cr_env_t *env, const cr_push_t *p, uint32_t *offset)
 {
-	cr_dialog_id_t o = {p->reply.call_id, tag_of(&p->reply, CR_TO)};
+	cr_dialog_id_t o = {p->reply.call_id, cr_sip_tag(&p->reply, CR_TO)};
 	const cr_key_t *key;
 	cr_span_t text;
 	cr_map_t map;
 	int err;
 
-	if(!cr_param_find(contact_of(&p->reply), CR_MAP_MARK, &text, NULL))
+	if(!cr_param_find(cr_sip_contact(&p->reply), CR_MAP_MARK, &text, NULL))
 		return 0;
 	err = cr_map_open(&map, env->work->box, &key, env->crypto, env->ring,
 			cr_now_s(env), CR_PURPOSE_CONTACT, &o, text);
@@ -201,15 +184,22 @@ static int fill(cr_state_t *st, const cr_env_t *env, const cr_push_t *p)
 	st->call_id = p->reply.call_id;
 	st->local_uri = party(&p->reply, CR_TO, &st->local_tag);
 	st->remote_uri = party(&p->reply, CR_FROM, &st->remote_tag);
-	st->target = contact_of(&p->sent);
+	st->target = cr_sip_contact(&p->sent);
 	/* An answer; an offer in the 2xx will be answered later. */
 	st->n_media = p->sent.body.len > 0
 			? cr_sdp_media(st->media, p->reply.body, 0)
 			: 0;
 	st->iat = env->now_ms;
+	st->far = (cr_far_t){0};
+	if(env->keeps_far
+			&& cr_far_read(&st->far, env->work->far, p->received.text, 1,
+					   env->keeps_far_by_update)
+					!= CR_OK)
+		st->far = (cr_far_t){0};
 	if(err == CR_OK
-			&& (!cr_text_is_uri(contact_of(&p->reply)) || st->target.len == 0
-					|| st->local_tag.len == 0 || st->remote_tag.len == 0))
+			&& (!cr_text_is_uri(cr_sip_contact(&p->reply))
+					|| st->target.len == 0 || st->local_tag.len == 0
+					|| st->remote_tag.len == 0))
 		err = CR_EMALFORMED;
 	return err;
 }
@@ -234,6 +224,7 @@ int cr_push_seal(const cr_env_t *env, const cr_push_t *p)
 		err = set_cseq(st, env, p, ref.cseq);
 	if(err != CR_OK)
 		return err;
+	st->ringing = 0;
 	st->role = purpose == CR_PURPOSE_CALLER ? CR_CALLER : CR_CALLEE;
 	err = cr_session_id(st->id, env->crypto, st->call_id,
 			st->role == CR_CALLER ? st->local_tag : st->remote_tag);

@@ -63,7 +63,15 @@ static int derive_all(
 		err = derive(c, key->box, key, CR_LABEL_BOX);
 	if(!err)
 		err = derive(c, key->nonce, key, CR_LABEL_NONCE);
+	if(!err)
+		err = derive(c, key->node, key, CR_LABEL_NODE);
 	return err;
+}
+
+int cr_digest_secret(
+		uint8_t out[CR_KEY_LEN], cr_crypto_t *c, const cr_key_t *key)
+{
+	return derive(c, out, key, CR_LABEL_DIGEST);
 }
 
 int cr_client_key(uint8_t out[CR_KEY_LEN], cr_crypto_t *c, const cr_key_t *key,

@@ -27,6 +27,7 @@ typedef struct cr_key
 	uint8_t state[CR_KEY_LEN];     /* signs call states */
 	uint8_t box[CR_KEY_LEN];       /* seals boxes */
 	uint8_t nonce[CR_KEY_LEN];     /* makes their nonces */
+	uint8_t node[CR_KEY_LEN];      /* signs what nodes send each other */
 	uint8_t prk[CR_KEY_LEN];       /* client keys are expanded from it */
 } cr_key_t;
 
@@ -77,6 +78,14 @@ const cr_key_t *cr_ring_by_hint(const cr_ring_t *ring,
 
 /** 1 while a key may be used. */
 int cr_key_usable(const cr_key_t *key, int64_t now);
+
+/**
+ * What nonces of digest authentication are made with, at all gateways that have this key.
+ * @param out  32 bytes, wipe after use
+ * @return CR_OK, CR_EINTERNAL
+ */
+int cr_digest_secret(uint8_t out[CR_KEY_LEN], cr_crypto_t *c,
+		const cr_key_t *key) CR_MUST_CHECK;
 
 /**
  * The client encryption key of a web session: HKDF Expand with the label

@@ -3,6 +3,7 @@
  */
 #include "screen.h"
 
+#include "block.h"
 #include "grammar.h"
 #include "head.h"
 #include "text.h"
@@ -29,9 +30,13 @@ static int is_plain_head(const cr_sip_t *m)
 {
 	cr_span_t head = cr_span_sub(m->text, 0, (size_t)(m->body.s - m->text.s));
 
-	for(size_t i = 0; i < head.len; i++) {
-		if(is_control(head, i))
-			return 0;
+	for(size_t block = 0; block < head.len; block += CR_BLOCK) {
+		uint64_t others = cr_block_outside(head, block, ' ', '~');
+
+		for(; others != 0; others &= others - 1) {
+			if(is_control(head, block + (size_t)__builtin_ctzll(others)))
+				return 0;
+		}
 	}
 	return 1;
 }
@@ -77,7 +82,7 @@ static int is_host_short(const cr_sip_t *m)
 		at = memchr(a.uri.s, ':', a.uri.len);
 	if(at != NULL)
 		a.uri = cr_span_sub(a.uri, (size_t)(at - a.uri.s) + 1, a.uri.len);
-	return cr_skip_until(&a.uri, ";:?") <= CR_SCREEN_HOST_MAX;
+	return cr_skip_host(&a.uri) <= CR_SCREEN_HOST_MAX;
 }
 
 int cr_screen_shows(const cr_sip_t *m)
@@ -206,9 +211,53 @@ int cr_screen_mark_in(cr_span_t text)
 	return 0;
 }
 
+#ifdef __SSE2__
+/* Which of 16 pairs may be the m1 of a mark, or the -S of a field of ours. Both begin with a
+ * byte that is 0x2d but for one bit, and the two differ in the bits 0x5c, of 0xdd; so do m3 and
+ * -q, which are as rare. */
+static inline __m128i pairs_of_16(const char *s)
+{
+	__m128i a = _mm_loadu_si128((const __m128i *)s);
+	__m128i b = _mm_loadu_si128((const __m128i *)(s + 1));
+	__m128i first = _mm_cmpeq_epi8(
+			_mm_and_si128(a, _mm_set1_epi8((char)0xbf)), _mm_set1_epi8(0x2d));
+	__m128i differ = _mm_cmpeq_epi8(
+			_mm_and_si128(_mm_xor_si128(a, b), _mm_set1_epi8((char)0xdd)),
+			_mm_set1_epi8(0x5c));
+
+	return _mm_and_si128(first, differ);
+}
+
+static inline int are_pairs_at(const char *s)
+{
+	return _mm_movemask_epi8(_mm_or_si128(
+				   _mm_or_si128(pairs_of_16(s), pairs_of_16(s + 16)),
+				   _mm_or_si128(pairs_of_16(s + 32), pairs_of_16(s + 48))))
+			!= 0;
+}
+#endif
+
+/* Most messages have nothing of the kind, and are done with at this look. */
+static int may_be_concerned(cr_span_t text)
+{
+#ifdef __SSE2__
+	if(text.len <= CR_BLOCK)
+		return 1;
+	for(size_t i = 0; i < text.len - CR_BLOCK; i += CR_BLOCK) {
+		if(are_pairs_at(text.s + i))
+			return 1;
+	}
+	return are_pairs_at(text.s + text.len - CR_BLOCK - 1);
+#else
+	(void)text;
+	return 1;
+#endif
+}
+
 int cr_screen_concerned(cr_span_t text)
 {
-	return cr_screen_mark_in(text) || cr_head_states(text);
+	return may_be_concerned(text)
+			&& (cr_screen_mark_in(text) || cr_head_states(text));
 }
 
 /* ---- which fields may pass ---------------------------------------------------- */
@@ -221,12 +270,16 @@ static int is_method(const cr_sip_t *m, const char *name)
 static int may_come_in(const cr_sip_t *m, const cr_field_t *f)
 {
 	int invite = is_method(m, "INVITE");
+	int in_dialog = cr_sip_tag(m, CR_TO).len > 0;
 
 	switch(f->id) {
 		case CR_CALL_STATE:
 			if(is_method(m, "BYE"))
 				return cr_span_eq(f->value, CR_SPAN(CR_STATE_REPLACED));
-			return invite && cr_tag_of(cr_sip_field(m, CR_TO)->value).len == 0;
+			if(is_method(m, "OPTIONS"))
+				return in_dialog
+						&& cr_span_eq(f->value, CR_SPAN(CR_STATE_LEAVING));
+			return invite && !in_dialog;
 		case CR_FINGERPRINT:
 		case CR_SESSION:
 			return invite || is_method(m, "REGISTER");
@@ -234,14 +287,6 @@ static int may_come_in(const cr_sip_t *m, const cr_field_t *f)
 			return 0;
 		default:
 			return 1;
-	}
-}
-
-void cr_screen_in(cr_edits_t *e, const cr_sip_t *m)
-{
-	for(int i = 0; i < m->n_fields; i++) {
-		if(!may_come_in(m, &m->fields[i]))
-			cr_edit_replace(e, m->fields[i].line, NULL, 0);
 	}
 }
 
@@ -265,6 +310,15 @@ static cr_span_t mark_of(const cr_env_t *env, cr_span_t value)
 	if(cr_writer_end(&w) != CR_OK || !cr_span_eq(mark, cr_written(&w)))
 		mark.len = 0;
 	return mark;
+}
+
+void cr_screen_in(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m)
+{
+	for(int i = 0; i < m->n_fields; i++) {
+		if(!may_come_in(m, &m->fields[i])
+				&& mark_of(env, m->fields[i].value).len == 0)
+			cr_edit_replace(e, m->fields[i].line, NULL, 0);
+	}
 }
 
 void cr_screen_out(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m,

@@ -41,11 +41,13 @@ int cr_screen_concerned(cr_span_t text);
 
 /**
  * Take off what nobody but a gateway writes: in a request there may be Call-State in
- * an INVITE that begins a dialog, its value CR_STATE_REPLACED in a BYE, and
+ * an INVITE that begins a dialog, its value CR_STATE_REPLACED in a BYE or
+ * CR_STATE_LEAVING in an OPTIONS in a dialog, and
  * Call-State-Fingerprint and Call-State-Session in INVITE and REGISTER; in a reply there is nothing.
+ * What has the mark of env (cr_screen_mark()) another node has written: see node.h.
  * @param e  of m
  */
-void cr_screen_in(cr_edits_t *e, const cr_sip_t *m);
+void cr_screen_in(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m);
 
 /**
  * Take off what this gateway has not written: a field goes out when its value begins

@@ -80,13 +80,15 @@ typedef struct check
 	int n_denied;
 	const uint8_t *own;
 	cr_sdp_edits_t *edits;
-	int media;  /* m= lines */
-	int plain;  /* some of these not of SRTP */
-	int usual;  /* some of these are of a kind that browsers have */
-	int others; /* and some are not */
-	int ufrag;  /* there is ICE */
-	int denies; /* addresses of denied networks, in candidates or not */
-	int err;    /* the first error */
+	int media;       /* m= lines */
+	int plain;       /* some of these not of SRTP */
+	int audio;       /* the last one is audio */
+	int usual;       /* some of these are such as browsers have */
+	int others;      /* and some may not be */
+	int ufrag;       /* there is ICE */
+	int denies;      /* addresses of denied networks, in candidates or not */
+	size_t repeated; /* formats that a stream has had already */
+	int err;         /* the first error */
 } check_t;
 
 static cr_span_t next_word(cr_span_t *rest)
@@ -222,12 +224,80 @@ static void check_candidate(check_t *c, cr_span_t line)
 	}
 }
 
-/* RFC 8829 section 5.3.1: a browser rejects all others. Data channels are application. */
-static int is_of_browser(cr_span_t kind)
+/* RFC 8829 section 5.3.1: a browser rejects all other kinds. Data channels are application. */
+static int is_kind_of_browser(cr_span_t kind)
 {
-	return cr_span_eq(kind, CR_SPAN("m=audio"))
-			|| cr_span_eq(kind, CR_SPAN("m=video"))
+	return cr_span_eq(kind, CR_SPAN("m=video"))
 			|| cr_span_eq(kind, CR_SPAN("m=application"));
+}
+
+/* PCMU, PCMA and G722 have numbers of their own (RFC 3551 section 6). */
+static int has_format_of_browser(cr_span_t line)
+{
+	cr_span_t word;
+
+	/* Of a stranger too: one look at each. */
+	for(int n = 0; (word = next_word(&line)).len > 0; n++) {
+		if(n >= 3
+				&& (cr_span_eq(word, CR_SPAN("0"))
+						|| cr_span_eq(word, CR_SPAN("8"))
+						|| cr_span_eq(word, CR_SPAN("9"))))
+			return 1;
+	}
+	return 0;
+}
+
+/* a=rtpmap: what audio browsers have (RFC 7874 section 3), or have had. */
+static int is_codec_of_browser(cr_span_t line)
+{
+	static const char *const names[]
+			= {"opus/", "PCMU/", "PCMA/", "G722/", "ISAC/", "iLBC/"};
+	cr_span_t codec = word_at(line, 1);
+
+	for(size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if(begins(codec, cr_span_str(names[i])))
+			return 1;
+	}
+	return 0;
+}
+
+#define TYPES 128 /* of payload (RFC 3550 section 5.1) */
+
+/* @return -1 when it is none; however it is written, 08 is 8 */
+static int payload_type(cr_span_t word)
+{
+	int n = 0;
+
+	for(size_t i = 0; i < word.len; i++) {
+		if(word.s[i] < '0' || word.s[i] > '9')
+			return -1;
+		n = n * 10 + (word.s[i] - '0');
+		if(n >= TYPES)
+			return -1;
+	}
+	return n;
+}
+
+/* Of RTP, wherever in the line that is said: numbers. What is known of one comes again with each
+ * time that it is named. */
+static void check_formats(check_t *c, cr_span_t line)
+{
+	uint8_t named[TYPES] = {0};
+	cr_span_t rest = line, word;
+	int is_rtp = 0;
+
+	for(int n = 0; (word = next_word(&rest)).len > 0; n++) {
+		int type = payload_type(word);
+
+		if(n > 1 && type >= 0) {
+			c->repeated += named[type];
+			named[type] = 1;
+		}
+		if(n > 2 && is_rtp && type < 0)
+			c->err = CR_EMALFORMED;
+		for(size_t i = 0; i + 3 <= word.len; i++)
+			is_rtp |= begins(cr_span_sub(word, i, 3), CR_SPAN("RTP"));
+	}
 }
 
 /* Ports: one each (RFC 8866 section 5.14 has more for "m=audio 9/2"). */
@@ -239,38 +309,72 @@ static void check_media(check_t *c, cr_span_t line)
 		c->err = CR_ETOOBIG;
 	if(!is_of(port, ""))
 		c->err = CR_EMALFORMED;
+	check_formats(c, line);
+	c->audio = 0;
 	if(cr_span_eq(port, CR_SPAN("0")))
 		return;
 	if(memmem(proto.s, proto.len, "RTP/SAVP", 8) == NULL
 			&& memmem(proto.s, proto.len, "DTLS/", 5) == NULL)
 		c->plain = 1;
-	if(is_of_browser(word_at(line, 0)))
+	c->audio = cr_span_eq(word_at(line, 0), CR_SPAN("m=audio"));
+	if(c->audio ? has_format_of_browser(line)
+				: is_kind_of_browser(word_at(line, 0)))
 		c->usual = 1;
 	else
 		c->others = 1;
 }
 
+/* ice-char (RFC 8839 section 5.4): they go out in checks. */
+static void check_ice(check_t *c, cr_span_t value)
+{
+	c->ufrag = 1;
+	if(!is_of(value, "+/"))
+		c->err = CR_EMALFORMED;
+}
+
+/* a=: most are told from those that are looked for by the letter behind it. */
+static void check_attribute(check_t *c, cr_span_t line, cr_span_t text)
+{
+	static const cr_span_t ufrag = CR_SPAN_INIT("a=ice-ufrag:"),
+						   pwd = CR_SPAN_INIT("a=ice-pwd:");
+
+	switch(text.len > 2 ? text.s[2] | 0x20 : 0) {
+		case 'r':
+			if(begins(text, CR_SPAN("a=rtpmap:"))) {
+				if(c->audio && !c->usual && is_codec_of_browser(text))
+					c->usual = 1;
+			} else if(begins(text, CR_SPAN("a=rtcp:"))
+					&& word_at(text, 1).len > 0) {
+				check_address(c, line, word_at(text, 3));
+			}
+			return;
+		case 'c':
+			if(begins(text, CR_SPAN("a=candidate:")))
+				check_candidate(c, line);
+			return;
+		case 'i':
+			if(begins(text, ufrag))
+				check_ice(c, cr_span_sub(text, ufrag.len, text.len));
+			else if(begins(text, pwd))
+				check_ice(c, cr_span_sub(text, pwd.len, text.len));
+	}
+}
+
 static void check_line(check_t *c, cr_span_t line)
 {
 	cr_span_t text = cr_span_trim(line);
-	size_t at;
 
-	if(begins(text, CR_SPAN("m="))) {
-		check_media(c, text);
-	} else if(begins(text, CR_SPAN("c="))) {
-		check_address(c, line, word_at(text, 2));
-	} else if(begins(text, CR_SPAN("a=rtcp:"))) {
-		if(word_at(text, 1).len > 0)
-			check_address(c, line, word_at(text, 3));
-	} else if(begins(text, CR_SPAN("a=candidate:"))) {
-		check_candidate(c, line);
-	} else if(begins(text, CR_SPAN("a=ice-ufrag:"))
-			|| begins(text, CR_SPAN("a=ice-pwd:"))) {
-		/* ice-char (RFC 8839 section 5.4): they go out in checks. */
-		at = begins(text, CR_SPAN("a=ice-pwd:")) ? 10 : 12;
-		c->ufrag = 1;
-		if(!is_of(cr_span_sub(text, at, text.len), "+/"))
-			c->err = CR_EMALFORMED;
+	if(text.len < 2 || text.s[1] != '=')
+		return;
+	switch(text.s[0] | 0x20) {
+		case 'm':
+			check_media(c, text);
+			return;
+		case 'c':
+			check_address(c, line, word_at(text, 2));
+			return;
+		case 'a':
+			check_attribute(c, line, text);
 	}
 }
 
@@ -279,8 +383,11 @@ int cr_sdp_check(cr_sdp_edits_t *edits, cr_span_t sdp, const cr_net_t *denied,
 {
 	check_t c = {
 			.denied = denied, .n_denied = n_denied, .own = own, .edits = edits};
+	const size_t all = sdp.len;
 
 	edits->n = 0;
+	if(all > CR_SDP_MAX)
+		return CR_ETOOBIG;
 	if(sdp.len == 0 || memchr(sdp.s, '\0', sdp.len) != NULL)
 		return sdp.len == 0 ? CR_OK : CR_EMALFORMED;
 	while(sdp.len > 0 && c.err == CR_OK) {
@@ -290,6 +397,8 @@ int cr_sdp_check(cr_sdp_edits_t *edits, cr_span_t sdp, const cr_net_t *denied,
 		check_line(&c, cr_span_sub(sdp, 0, len));
 		sdp = cr_span_sub(sdp, len, sdp.len);
 	}
+	if(c.err == CR_OK && c.repeated * all > CR_SDP_REPEATED_MAX)
+		c.err = CR_ETOOBIG;
 	if(c.err != CR_OK)
 		return c.err;
 	edits->is_foreign = c.others && !c.usual;

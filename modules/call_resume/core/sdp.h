@@ -20,6 +20,12 @@
  */
 int cr_sdp_media(cr_media_t *media, cr_span_t sdp, int mirror);
 
+/* What a media server makes of one has to fit into its answer, which is a datagram; rtpengine 10.5 ends
+ * where it is longer than 100 kB. It adds some 20 kB to one that has all there can be, and for each format
+ * that a stream names once more all that is known of that: so many bytes, if all of it is. */
+#define CR_SDP_MAX 32768
+#define CR_SDP_REPEATED_MAX 8192
+
 #define CR_SDP_EDITS_MAX 32
 
 /** What to take out of a description. */
@@ -29,8 +35,8 @@ typedef struct cr_sdp_edits
 	cr_span_t
 			line[CR_SDP_EDITS_MAX]; /* of the description, with its line end */
 	cr_span_t instead[CR_SDP_EDITS_MAX]; /* a line of ours, or nothing */
-	int is_ice;     /* media are of SRTP, and find their way by ICE */
-	int is_foreign; /* there are streams, and none of a kind that browsers have */
+	int is_ice; /* media are of SRTP, and find their way by ICE */
+	int is_foreign; /* there are streams, and none that a browser has kind and codec of */
 } cr_sdp_edits_t;
 
 /**
@@ -39,7 +45,8 @@ typedef struct cr_sdp_edits
  *
  * - The address in c= and a=rtcp (RFC 3605) is a literal one; that of a candidate (RFC
  *   8839 section 5.1) too, or a name of mDNS.
- * - There are no more m= lines than a state has, each with one port.
+ * - There are no more m= lines than a state has, each with one port, and the formats of RTP are
+ *   payload types; it is no longer than CR_SDP_MAX, with those that are repeated.
  * - ice-ufrag and ice-pwd are of ice-char, and there is no NUL.
  * - No address is of the denied networks: where media find their way by ICE such
  *   candidates are taken out, and c= becomes the unspecified address.

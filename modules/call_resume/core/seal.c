@@ -3,12 +3,32 @@
  */
 #include "seal.h"
 
+#include "answered.h"
+#include "base.h"
+#include "quiet.h"
 #include "sdp.h"
 #include "sealed.h"
 
-int cr_seal_order(char *out, size_t out_max, const cr_env_t *env,
-		cr_purpose_t purpose, cr_span_t ref, int64_t iat_ms,
-		const cr_sip_t *request)
+#define ROLE_ANSWERED "A"
+
+static void put_far(cr_writer_t *w, const cr_far_t *far)
+{
+	char text[CR_B64_LEN(CR_FAR_SDP_MAX)];
+	int len = cr_b64_encode(text, sizeof(text), far->sdp.s, far->sdp.len);
+
+	if(far->sdp.len == 0 || len < 0)
+		return;
+	cr_put_str(w, " ~");
+	cr_put_str(w, far->offer ? "o" : "");
+	cr_put_str(w, far->update ? "u" : "");
+	cr_put_str(w, ",");
+	cr_put_span(w, far->timer);
+	cr_put_str(w, ",");
+	cr_put_bytes(w, text, (size_t)len);
+}
+
+int cr_seal_order(
+		char *out, size_t out_max, const cr_env_t *env, const cr_order_t *order)
 {
 	cr_writer_t w = cr_writer(out, out_max);
 	cr_value_iter_t it = {0};
@@ -18,15 +38,21 @@ int cr_seal_order(char *out, size_t out_max, const cr_env_t *env,
 	cr_put_str(&w, CR_MAP_MARK " ");
 	cr_put_str(&w, env->order_mark);
 	cr_put_str(&w, " ");
-	cr_put_u8(&w, (uint8_t)purpose);
+	if(order->answers)
+		cr_put_str(&w, ROLE_ANSWERED);
+	else
+		cr_put_u8(&w, (uint8_t)order->purpose);
 	cr_put_str(&w, " ");
-	cr_put_uint(&w, (uint64_t)iat_ms);
+	cr_put_uint(&w, (uint64_t)order->iat_ms);
 	cr_put_str(&w, " ");
-	cr_put_span(&w, ref);
-	if(request != NULL) {
+	cr_put_uint(&w, (uint64_t)order->ringing);
+	cr_put_str(&w, " ");
+	cr_put_span(&w, order->ref);
+	put_far(&w, &order->far);
+	if(order->request != NULL) {
 		cr_put_str(&w, " ");
-		cr_put_span(&w, request->ruri);
-		while(cr_sip_next(request, CR_ROUTE, &it, &value)) {
+		cr_put_span(&w, order->request->ruri);
+		while(cr_sip_next(order->request, CR_ROUTE, &it, &value)) {
 			if(cr_addr_parse(&a, value) != CR_OK)
 				continue;
 			cr_put_str(&w, " ");
@@ -102,6 +128,29 @@ int cr_seal_routes(cr_state_t *st, const cr_sip_t *m, cr_hdr_t id, int reversed)
 	return CR_OK;
 }
 
+/* What the far end said of itself: passed over where there is none. */
+static void take_far(cr_far_t *far, char mem[CR_FAR_MAX], cr_span_t *rest)
+{
+	cr_span_t after = *rest, word = next_word(&after), flags, timer;
+	cr_reader_t r = cr_reader(word.s, word.len);
+	int len;
+
+	*far = (cr_far_t){0};
+	if(!cr_span_eq(cr_get_bytes(&r, 1), CR_SPAN("~")))
+		return;
+	*rest = after;
+	flags = cr_get_until(&r, ',');
+	timer = cr_get_until(&r, ',');
+	len = cr_b64_decode(
+			(uint8_t *)mem, CR_FAR_SDP_MAX, cr_get_bytes(&r, r.left));
+	if(r.bad || len < 0)
+		return;
+	far->offer = cr_span_eq(cr_span_sub(flags, 0, 1), CR_SPAN("o"));
+	far->update = flags.len > 0 && flags.s[flags.len - 1] == 'u';
+	far->timer = timer;
+	far->sdp = (cr_span_t){mem, (size_t)len};
+}
+
 /* Target and route set of the client's in-dialog request, from the order.
  * @return CR_EMISSING: it has none, the message itself has them */
 static int take_order_routes(cr_state_t *st, cr_span_t rest)
@@ -142,9 +191,9 @@ static int fill(cr_state_t *st, const cr_sip_t *m, cr_hdr_t local,
 
 	st->call_id = m->call_id;
 	st->local_uri = uri_of(m, local);
-	st->local_tag = cr_tag_of(cr_sip_field(m, local)->value);
+	st->local_tag = cr_sip_tag(m, local);
 	st->remote_uri = uri_of(m, remote);
-	st->remote_tag = cr_tag_of(cr_sip_field(m, remote)->value);
+	st->remote_tag = cr_sip_tag(m, remote);
 	st->update = m->status == 0 && st->local_tag.len > 0;
 	st->cseq = m->status == 0 ? -1 : (int64_t)m->cseq;
 	st->n_media = cr_sdp_media(st->media, m->body, 1);
@@ -155,6 +204,9 @@ static int fill(cr_state_t *st, const cr_sip_t *m, cr_hdr_t local,
 	if(err == CR_EMISSING)
 		err = cr_seal_routes(st, m, CR_RECORD_ROUTE, m->status != 0);
 	take_contact(st, m);
+	/* Ringing without a Contact: what counts is its transaction. */
+	if(st->target.len == 0 && st->ringing > 0)
+		st->target = st->remote_uri;
 	if(st->target.len == 0 || st->remote_tag.len == 0)
 		err = CR_EMALFORMED;
 	return err;
@@ -178,29 +230,62 @@ int cr_seal_state(const cr_env_t *env, const cr_ref_t *ref, cr_state_t *st)
 }
 
 /* Of our own making: only digits. */
-static int64_t read_time(cr_span_t word)
+static int64_t read_number(cr_span_t word)
 {
-	int64_t ms = 0;
+	int64_t n = 0;
 
-	for(size_t i = 0; i < word.len && i < 15; i++)
-		ms = ms * 10 + (word.s[i] - '0');
-	return ms;
+	for(size_t i = 0;
+			i < word.len && i < 18 && word.s[i] >= '0' && word.s[i] <= '9'; i++)
+		n = n * 10 + (word.s[i] - '0');
+	return n;
 }
 
-static int run_order(const cr_env_t *env, const cr_sip_t *m, cr_span_t rest)
+/* Into the one of our Record-Routes that has this reference, and that of the state: what it says
+ * is what the client will have. Where it does not fit the call has none. */
+static void put_answered(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m,
+		cr_span_t ref, cr_state_t *st)
+{
+	cr_value_iter_t it = {0};
+	cr_span_t value, found, param;
+	cr_writer_t w = cr_writer(env->work->route, sizeof(env->work->route));
+	cr_addr_t a;
+
+	while(cr_sip_next(m, CR_RECORD_ROUTE, &it, &value)) {
+		if(cr_addr_parse(&a, value) != CR_OK || a.spec.len == a.uri.len
+				|| !cr_param_find(a.uri, CR_REF_PARAM_CALLER, &found, NULL)
+				|| !cr_span_eq(found, ref))
+			continue;
+		cr_put_span(&w, a.uri);
+		if(cr_answered_put(&w, env, m->call_id, st->iat / 1000) != CR_OK)
+			return;
+		param = cr_span_sub(cr_written(&w), a.uri.len, w.len);
+		CR_EDIT(e, cr_span_end(a.uri), param);
+		for(int i = 0; i < st->n_routes; i++) {
+			if(st->routes[i].s == a.uri.s)
+				st->routes[i] = cr_written(&w);
+		}
+		return;
+	}
+}
+
+static int run_order(
+		cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m, cr_span_t rest)
 {
 	cr_state_t *st = &env->work->state;
 	cr_hdr_t local = m->status == 0 ? CR_TO : CR_FROM;
 	cr_purpose_t purpose;
 	cr_span_t role, text, caller_tag;
 	cr_ref_t ref;
-	int err;
+	int err, answers;
 
 	role = next_word(&rest);
-	st->iat = read_time(next_word(&rest));
+	answers = cr_span_eq(role, CR_SPAN(ROLE_ANSWERED));
+	st->iat = read_number(next_word(&rest));
+	st->ringing = read_number(next_word(&rest));
 	text = next_word(&rest);
-	purpose = cr_span_eq(role, CR_SPAN("a")) ? CR_PURPOSE_CALLER
-											 : CR_PURPOSE_CALLEE;
+	take_far(&st->far, env->work->far, &rest);
+	purpose = answers || cr_span_eq(role, CR_SPAN("a")) ? CR_PURPOSE_CALLER
+														: CR_PURPOSE_CALLEE;
 	st->role = purpose == CR_PURPOSE_CALLER ? CR_CALLER : CR_CALLEE;
 	err = cr_ref_open(&ref, env->work->box, env->crypto, env->ring,
 			cr_now_s(env), purpose, m->call_id, text);
@@ -211,13 +296,16 @@ static int run_order(const cr_env_t *env, const cr_sip_t *m, cr_span_t rest)
 		err = fill(st, m, local, rest);
 	if(err != CR_OK)
 		return err;
+	if(answers)
+		put_answered(e, env, m, text, st);
 	caller_tag = st->role == CR_CALLER ? st->local_tag : st->remote_tag;
 	err = cr_session_id(st->id, env->crypto, m->call_id, caller_tag);
 	return err == CR_OK ? cr_seal_state(env, &ref, st) : err;
 }
 
 /* 1 when the value is an order to seal; rest is what follows its mark. Behind a mark
- * there may also be a value that is sealed already, see cr_screen_mark(). */
+ * there may also be a value that is sealed already, see cr_screen_mark(), or that of a
+ * quiet resume. */
 static int is_order(cr_span_t value, const cr_env_t *env, cr_span_t *rest)
 {
 	cr_span_t role;
@@ -227,13 +315,15 @@ static int is_order(cr_span_t value, const cr_env_t *env, cr_span_t *rest)
 			|| !cr_span_eq(next_word(rest), cr_span_str(env->order_mark)))
 		return 0;
 	role = *rest;
-	return !cr_span_eq(next_word(&role), CR_SPAN("="));
+	role = next_word(&role);
+	return !cr_span_eq(role, CR_SPAN("="))
+			&& !cr_span_eq(role, CR_SPAN(CR_QUIET_ROLE));
 }
 
 static int run_first(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m,
 		const cr_field_t *f, cr_span_t rest)
 {
-	int len = run_order(env, m, rest);
+	int len = run_order(e, env, m, rest);
 
 	if(len < 0) {
 		cr_edit_replace(e, f->line, NULL, 0);

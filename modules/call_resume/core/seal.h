@@ -7,13 +7,17 @@
  * say (Record-Route, Contact alias); so the script's resume_seal() only leaves
  * an order in the message, and the edge carries it out on the final bytes:
  *
- *	Call-State: crm1 MARK ROLE TIME REF [TARGET ROUTE...]
+ *	Call-State: crm1 MARK ROLE TIME RINGING REF [~FAR] [TARGET ROUTE...]
  *
  * MARK is random and known to this gateway's processes only, so that nobody
- * else can give an order. ROLE is a or b (caller, callee), TIME when the
+ * else can give an order. ROLE is a or b (caller, callee), or A in what answers a new call: then
+ * our Record-Route has when that was too, see answered.h. TIME when the
  * state is to say that it was sealed, in milliseconds since 1970: when the same
- * message is sent again, the same state goes with it. REF is the session
- * reference as it stands in our Record-Route. TARGET and ROUTE are those of the
+ * message is sent again, the same state goes with it. RINGING is the [ringing] of the
+ * state, 0 in what is no ringing. REF is the session
+ * reference as it stands in our Record-Route. FAR is what the far end said of itself, as
+ * nobody says it any more where the order is carried out: FLAGS,TIMER,SDP, the last in
+ * base64url. TARGET and ROUTE are those of the
  * client's in-dialog request, which its reply does not say. An order never
  * leaves the gateway.
  */
@@ -23,19 +27,31 @@
 #include "env.h"
 #include "ref.h"
 
+#define CR_SEAL_ORDER_MAX (4096 + 2 * CR_FAR_SDP_MAX)
+
+typedef struct cr_order
+{
+	cr_purpose_t
+			purpose; /* CR_PURPOSE_CALLER or CR_PURPOSE_CALLEE: which reference */
+	cr_span_t ref;   /* base32 */
+	int64_t iat_ms; /* what the state will say as its [iat], milliseconds since 1970 */
+	int64_t ringing; /* likewise as its [ringing] */
+	int answers;     /* 1: for a caller, in the 2xx to a new call */
+	cr_far_t
+			far; /* what is known of the far end; its sdp is empty where nothing is */
+	const cr_sip_t
+			*request; /* the client's in-dialog request, to take target and
+								route set from; NULL when the message that gets the
+								order has them */
+} cr_order_t;
+
 /**
  * Write the value of an order.
- * @param out      receives the value, no zero behind it
- * @param purpose  CR_PURPOSE_CALLER or CR_PURPOSE_CALLEE: which reference it is
- * @param ref      base32
- * @param iat_ms   what the state will say as its [iat], milliseconds since 1970
- * @param request  the client's in-dialog request, to take target and route set
- *                 from; NULL when the message that gets the order has them
+ * @param out  receives the value, no zero behind it
  * @return the length or CR_ETOOBIG
  */
 int cr_seal_order(char *out, size_t out_max, const cr_env_t *env,
-		cr_purpose_t purpose, cr_span_t ref, int64_t iat_ms,
-		const cr_sip_t *request) CR_MUST_CHECK;
+		const cr_order_t *order) CR_MUST_CHECK;
 
 /**
  * Carry out the order in a message, if there is one: replace it by the sealed

@@ -51,8 +51,8 @@ static int make_uuid(char uuid[UUID_LEN], const cr_env_t *env,
 
 void cr_session_uuid_put(cr_edits_t *e, const cr_env_t *env, const cr_sip_t *m)
 {
-	cr_span_t from = cr_tag_of(cr_sip_field(m, CR_FROM)->value);
-	cr_span_t to = cr_tag_of(cr_sip_field(m, CR_TO)->value);
+	cr_span_t from = cr_sip_tag(m, CR_FROM);
+	cr_span_t to = cr_sip_tag(m, CR_TO);
 	cr_span_t line = cr_sip_field(m, CR_CALL_ID)->line;
 	char local[UUID_LEN], remote[UUID_LEN];
 

@@ -5,31 +5,20 @@
 #define _GNU_SOURCE /* memmem */
 #endif
 #include "sip.h"
+
+#include "eight.h"
 #include "wire.h"
 
 #include <strings.h>
 
 /* ---- spans --------------------------------------------------------------- */
 
+/* Names are mostly written as in their RFC. */
 int cr_span_eq_case(cr_span_t a, cr_span_t b)
 {
-	return a.len == b.len && (a.len == 0 || strncasecmp(a.s, b.s, a.len) == 0);
-}
-
-static int is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-cr_span_t cr_span_trim(cr_span_t s)
-{
-	while(s.len > 0 && is_blank(s.s[0])) {
-		s.s++;
-		s.len--;
-	}
-	while(s.len > 0 && is_blank(s.s[s.len - 1]))
-		s.len--;
-	return s;
+	return a.len == b.len
+			&& (a.len == 0 || memcmp(a.s, b.s, a.len) == 0
+					|| strncasecmp(a.s, b.s, a.len) == 0);
 }
 
 /* Signs that divide values, by what they do. */
@@ -59,11 +48,37 @@ static const uint8_t signs[256] = {
 		['\n'] = BLANK,
 };
 
-/* The offset of the first of these signs at or behind i, or the length. */
-static size_t find_sign(cr_span_t s, size_t i, unsigned which)
+/* Which of eight bytes may be one of these signs. */
+static inline __attribute__((always_inline)) uint64_t signs_in(
+		uint64_t bytes, unsigned which)
 {
-	while(i < s.len && !(signs[(unsigned char)s.s[i]] & which))
-		i++;
+	uint64_t hits = 0;
+
+	if(which & (QUOTE | BLANK))
+		hits |= cr_eight_below(bytes, '"' + 1);
+	if(which & COMMA)
+		hits |= cr_eight_equal(bytes, ',');
+	if(which & (SEMICOLON | OPEN | EQUALS | CLOSE | QUESTION))
+		hits |= cr_eight_below(bytes ^ CR_EIGHT('?'), '?' - ';' + 1);
+	return hits;
+}
+
+/* The offset of the first of these signs at or behind i; when there is none, the length,
+ * or i when that is behind it. Inlined, so that which is constant. */
+static inline __attribute__((always_inline)) size_t find_sign(
+		cr_span_t s, size_t i, unsigned which)
+{
+	for(; i < s.len; i++) {
+		uint64_t hits = 0;
+
+		while(s.len - i >= 8
+				&& (hits = signs_in(cr_eight_at(s.s + i), which)) == 0)
+			i += 8;
+		if(hits != 0)
+			i += cr_eight_before(hits);
+		if(i == s.len || signs[(unsigned char)s.s[i]] & which)
+			return i;
+	}
 	return i;
 }
 
@@ -90,9 +105,10 @@ static size_t skip_bracketed(cr_span_t s, size_t i)
 
 /* The offset of the first of these signs that is neither in a quoted string nor, when
  * brackets is set, between < and >; s.len when there is none. */
-static size_t find_unquoted(cr_span_t s, unsigned which, int brackets)
+static inline __attribute__((always_inline)) size_t find_unquoted(
+		cr_span_t s, unsigned which, int brackets)
 {
-	unsigned stop = which | QUOTE | (brackets ? OPEN : 0);
+	const unsigned stop = which | QUOTE | (brackets ? OPEN : 0);
 	size_t i = 0;
 
 	while((i = find_sign(s, i, stop)) < s.len) {
@@ -105,7 +121,7 @@ static size_t find_unquoted(cr_span_t s, unsigned which, int brackets)
 
 /* ---- the message --------------------------------------------------------- */
 
-/* Long and compact names (RFC 3261 section 7.3.3; RFC 3515 for r). */
+/* Long and compact names (RFC 3261 section 7.3.3; RFC 3515 for r, RFC 6665 for o). */
 static const struct
 {
 	cr_span_t name;
@@ -119,7 +135,9 @@ static const struct
 		[CR_CONTACT] = {CR_SPAN_INIT("Contact"), 'm'},
 		[CR_ROUTE] = {CR_SPAN_INIT("Route"), '\0'},
 		[CR_RECORD_ROUTE] = {CR_SPAN_INIT("Record-Route"), '\0'},
+		[CR_PATH] = {CR_SPAN_INIT("Path"), '\0'},
 		[CR_RACK] = {CR_SPAN_INIT("RAck"), '\0'},
+		[CR_EVENT_HDR] = {CR_SPAN_INIT("Event"), 'o'},
 		[CR_REPLACES] = {CR_SPAN_INIT("Replaces"), '\0'},
 		[CR_JOIN] = {CR_SPAN_INIT("Join"), '\0'},
 		[CR_REFER_TO] = {CR_SPAN_INIT("Refer-To"), 'r'},
@@ -129,25 +147,68 @@ static const struct
 		[CR_CALL_STATE] = {CR_SPAN_INIT("Call-State"), '\0'},
 		[CR_FINGERPRINT] = {CR_SPAN_INIT(CR_HDR_FINGERPRINT), '\0'},
 		[CR_SESSION] = {CR_SPAN_INIT(CR_HDR_SESSION), '\0'},
-		[CR_STATE_OTHER] = {CR_SPAN_INIT("Call-State-"), '\0'},
 };
 
-/* Lengths first: most fields of a message have none of these names. */
-static cr_hdr_t hdr_by_name(cr_span_t name)
+/* By letter, so that most fields of a message are told from all of these by their first
+ * one: those that may begin so, 0 for the end. */
+static const uint8_t hdr_by_letter[32][8] = {
+		['a' & 31] = {CR_AUTHORIZATION + 1},
+		['c' & 31] = {CR_CALL_ID + 1, CR_CSEQ + 1, CR_CONTACT + 1,
+				CR_CALL_STATE + 1, CR_FINGERPRINT + 1, CR_SESSION + 1},
+		['e' & 31] = {CR_EVENT_HDR + 1},
+		['f' & 31] = {CR_FROM + 1},
+		['j' & 31] = {CR_JOIN + 1},
+		['p' & 31] = {CR_PATH + 1},
+		['r' & 31] = {CR_ROUTE + 1, CR_RECORD_ROUTE + 1, CR_RACK + 1,
+				CR_REPLACES + 1, CR_REFER_TO + 1},
+		['s' & 31] = {CR_SESSION_ID + 1},
+		['t' & 31] = {CR_TO + 1, CR_TARGET_DIALOG + 1},
+		['v' & 31] = {CR_VIA + 1},
+};
+
+static cr_hdr_t hdr_by_compact(char c)
 {
 	for(int i = 0; i < CR_HDR_N; i++) {
-		if(name.len == 1 ? hdr_names[i].compact == (name.s[0] | 0x20)
-						 : name.len == hdr_names[i].name.len
-								&& cr_span_eq_case(name, hdr_names[i].name))
+		if(hdr_names[i].compact == (c | 0x20))
 			return i;
 	}
-	/* The last of them is only how a name begins. */
-	name.len = name.len > hdr_names[CR_STATE_OTHER].name.len
-			? hdr_names[CR_STATE_OTHER].name.len
-			: 0;
-	return cr_span_eq_case(name, hdr_names[CR_STATE_OTHER].name)
-			? CR_STATE_OTHER
-			: CR_HDR_N;
+	return CR_HDR_N;
+}
+
+int cr_sip_is_state(cr_span_t name)
+{
+	static const char state[] = CR_HDR_STATE;
+	const size_t dash = 4;
+
+	return name.len >= sizeof(state) - 1
+			&& (name.s[dash] == '-' || name.s[dash] == '_')
+			&& strncasecmp(name.s, state, dash) == 0
+			&& strncasecmp(&name.s[dash + 1], &state[dash + 1],
+					   sizeof(state) - 2 - dash)
+			== 0;
+}
+
+/* One of ours, whether dashes are written as dashes or not: nothing else has the name. */
+static int is_state_other(cr_span_t name)
+{
+	const size_t len = sizeof(CR_HDR_STATE) - 1;
+
+	return (name.s[0] | 0x20) == 'c' && cr_sip_is_state(name)
+			&& (name.len == len || name.s[len] == '-' || name.s[len] == '_');
+}
+
+static cr_hdr_t hdr_by_name(cr_span_t name)
+{
+	const uint8_t *may;
+
+	if(name.len <= 1)
+		return name.len == 1 ? hdr_by_compact(name.s[0]) : CR_HDR_N;
+	for(may = hdr_by_letter[name.s[0] & 31]; *may != 0; may++) {
+		if(name.len == hdr_names[*may - 1].name.len
+				&& cr_span_eq_case(name, hdr_names[*may - 1].name))
+			return *may - 1;
+	}
+	return is_state_other(name) ? CR_STATE_OTHER : CR_HDR_N;
 }
 
 /* Take one line, with its line end and, for a header field, with the lines
@@ -232,7 +293,7 @@ static int parse_cseq(cr_sip_t *m, cr_span_t value)
 
 	while(i < value.len && i < 10 && value.s[i] >= '0' && value.s[i] <= '9')
 		n = n * 10 + (uint64_t)(value.s[i++] - '0');
-	if(i == 0 || n > INT32_MAX || i == value.len || !is_blank(value.s[i]))
+	if(i == 0 || n > INT32_MAX || i == value.len || !cr_is_blank(value.s[i]))
 		return CR_EMALFORMED;
 	m->cseq = (uint32_t)n;
 	m->cseq_digits = cr_span_sub(value, 0, i);
@@ -257,12 +318,15 @@ static int check_fields(cr_sip_t *m)
 	m->call_id = cr_sip_field(m, CR_CALL_ID)->value;
 	if(m->call_id.len == 0)
 		return CR_EMALFORMED;
+	m->from_tag = cr_tag_of(cr_sip_field(m, CR_FROM)->value);
+	m->to_tag = cr_tag_of(cr_sip_field(m, CR_TO)->value);
 	return parse_cseq(m, cr_sip_field(m, CR_CSEQ)->value);
 }
 
-static int begins_with(cr_span_t s, const char *start)
+/* The line that is empty. */
+static int begins_body(cr_span_t s)
 {
-	return cr_span_eq(cr_span_sub(s, 0, strlen(start)), cr_span_str(start));
+	return s.s[0] == '\n' || (s.len >= 2 && s.s[0] == '\r' && s.s[1] == '\n');
 }
 
 int cr_sip_parse(cr_sip_t *m, cr_span_t text)
@@ -275,7 +339,7 @@ int cr_sip_parse(cr_sip_t *m, cr_span_t text)
 	m->n_fields = 0;
 	m->ruri = m->method = m->body = (cr_span_t){text.s, 0};
 	/* RFC 3261 section 7.5: line ends in front of a message are nothing. */
-	while(rest.len > 0 && is_blank(rest.s[0]))
+	while(rest.len > 0 && cr_is_blank(rest.s[0]))
 		rest = cr_span_sub(rest, 1, rest.len);
 	if(rest.len == 0)
 		return CR_EMALFORMED;
@@ -286,7 +350,7 @@ int cr_sip_parse(cr_sip_t *m, cr_span_t text)
 	while(err == CR_OK) {
 		if(rest.len == 0)
 			return CR_EMALFORMED; /* no empty line before the body */
-		end = begins_with(rest, "\r\n") || begins_with(rest, "\n");
+		end = begins_body(rest);
 		line = take_line(&rest, !end);
 		if(line.len == 0)
 			return CR_EMALFORMED;
@@ -330,7 +394,10 @@ int cr_sip_next(
 
 int cr_addr_parse(cr_addr_t *a, cr_span_t value)
 {
-	size_t open = find_unquoted(value, OPEN, 0), end;
+	size_t open = value.len > 0 && value.s[0] == '<'
+			? 0
+			: find_unquoted(value, OPEN, 0);
+	size_t end;
 
 	a->value = value;
 	if(open < value.len) {
@@ -353,7 +420,7 @@ int cr_addr_parse(cr_addr_t *a, cr_span_t value)
 
 static size_t skip_blanks(cr_span_t s, size_t i)
 {
-	while(i < s.len && is_blank(s.s[i]))
+	while(i < s.len && cr_is_blank(s.s[i]))
 		i++;
 	return i;
 }
@@ -367,33 +434,47 @@ static size_t value_end(cr_span_t s, size_t i)
 }
 
 /* SEMI and EQUAL have white space around them (RFC 3261 section 25.1). */
-int cr_param_find(
-		cr_span_t text, const char *name, cr_span_t *value, cr_span_t *whole)
+int cr_param_next(cr_span_t text, size_t *next, cr_param_t *param)
 {
 	const unsigned name_ends
 			= SEMICOLON | QUESTION | COMMA | CLOSE | BLANK | EQUALS | QUOTE;
-	size_t semi = find_unquoted(text, SEMICOLON, 1);
+	cr_span_t rest = cr_span_sub(text, *next, text.len);
+	size_t semi = *next, from, end, at;
 
-	while(semi < text.len) {
-		size_t from = skip_blanks(text, semi + 1);
-		size_t end = find_sign(text, from, name_ends);
-		size_t at = skip_blanks(text, end), stop;
+	/* Mostly one begins where the one before it ends. */
+	if(rest.len > 0 && rest.s[0] != ';')
+		semi += *next == 0 ? find_unquoted(rest, SEMICOLON, 1)
+						   : find_unquoted(rest, SEMICOLON, 0);
+	if(semi >= text.len)
+		return 0;
+	from = skip_blanks(text, semi + 1);
+	end = find_sign(text, from, name_ends);
+	at = skip_blanks(text, end);
+	if(at < text.len && text.s[at] == '=')
+		*next = value_end(text, at = skip_blanks(text, at + 1));
+	else
+		*next = at = end;
+	param->name = cr_span_sub(text, from, end - from);
+	param->value = cr_span_sub(text, at, *next - at);
+	param->whole = cr_span_sub(text, semi, *next - semi);
+	return 1;
+}
 
-		if(at < text.len && text.s[at] == '=')
-			stop = value_end(text, at = skip_blanks(text, at + 1));
-		else
-			stop = at = end;
-		if(cr_span_eq_case(
-				   cr_span_sub(text, from, end - from), cr_span_str(name))) {
-			if(value != NULL)
-				*value = cr_span_sub(text, at, stop - at);
-			if(whole != NULL)
-				*whole = cr_span_sub(text, semi, stop - semi);
-			return 1;
-		}
-		semi = stop
-				+ find_unquoted(
-						cr_span_sub(text, stop, text.len), SEMICOLON, 0);
+int cr_param_find(
+		cr_span_t text, const char *name, cr_span_t *value, cr_span_t *whole)
+{
+	cr_span_t wanted = cr_span_str(name);
+	cr_param_t param;
+	size_t next = 0;
+
+	while(cr_param_next(text, &next, &param)) {
+		if(!cr_span_eq_case(param.name, wanted))
+			continue;
+		if(value != NULL)
+			*value = param.value;
+		if(whole != NULL)
+			*whole = param.whole;
+		return 1;
 	}
 	return 0;
 }
@@ -454,6 +535,23 @@ cr_span_t cr_tag_of(cr_span_t value)
 			&& cr_param_find(a.params, "tag", &tag, NULL))
 		return tag;
 	return cr_span_sub(value, 0, 0);
+}
+
+cr_span_t cr_sip_tag(const cr_sip_t *m, cr_hdr_t id)
+{
+	return id == CR_FROM ? m->from_tag : m->to_tag;
+}
+
+cr_span_t cr_sip_contact(const cr_sip_t *m)
+{
+	cr_value_iter_t it = {0};
+	cr_span_t value, none = {m->text.s, 0};
+	cr_addr_t a;
+
+	return cr_sip_next(m, CR_CONTACT, &it, &value)
+					&& cr_addr_parse(&a, value) == CR_OK
+			? a.uri
+			: none;
 }
 
 /* ---- edits --------------------------------------------------------------- */

@@ -23,7 +23,9 @@ typedef enum cr_hdr
 	CR_CONTACT,
 	CR_ROUTE,
 	CR_RECORD_ROUTE,
+	CR_PATH, /* RFC 3327 */
 	CR_RACK,
+	CR_EVENT_HDR,
 	CR_REPLACES,
 	CR_JOIN,
 	CR_REFER_TO,
@@ -33,8 +35,8 @@ typedef enum cr_hdr
 	CR_CALL_STATE,
 	CR_FINGERPRINT,
 	CR_SESSION,
-	CR_STATE_OTHER, /* Call-State-Key, -Id, and whatever begins like them */
-	CR_HDR_N,       /* the number of them; also: no such field */
+	CR_STATE_OTHER, /* Call-State-Key, -Id, and whatever begins as cr_sip_is_state() says */
+	CR_HDR_N, /* the number of them; also: no such field */
 } cr_hdr_t;
 
 typedef struct cr_field
@@ -56,6 +58,7 @@ typedef struct cr_sip
 	uint32_t cseq;
 	cr_span_t cseq_digits;
 	cr_span_t call_id;
+	cr_span_t from_tag, to_tag; /* see cr_sip_tag() */
 	cr_span_t body;
 	int n_fields;
 	cr_field_t fields[CR_SIP_FIELDS_MAX];
@@ -99,6 +102,20 @@ int cr_sip_next(
 /** Take an address apart. @return CR_OK or CR_EMALFORMED */
 int cr_addr_parse(cr_addr_t *a, cr_span_t value) CR_MUST_CHECK;
 
+typedef struct cr_param
+{
+	cr_span_t name;
+	cr_span_t value; /* empty for a parameter without one */
+	cr_span_t whole; /* from the semicolon to the end of the value */
+} cr_param_t;
+
+/**
+ * The parameters of a text, one after the other: see cr_param_find().
+ * @param next  0 before the first call
+ * @return 1 and the parameter, or 0 at the end
+ */
+int cr_param_next(cr_span_t text, size_t *next, cr_param_t *param);
+
 /**
  * Find a parameter ;name=value in text that begins at a semicolon or before
  * one, with white space around both signs or without (RFC 3261 section 25.1);
@@ -126,6 +143,13 @@ void cr_uri_rehome(cr_writer_t *w, cr_span_t uri, cr_span_t host, unsigned port,
 /** The tag of a From or To value; empty when there is none. */
 cr_span_t cr_tag_of(cr_span_t value);
 
+/** The tag of From or To, which every message has; empty when there is none.
+ * @param id  CR_FROM or CR_TO */
+cr_span_t cr_sip_tag(const cr_sip_t *m, cr_hdr_t id);
+
+/** The URI of the first Contact; empty, and not NULL, when there is none that can be read. */
+cr_span_t cr_sip_contact(const cr_sip_t *m);
+
 /** 1 when a and b are equal but for the case of ASCII letters. */
 int cr_span_eq_case(cr_span_t a, cr_span_t b);
 
@@ -152,8 +176,22 @@ static inline int cr_chars_have(const cr_chars_t *set, char c)
 			& 1;
 }
 
+static inline int cr_is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /** Without blanks, tabs and line ends on either side. */
-cr_span_t cr_span_trim(cr_span_t s);
+static inline cr_span_t cr_span_trim(cr_span_t s)
+{
+	while(s.len > 0 && cr_is_blank(s.s[0])) {
+		s.s++;
+		s.len--;
+	}
+	while(s.len > 0 && cr_is_blank(s.s[s.len - 1]))
+		s.len--;
+	return s;
+}
 
 /* ---- edits --------------------------------------------------------------- */
 
@@ -192,5 +230,9 @@ void cr_edit_replace(
  * @return its length, CR_ETOOBIG, or CR_EMALFORMED when edits overlap
  */
 int cr_edits_apply(char *out, size_t out_max, cr_edits_t *e) CR_MUST_CHECK;
+
+/** Whether the name of a field, which may go on, begins with Call-State; or with Call_State, as the
+ * libraries of pages read an underscore as a dash (JsSIP and SIP.js, headerize()). */
+int cr_sip_is_state(cr_span_t name);
 
 #endif

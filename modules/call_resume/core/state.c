@@ -55,7 +55,7 @@ static int check_full(const cr_state_t *st)
 		return CR_EMALFORMED;
 	if(st->local_tag.len > 0 && !cr_text_is_token(st->local_tag))
 		return CR_EMALFORMED;
-	if(st->cseq < -1 || st->cseq > CSEQ_MAX || st->start < 0)
+	if(st->cseq < -1 || st->cseq > CSEQ_MAX || st->start < 0 || st->ringing < 0)
 		return CR_EMALFORMED;
 	return CR_OK;
 }
@@ -76,53 +76,59 @@ static int check(const cr_state_t *st)
 		return CR_EMALFORMED;
 	if(st->iat < 0 || st->exp < 0)
 		return CR_EMALFORMED;
+	if(st->far.sdp.len > 0 && !cr_far_is_good(&st->far))
+		return CR_EMALFORMED;
 	return st->update ? CR_OK : check_full(st);
 }
 
 /* ---- encode -------------------------------------------------------------- */
 
-/* A JSON string (RFC 8259 section 7). After check() it holds no control
- * character, which leaves two characters to escape. */
+/* Every member follows [v], hence the comma. */
+#define MEMBER(name) CR_SPAN(",\"" name "\":")
+
+static int needs_escape(cr_span_t s)
+{
+	return s.len > 0
+			&& (memchr(s.s, '"', s.len) != NULL
+					|| memchr(s.s, '\\', s.len) != NULL);
+}
+
+/* After check() a string holds no control character, which leaves two characters to
+ * escape (RFC 8259 section 7); and in most, none. */
+static void put_escaped(cr_writer_t *w, cr_span_t s)
+{
+	for(size_t i = 0; i < s.len; i++) {
+		if(s.s[i] == '"' || s.s[i] == '\\')
+			cr_put_u8(w, '\\');
+		cr_put_u8(w, (uint8_t)s.s[i]);
+	}
+}
+
 static void put_json(cr_writer_t *w, cr_span_t s)
 {
-	size_t done = 0;
-
 	cr_put_u8(w, '"');
-	for(size_t i = 0; i < s.len; i++) {
-		if(s.s[i] != '"' && s.s[i] != '\\')
-			continue;
-		cr_put_bytes(w, s.s + done, i - done);
-		cr_put_u8(w, '\\');
-		done = i;
-	}
-	if(s.len > 0)
-		cr_put_bytes(w, s.s + done, s.len - done);
+	if(needs_escape(s))
+		put_escaped(w, s);
+	else
+		cr_put_span(w, s);
 	cr_put_u8(w, '"');
 }
 
-/* Every member follows [v], hence the comma. */
-static void put_name(cr_writer_t *w, const char *name)
+static void put_string(cr_writer_t *w, cr_span_t member, cr_span_t s)
 {
-	cr_put_str(w, ",\"");
-	cr_put_str(w, name);
-	cr_put_str(w, "\":");
-}
-
-static void put_string(cr_writer_t *w, const char *name, cr_span_t s)
-{
-	put_name(w, name);
+	cr_put_span(w, member);
 	put_json(w, s);
 }
 
-static void put_int(cr_writer_t *w, const char *name, int64_t v)
+static void put_int(cr_writer_t *w, cr_span_t member, int64_t v)
 {
-	put_name(w, name);
+	cr_put_span(w, member);
 	cr_put_uint(w, (uint64_t)v);
 }
 
 static void put_routes(cr_writer_t *w, const cr_state_t *st)
 {
-	put_name(w, "routes");
+	cr_put_span(w, MEMBER("routes"));
 	cr_put_str(w, "[");
 	for(int i = 0; i < st->n_routes; i++) {
 		if(i > 0)
@@ -134,15 +140,29 @@ static void put_routes(cr_writer_t *w, const cr_state_t *st)
 
 static void put_media(cr_writer_t *w, const cr_state_t *st)
 {
-	put_name(w, "media");
+	cr_put_span(w, MEMBER("media"));
 	cr_put_str(w, "[");
 	for(int i = 0; i < st->n_media; i++) {
 		cr_put_str(w, i > 0 ? ",{\"kind\":" : "{\"kind\":");
 		put_json(w, st->media[i].kind);
-		put_string(w, "direction", st->media[i].direction);
+		put_string(w, MEMBER("direction"), st->media[i].direction);
 		cr_put_str(w, "}");
 	}
 	cr_put_str(w, "]");
+}
+
+static void put_far(cr_writer_t *w, const cr_far_t *far)
+{
+	cr_put_span(w, MEMBER("far"));
+	cr_put_str(w, "{\"sdp\":");
+	put_json(w, far->sdp);
+	if(far->offer)
+		cr_put_str(w, ",\"offer\":true");
+	if(far->update)
+		cr_put_str(w, ",\"update\":true");
+	if(far->timer.len > 0)
+		put_string(w, MEMBER("timer"), far->timer);
+	cr_put_str(w, "}");
 }
 
 static void put_fp(cr_writer_t *w, const cr_fp_t *fp)
@@ -152,20 +172,22 @@ static void put_fp(cr_writer_t *w, const cr_fp_t *fp)
 	if(!fp->known)
 		return;
 	(void)cr_b64_encode(text, sizeof(text), fp->hash, CR_FP_LEN);
-	put_string(w, "fp", (cr_span_t){text, sizeof(text)});
+	put_string(w, MEMBER("fp"), (cr_span_t){text, sizeof(text)});
 }
 
 static void put_dialog(cr_writer_t *w, const cr_state_t *st)
 {
-	put_string(w, "local_uri", st->local_uri);
+	put_string(w, MEMBER("local_uri"), st->local_uri);
 	if(st->local_tag.len > 0)
-		put_string(w, "local_tag", st->local_tag);
-	put_string(w, "remote_uri", st->remote_uri);
-	put_string(w, "remote_tag", st->remote_tag);
+		put_string(w, MEMBER("local_tag"), st->local_tag);
+	put_string(w, MEMBER("remote_uri"), st->remote_uri);
+	put_string(w, MEMBER("remote_tag"), st->remote_tag);
 	put_routes(w, st);
 	if(st->cseq >= 0)
-		put_int(w, "cseq", st->cseq);
-	put_int(w, "start", st->start);
+		put_int(w, MEMBER("cseq"), st->cseq);
+	if(st->ringing > 0)
+		put_int(w, MEMBER("ringing"), st->ringing);
+	put_int(w, MEMBER("start"), st->start);
 	put_fp(w, &st->fp);
 }
 
@@ -180,20 +202,22 @@ int cr_state_encode(char *out, size_t out_max, const cr_state_t *st)
 	cr_put_str(&w, "{\"v\":");
 	cr_put_uint(&w, CR_STATE_VERSION);
 	if(st->update) {
-		put_name(&w, "update");
+		cr_put_span(&w, MEMBER("update"));
 		cr_put_str(&w, "true");
 	}
-	put_string(&w, "id", cr_span_str(st->id));
-	put_string(&w, "role",
+	put_string(&w, MEMBER("id"), cr_span_str(st->id));
+	put_string(&w, MEMBER("role"),
 			st->role == CR_CALLER ? CR_SPAN("caller") : CR_SPAN("callee"));
-	put_string(&w, "call_id", st->call_id);
-	put_string(&w, "target", st->target);
+	put_string(&w, MEMBER("call_id"), st->call_id);
+	put_string(&w, MEMBER("target"), st->target);
 	if(!st->update)
 		put_dialog(&w, st);
 	if(st->n_media > 0)
 		put_media(&w, st);
-	put_int(&w, "iat", st->iat);
-	put_int(&w, "exp", st->exp);
+	if(st->far.sdp.len > 0)
+		put_far(&w, &st->far);
+	put_int(&w, MEMBER("iat"), st->iat);
+	put_int(&w, MEMBER("exp"), st->exp);
 	cr_put_str(&w, "}");
 	err = cr_writer_end(&w);
 	return err ? err : (int)w.len;
@@ -277,6 +301,30 @@ static void get_media(decoder_t *d, cr_state_t *st)
 	}
 }
 
+static int get_flag(decoder_t *d, const json_t *in, const char *name)
+{
+	const json_t *flag = json_object_get(in, name);
+
+	d->bad |= flag != NULL && !json_is_boolean(flag);
+	return json_is_true(flag);
+}
+
+static void get_far(decoder_t *d, cr_far_t *far)
+{
+	const json_t *value = json_object_get(d->root, "far"), *timer;
+
+	if(value == NULL)
+		return;
+	d->bad |= !json_is_object(value);
+	far->sdp = keep(d, json_object_get(value, "sdp"));
+	far->offer = get_flag(d, value, "offer");
+	far->update = get_flag(d, value, "update");
+	timer = json_object_get(value, "timer");
+	if(timer != NULL)
+		far->timer = keep(d, timer);
+	d->bad |= far->sdp.len == 0;
+}
+
 static void get_update(decoder_t *d, cr_state_t *st)
 {
 	const json_t *update = json_object_get(d->root, "update");
@@ -332,6 +380,10 @@ static void get_dialog(decoder_t *d, cr_state_t *st)
 		st->cseq = get_int(d, "cseq");
 		d->bad |= st->cseq < 0;
 	}
+	if(json_object_get(d->root, "ringing")) {
+		st->ringing = get_int(d, "ringing");
+		d->bad |= st->ringing <= 0;
+	}
 	st->start = get_int(d, "start");
 	get_fp(d, &st->fp);
 }
@@ -352,6 +404,7 @@ static int read_members(decoder_t *d, cr_state_t *st)
 	if(!st->update)
 		get_dialog(d, st);
 	get_media(d, st);
+	get_far(d, &st->far);
 	st->iat = get_int(d, "iat");
 	st->exp = get_int(d, "exp");
 	if(d->bad)
@@ -422,6 +475,18 @@ static void own_media(cr_reader_t *r, cr_state_t *st)
 	r->bad |= !take(r, CR_SPAN("]"));
 }
 
+static void own_far(cr_reader_t *r, cr_far_t *far)
+{
+	if(!begins(r, CR_SPAN(",\"far\":{")))
+		return;
+	far->sdp = own_string(r, CR_SPAN(",\"far\":{\"sdp\":\""));
+	far->offer = take(r, CR_SPAN(",\"offer\":true"));
+	far->update = take(r, CR_SPAN(",\"update\":true"));
+	if(begins(r, CR_SPAN(",\"timer\":\"")))
+		far->timer = own_string(r, CR_SPAN(",\"timer\":\""));
+	r->bad |= !take(r, CR_SPAN("}"));
+}
+
 static void own_dialog(cr_reader_t *r, cr_state_t *st)
 {
 	st->local_uri = own_string(r, CR_SPAN(",\"local_uri\":\""));
@@ -432,6 +497,8 @@ static void own_dialog(cr_reader_t *r, cr_state_t *st)
 	own_routes(r, st);
 	if(begins(r, CR_SPAN(",\"cseq\":")))
 		st->cseq = own_int(r, CR_SPAN(",\"cseq\":"));
+	if(begins(r, CR_SPAN(",\"ringing\":")))
+		st->ringing = own_int(r, CR_SPAN(",\"ringing\":"));
 	st->start = own_int(r, CR_SPAN(",\"start\":"));
 	if(begins(r, CR_SPAN(",\"fp\":\""))) {
 		st->fp.known = 1;
@@ -460,6 +527,7 @@ static void own_members(cr_reader_t *r, cr_state_t *st)
 	if(!st->update)
 		own_dialog(r, st);
 	own_media(r, st);
+	own_far(r, &st->far);
 	st->iat = own_int(r, CR_SPAN(",\"iat\":"));
 	st->exp = own_int(r, CR_SPAN(",\"exp\":"));
 }
@@ -542,5 +610,6 @@ int cr_state_merge(cr_state_t *st, const cr_state_t *up)
 		return CR_OK;
 	memcpy(st->media, up->media, sizeof(st->media));
 	st->n_media = up->n_media;
+	st->far = up->far;
 	return CR_OK;
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "far.h"
 #include "fingerprint.h"
 #include "span.h"
 #include "wire.h"
@@ -50,8 +51,11 @@ typedef struct cr_state
 				   */
 	cr_media_t media[CR_STATE_MEDIA_MAX]; /* [media], absent when not known */
 	int n_media;
+	cr_far_t far; /* [far], absent when nothing is known of the far end */
 	cr_fp_t fp; /* [fp] F, base64url: what the state is bound to; absent when to
 				   nothing */
+	int64_t ringing; /* [ringing] F, of a call that is not answered: the number of its
+						transaction, from 1; absent and 0: answered */
 	int64_t start; /* [start] F, when the INVITE passed, seconds since 1970 */
 	int64_t iat;   /* [iat] when sealed, milliseconds since 1970 */
 	int64_t exp;   /* [exp] seconds since 1970 */
@@ -80,7 +84,8 @@ int cr_state_decode(cr_state_t *st, char *mem, size_t mem_max,
 		cr_span_t json) CR_MUST_CHECK;
 
 /**
- * Take over from an update what is newer: target and media.
+ * Take over from an update what is newer: target, media and what the far end said
+ * of them.
  * @return CR_OK; CR_EMALFORMED when up is no update or st is one; CR_EFORGED
  *         when it is of another call or role. An update that is older than st
  *         changes nothing.

@@ -158,9 +158,12 @@ int cr_text_is_mark(cr_span_t s)
 void cr_text_show(char *out, size_t max, cr_span_t s)
 {
 	const uint8_t *p = (const uint8_t *)s.s;
-	size_t len = 0;
+	size_t len = span_of(cr_span_sub(s, 0, max - 1), 0, VISIBLE);
 
-	for(size_t i = 0; i < s.len;) {
+	/* Most is nothing else. */
+	if(len > 0)
+		memcpy(out, s.s, len);
+	for(size_t i = len; i < s.len;) {
 		size_t n = utf8_sequence(&p[i], s.len - i);
 
 		if(len + (n > 0 ? n : 1) >= max)

@@ -16,6 +16,8 @@
 #define CR_EVENT "call-state" /* of the NOTIFY that brings a state */
 #define CR_HDR_FINGERPRINT "Call-State-Fingerprint"
 #define CR_HDR_SESSION "Call-State-Session"
+#define CR_HDR_NODE "Call-State-Node" /* between nodes */
+#define CR_HDR_FAR "Call-State-Far"   /* inside of a node */
 
 /* Call-State = JWE *(SEMI param)
  *   ;update       towards the client: an update of the state it has
@@ -23,6 +25,11 @@
  *   ;tag=token    from a callee: its own tag, unknown when the state was sealed
  *   ;again        from a caller: the other end has lost its call too; a new call
  * or, in a BYE, CR_STATE_REPLACED: another session of the client goes on with it
+ * or, in an OPTIONS in a dialog, CR_STATE_LEAVING: the page is being left
+ * or CR_STATE_DIALLED, in an INVITE: the client has dialled, and had no state when it was
+ * lost
+ *   ;call-id=token ;tag=token ;cseq=digits   of that INVITE
+ * or, in a NOTIFY outside of one, CR_STATE_DRAIN: connect again, to another node
  *
  * Call-State-Id = CR_SESSION_ID_LEN hex digits, in the INVITE of such a new call:
  * which one it goes on with
@@ -31,6 +38,11 @@
 #define CR_STATE_PARAM_TAG "tag"
 #define CR_STATE_PARAM_AGAIN "again"
 #define CR_STATE_REPLACED "replaced"
+#define CR_STATE_LEAVING "leaving"
+#define CR_STATE_DIALLED "dialled"
+#define CR_STATE_PARAM_CALL_ID "call-id"
+#define CR_STATE_PARAM_CSEQ "cseq"
+#define CR_STATE_DRAIN "drain"
 #define CR_STATE_HDR_MAX 8192 /* the longest Call-State value that is read */
 
 /* ---- key ring and key derivation --------------------------------------- */
@@ -50,6 +62,8 @@
 #define CR_LABEL_STATE "state HMAC-SHA256"
 #define CR_LABEL_BOX "box A256GCM"
 #define CR_LABEL_NONCE "box nonce HMAC-SHA256"
+#define CR_LABEL_NODE "node HMAC-SHA256"
+#define CR_LABEL_DIGEST "digest nonce"
 
 /* ---- token: JWT (RFC 7519), JWS compact, HS256 -------------------------- */
 
@@ -129,6 +143,10 @@ typedef enum cr_purpose
 	CR_PURPOSE_TAG = 't', /* map to O, in the remote tag that the client gets */
 	CR_PURPOSE_CALLER = 'a', /* session reference of the calling client */
 	CR_PURPOSE_CALLEE = 'b', /* session reference of the called client */
+	CR_PURPOSE_LABEL = 'l',  /* label of the call at the media server */
+	CR_PURPOSE_FAR = 'f',  /* the client's address, in the Contact of a node */
+	CR_PURPOSE_PATH = 'p', /* proxies in front of us, in a client's Contact */
+	CR_PURPOSE_ANSWERED = 'n', /* when a call was answered, in our Route */
 } cr_purpose_t;
 
 /* ---- map: the splice, in a box ------------------------------------------
@@ -151,6 +169,10 @@ typedef enum cr_purpose
 #define CR_MAP_RESUME 0x01 /* Via of the resume INVITE itself */
 #define CR_MAP_URIS 0x02
 
+/* A parameter of our own Record-Route, towards a client whose resume the far end has not
+ * seen (quiet.h): the CSeq of that in O, decimal, by which the client's ACK is known. */
+#define CR_ROUTE_QUIET "crq"
+
 /* ---- session reference: parameter of our Record-Route, in a box ----------
  *
  *	hint     2 bytes, the ring key that the session's token named; nobody asks
@@ -168,12 +190,74 @@ typedef enum cr_purpose
 #define CR_REF_PARAM_CALLER "crs-a"
 #define CR_REF_PARAM_CALLEE "crs-b"
 
+/* ---- when a call was answered: parameter of our Record-Route, in a box ------
+ *
+ *	answered be32, seconds since 1970
+ *
+ * Context in the AAD: the Call-ID.
+ */
+#define CR_ANSWERED_NAME "cra"
+#define CR_ANSWERED_PARAM ";cra="
+
+/* ---- label: of the call at the media server, in a box -----------------------
+ *
+ *	version  u8, 1
+ *	made     be32, seconds since 1970
+ *	caller   cseq be32 (0xffffffff: not known) | tag, u8 length | bytes
+ *	         | URI, u8 length | bytes | target, be16 length | bytes
+ *	callee   likewise
+ *	routes   u8, how many; each be16 length | bytes, in the order of the called side
+ *
+ * Context in the AAD: the Call-ID.
+ */
+
+/* Of the BYE in the place of a client that does not come back (RFC 3326). */
+#define CR_REASON_ABANDONED "SIP;cause=480;text=\"Client Gone\""
+
 /* ---- Contact of a client behind a connection -------------------------------
  *
  * The number that Kamailio has given to the connection, decimal, as a parameter of
  * the URI, beside the alias of its module nathelper. */
 #define CR_CONNECTION_NAME "crc"
 #define CR_CONNECTION_PARAM ";crc="
+
+#define CR_NODE_NAME "crn" /* likewise the number of the node that has it */
+#define CR_NODE_PARAM ";crn="
+#define CR_NODE_MAX 9999
+
+/* ---- Contact and Via of a client whose first hop is a proxy, in a box ---------
+ *
+ * The values of the Route by which it is reached, with commas between them. No context. In our
+ * Record-Route towards that client the context is the Call-ID. */
+#define CR_PATH_NAME "crp"
+#define CR_PATH_PARAM ";crp="
+
+/* ---- between nodes ------------------------------------------------------------
+ *
+ * Call-State-Node = node *(SEMI fact) SEMI "t=" seconds SEMI "k=" hint SEMI "mac=" mac
+ *
+ *	node     decimal, which node has sent it
+ *	fact     from, proto, ref: see node.h
+ *	seconds  since 1970
+ *	hint     of the key, base32
+ *	mac      base32 of the first CR_NODE_MAC_LEN bytes of HMAC-SHA256(node key, the
+ *	         whole message as it is sent, without SEMI "mac=" mac)
+ */
+#define CR_NODE_MAC_LEN 20
+
+/* ---- the Contact that a far end is given in a cluster ------------------------------
+ *
+ *	sip:USER@NODE;crf1=BOX;crs-a=REF[;crm1=MAP]
+ *
+ * in place of the client's Contact and our Record-Route. The box:
+ *
+ *	rest     be16 length | bytes: the client's Contact behind its @, without the map
+ *	params   be16 length | bytes: the parameters of our Record-Route, without the reference
+ *
+ * Context in the AAD: USER. Reference and map are sealed as they are.
+ */
+#define CR_FAR_NAME "crf1"
+#define CR_FAR_PARAM ";crf1="
 
 /* ---- TURN credentials ------------------------------------------------------
  *

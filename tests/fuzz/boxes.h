@@ -6,8 +6,8 @@
  * the references of caller and callee, of the dialogs O (call o, tag ot) and N
  * (call n, tag nt).
  */
-#ifndef FUZZ_EDGE_H
-#define FUZZ_EDGE_H
+#ifndef FUZZ_BOXES_H
+#define FUZZ_BOXES_H
 
 #include "fuzz.h"
 
@@ -75,7 +75,7 @@ static void setup_edge(void)
  * @return to be freed: exactly as long as the text, so that a read beyond its
  *         end is seen; empty when it is over OUT_MAX
  */
-static cr_span_t expand(cr_span_t in)
+static inline cr_span_t expand(cr_span_t in)
 {
 	static char text[OUT_MAX];
 	cr_writer_t w = cr_writer(text, sizeof(text));
@@ -100,6 +100,23 @@ static cr_span_t expand(cr_span_t in)
 	CHECK(copy);
 	memcpy(copy, text, len);
 	return (cr_span_t){copy, len};
+}
+
+/* The text in front of the next line "==". */
+static inline cr_span_t next(cr_span_t *rest)
+{
+	static const char between[] = "\n==\n";
+	cr_span_t out = *rest;
+
+	for(size_t i = 0; i + 4 <= rest->len; i++) {
+		if(memcmp(rest->s + i, between, 4) != 0)
+			continue;
+		out.len = i + 1;
+		*rest = cr_span_sub(*rest, i + 4, rest->len);
+		return expand(out);
+	}
+	*rest = (cr_span_t){rest->s, 0};
+	return expand(out);
 }
 
 #endif
