@@ -16,6 +16,8 @@ export type ResumeFailure =
 	| 'canceled'
 	/** the service does not accept the user name or the password (407, or 401 to a page without a token) */
 	| 'password'
+	/** nobody had answered it yet, and the far end has not or has refused: `status` says how */
+	| 'unanswered'
 	/** what was stored of it is damaged */
 	| 'damaged'
 	/** anything else; `status` has the gateway's answer */
@@ -51,6 +53,8 @@ export interface Store {
 	/** true: cheap enough to be written every second */
 	readonly local: boolean;
 	load(): Promise<[id: string, text: string][]>;
+	/** What it can tell without waiting, perhaps not the newest: the page asks for its locks on these at once. */
+	peek?(): [id: string, text: string][];
 	save(id: string, text: string): Promise<void>;
 	remove(id: string): Promise<void>;
 }
@@ -84,17 +88,27 @@ export interface CallBefore extends CallRef {
 	/** The page was sending a picture that is not a camera's, such as a screen. It is not sent any more, nor
 	 * is a camera in its place: a screen is shared again by its user. */
 	screen: boolean;
+	/** It was ours, and nobody had answered it. */
+	ringing: boolean;
 }
 
 export interface CallResumeEventMap<Session> {
 	/** A call is about to be brought back. */
 	resuming: CustomEvent<CallBefore>;
+	/** A call of ours that nobody has answered is back, and rings on: this session hears it, and hangs up. When it is answered
+	 * there is another session, and `resumed`. */
+	ringing: CustomEvent<CallBefore & { session: Session }>;
 	/** It is back. */
 	resumed: CustomEvent<CallBefore & {
 		session: Session;
 		/** Milliseconds since the page was last alive, or since the media was lost in one that lives. */
 		away: number;
 	}>;
+	/** The page cannot reach the gateway, or the media of a call that was up is gone: the call may be up all the same. Once for
+	 * each call, until `connected`, `resuming` or the end of its session. */
+	lost: CustomEvent<CallRef & { session: Session }>;
+	/** That was all: the call has gone on meanwhile, as the session that it was. */
+	connected: CustomEvent<CallRef & { session: Session }>;
 	/** It is not coming back, or not now. */
 	failed: CustomEvent<CallRef & { error: ResumeError }>;
 	/** Another tab has the call; when that is closed, this one takes over. */

@@ -10,53 +10,31 @@
 //	resumeJsSIP(ua, options)            one call for each library, both
 //	resumeSIPjs(userAgent, options)     give a CallResume
 //
-// In call-resume/ are the states of a call, errors, the storage, the keys, SIP as text,
-// and what is special about each library. The types are in call-resume.d.ts.
+// In call-resume/ are the states of a call, errors, the storage, the keys, SIP as text, what
+// is watched while the page is alive, and what is special about each library. The types are in call-resume.d.ts.
 
-import { ResumeError, isFinal, outOfTime, reasonOf, secondsOf } from './call-resume/errors.js';
+import { Alive, PROBE } from './call-resume/alive.js';
+import { ResumeError, isFinal, outOfTime, reasonOf } from './call-resume/errors.js';
 import { JsSIPPhone } from './call-resume/jssip.js';
 import { Keys } from './call-resume/keys.js';
 import { hasSession, isComing, isGone, isHangingUp, isStored, isWaiting, move } from './call-resume/life.js';
 import { addressOf, mediaOf, readMessage } from './call-resume/message.js';
-import { before, isState, readAll, readRecord, writeRecord } from './call-resume/record.js';
+import { Patience } from './call-resume/patience.js';
+import { before, claim, dialledBy, isState, readAll, readRecord, writeRecord } from './call-resume/record.js';
 import { sending, sleep } from './call-resume/shared.js';
 import { SIPjsPhone } from './call-resume/sipjs.js';
-import { browserStore } from './call-resume/store.js';
+import { browserStore, holdLock } from './call-resume/store.js';
 
 export { ResumeError, browserStore };
 
 /** How long a page tries to get its call back, in milliseconds. */
 const PATIENCE = 30_000;
-/** How long ICE may be disconnected before its call is resumed, in milliseconds. */
-const ICE_PATIENCE = 1_500;
-/** How long the gateway may take to answer on a connection that may be dead, in milliseconds. */
-const PROBE = 2_000;
-/** How often a call says that its page is alive, in milliseconds. */
-const HEARTBEAT = 1_000;
-/** After so many heartbeats without a connection another one is tried: long enough for a slow network. */
-const DOWN = 10;
+/** How old, in milliseconds, what can be had of a storage without waiting may be. After a browser was killed it is older. */
+const FRESH = 2_000;
 
 const isFunction = (value) => typeof value === 'function';
 
-/** Hold the lock of one call, so that one tab is in charge of it. Where there are no
- * locks, one tab in charge too many is better than none.
- * @returns {Promise<() => void>} what lets go of it */
-function holdLock(name) {
-	return new Promise((held) => {
-		const none = () => held(() => {});
-		if (navigator.locks) navigator.locks.request(name, () => new Promise(held)).catch(none);
-		else none();
-	});
-}
-
-/**
- * The calls of one user agent. See call-resume.d.ts for its events.
- *
- * A record is what is stored of a call: {state, update, tag, media, sends (kinds), off (those of them whose tracks are
- * switched off), screen (something else than a camera is shown), held, muted, videoMuted, data, start, seen}; and in
- * memory only {id, callId, far (its tag), session, release, offer (of the far end, not answered yet), lost (when its media was), again (what the next INVITE says),
- * joins (which call it goes on with, and with whom)}, and how far it is: life, which move() alone changes.
- */
+/** The calls of one user agent. See call-resume.d.ts for its events, and call-resume/record.js for what a record has. */
 export class CallResume extends EventTarget {
 	#phone;
 	#options;
@@ -64,8 +42,8 @@ export class CallResume extends EventTarget {
 	#keys = new Keys();
 	#records = new Map();
 	#stopped = false;
-	#beat;
-	#listening = new AbortController(); // has a signal, and so is an option of addEventListener()
+	#connected = []; // who waits for the transport
+	#alive;
 
 	constructor(phone, options) {
 		super();
@@ -78,22 +56,26 @@ export class CallResume extends EventTarget {
 			sent: (text) => this.#sent(text),
 			began: (callId, session) => this.#began(callId, session),
 			ended: (callId, session) => this.#ended(callId, session),
+			dropped: (callId, session) => this.#dropped(callId, session),
 			changed: (callId, what, session) => this.#changed(callId, what, session),
-			online: () => this.#online(),
+			keeps: (callId, session) => isStored(this.#of(callId, session)),
+			connected: () => this.#connected.splice(0).forEach((go) => go()),
+			online: () => this.#alive.online(),
+			offline: () => this.#alive.offline(),
 			token: () => this.#renew(),
 		});
-		this.#beat = setInterval(() => this.#tick(), HEARTBEAT);
-		addEventListener('pagehide', this.#seen, this.#listening);
-		addEventListener('online', this.#probe, this.#listening);
-		navigator.connection?.addEventListener('change', this.#probe, this.#listening);
+		this.#alive = new Alive(phone, this.#records, {
+			seen: () => this.#seen(),
+			resume: (record) => this.#resume(record),
+			emit: (type, detail) => this.#emit(type, detail),
+		});
 		this.#load();
 	}
 
 	/** Stop watching. Calls that are up go on, and what is stored of them stays. */
 	stop() {
 		this.#stopped = true;
-		clearInterval(this.#beat);
-		this.#listening.abort();
+		this.#alive.stop();
 		for (const record of this.#records.values()) {
 			move(record, 'stopped');
 			record.release?.();
@@ -134,6 +116,7 @@ export class CallResume extends EventTarget {
 		record.media = (record.media ?? [{ kind: 'audio' }]).map(({ kind }) => ({ kind, rejected: true }));
 		this.#keep(this.#store.remove(id));
 		if (!coming) this.#bringBack(record);
+		else if (record.rings) this.#phone.hangUp(record.session);
 	}
 
 	/** Try again, at once, to bring back a call that could not and was kept.
@@ -218,14 +201,15 @@ export class CallResume extends EventTarget {
 		if (request === 'ACK' && record?.life === 'ringing') {
 			// Nobody has said that this is a session, so it was refused, and this ends that.
 			if (!record.session) return this.#ended(callId);
-			// A state that came by NOTIFY in between has the tag in it.
-			if (record.tag === '') record.tag = to.tag;
-			this.#up(record);
+			this.#answered(record, message);
 		}
 		const called = request === 'INVITE' && !to.tag;
 		if (called && record?.state) return;
+		if (method === 'INVITE' && status > 100 && status < 200) return this.#rang(record, message);
 		const sealed = status ? status >= 200 && status < 300 : ['INVITE', 'UPDATE'].includes(request);
 		const value = sealed ? message.one('call-state') : undefined;
+		// Answered, and the gateway has sealed nothing: it cannot come back.
+		if (status && sealed && !value && record?.life === 'early' && !record.state) return this.#ended(callId);
 		// An INVITE may be here before the library has told of it, an answer only to what that has sent.
 		const mine = record ?? (called && value ? this.#create(callId) : undefined);
 		if (mine && value) {
@@ -238,15 +222,48 @@ export class CallResume extends EventTarget {
 		if (called) this.#join(mine, { id: message.one('call-state-id'), from: from.uri });
 	}
 
+	/** It rings at the far end. Another one may answer (RFC 3261 section 13.2.2.4): whose tag this is does not count. */
+	#rang(record, message) {
+		const value = message.one('call-state');
+		if (!record || !isState(value) || !['ringing', 'early'].includes(record.life)) return;
+		const { localDescription } = this.#phone.connection(record.session) ?? {};
+		Object.assign(record, { state: value, dialled: undefined, early: true, start: record.start ?? Date.now() });
+		record.media = mediaOf(message.body) ?? mediaOf(localDescription?.sdp ?? '', true) ?? record.media;
+		if (move(record, 'rang')) this.#hold(record);
+		this.#save(record);
+	}
+
 	/** A message of ours, as text. What the far end has offered counts when it is accepted. */
 	#sent(text) {
-		const message = text.startsWith('SIP/2.0 ') ? readMessage(text) : undefined;
+		const message = /^(SIP\/2\.0|INVITE) /.test(text) ? readMessage(text) : undefined;
 		const record = message && this.#find('callId', message.one('call-id'));
+		if (message && !message.status) return this.#dialled(record, message);
 		const { status, method, cseq } = message ?? {};
+		// Kept before there is an ACK: the far end has it, whether or not this page hears of that.
+		if (method === 'INVITE' && status >= 200 && status < 300 && record?.life === 'ringing' && record.session) this.#answered(record, message);
 		if (!record?.offer || !(status >= 200) || record.offer.method !== method || record.offer.cseq !== cseq) return;
 		const { take } = record.offer;
 		record.offer = undefined;
 		if (status < 300) take();
+	}
+
+	/** Our INVITE goes out: from here on the call can be lost, and may be up at the far end before there is a state of it. */
+	#dialled(record, message) {
+		if (!record || record.state || !['ringing', 'early'].includes(record.life)) return;
+		const dialled = dialledBy(message, record.callId, ...['from', 'to'].map((name) => addressOf(message.one(name))));
+		if (!dialled) return;
+		Object.assign(record, { dialled, early: true, start: record.start ?? Date.now(), media: mediaOf(message.body, true) ?? record.media });
+		if (move(record, 'dialled')) this.#hold(record);
+		this.#save(record);
+	}
+
+	/** Our 2xx to an INVITE, or the ACK to it. */
+	#answered(record, message) {
+		const [from, to] = ['from', 'to'].map((name) => addressOf(message.one(name)));
+		if (from.tag !== record.far) return;
+		// A state that came by NOTIFY in between has the tag in it.
+		if (record.tag === '') record.tag = to.tag;
+		this.#up(record);
 	}
 
 	/** A new call that goes on with one of ours, because both its ends were away: the gateway
@@ -284,7 +301,7 @@ export class CallResume extends EventTarget {
 		if (params.includes('update')) {
 			record.update = jwe;
 		} else {
-			Object.assign(record, { state: jwe, update: undefined, tag: first ? '' : undefined, again: false });
+			Object.assign(record, { state: jwe, dialled: undefined, update: undefined, tag: first ? '' : undefined, again: false });
 		}
 		record.media = mediaOf(body) ?? record.media;
 		if (!status || !this.#up(record)) this.#save(record);
@@ -294,6 +311,7 @@ export class CallResume extends EventTarget {
 	async #pushed(message) {
 		if (!/^call-state *(;|$)/i.test(message.one('event') ?? '')) return;
 		const [jwe] = message.one('call-state')?.split(';') ?? [];
+		if (jwe === 'drain') return void await this.#alive.elsewhere();
 		const state = jwe && await this.#keys.open(jwe);
 		if (!state) return;
 		for (const record of this.#records.values()) {
@@ -306,9 +324,11 @@ export class CallResume extends EventTarget {
 	/** The call is answered: from here on it is worth keeping. @returns whether that is new */
 	#up(record) {
 		if (!record.state || !move(record, 'answered')) return false;
+		if (record.early) record.start = undefined;
+		record.early = undefined;
 		record.start ??= Date.now();
 		this.#save(record);
-		this.#watchMedia(record);
+		this.#alive.watchMedia(record);
 		this.#hold(record);
 		return true;
 	}
@@ -327,6 +347,15 @@ export class CallResume extends EventTarget {
 	#changed(callId, what, session) {
 		const record = this.#of(callId, session);
 		if (record) this.#told(record, what);
+	}
+
+	/** The library has given up a session that rings, because its connection is gone. @returns whether it will be back */
+	#dropped(callId, session) {
+		const record = this.#of(callId, session);
+		if (isComing(record)) return true; // this attempt has failed, and another one follows
+		if (!record || !move(record, 'dropped')) return false;
+		Object.assign(record, { session: undefined, callId: undefined, seen: Date.now() });
+		return true;
 	}
 
 	#ended(callId, session) {
@@ -363,7 +392,7 @@ export class CallResume extends EventTarget {
 	 * @returns whether that is something else than before */
 	#sends(record) {
 		const { session, held } = record;
-		const now = hasSession(record) && sending(this.#phone.connection(session));
+		const now = hasSession(record) && sending(this.#phone.connection(session), record);
 		if (!now) return false;
 		if (held || this.#phone.paused(session)) now.off = record.off;
 		const changed = Object.keys(now).some((name) => String(now[name]) !== String(record[name]));
@@ -371,16 +400,19 @@ export class CallResume extends EventTarget {
 		return changed;
 	}
 
-	#seen = () => {
+	#seen() {
 		for (const record of this.#records.values()) if (this.#store.local || this.#sends(record)) this.#save(record);
-	};
+	}
 
 	// -- resuming
 
 	async #load() {
+		// No database is asked which calls there are before the first lock is.
+		const begun = this.#peek();
+		for (const [id, text] of begun) this.#take(id, text);
 		for (let pause = 500; !this.#stopped; pause *= 2) {
 			try {
-				for (const [id, text] of readAll(await this.#store.load())) if (!this.#records.has(id)) this.#take(id, text);
+				for (const [id, text] of readAll(await this.#store.load())) if (!begun.has(id) && !this.#records.has(id)) this.#take(id, text);
 				return;
 			} catch (cause) {
 				this.#emit('storeerror', { cause });
@@ -389,16 +421,23 @@ export class CallResume extends EventTarget {
 		}
 	}
 
+	#peek() {
+		return readAll(this.#store.peek?.() ?? []);
+	}
+
 	/** A call in the storage: get in charge of it, then bring it back. */
 	async #take(id, text) {
 		const waiting = setTimeout(() => this.#emit('waiting', { id, data: readRecord(text)?.data }), 1_000);
 		const release = await holdLock(`call-resume ${id}`);
 		clearTimeout(waiting);
-		// The tab that had it may have ended it since, or have a newer state.
-		const all = readAll(await this.#store.load().catch(() => [[id, text]]));
+		// The tab that had it may have ended it since, or have a newer state. What the page before has written a moment ago, as
+		// it was left, is what the database has, too; it need not be waited for.
+		const now = this.#peek();
+		const age = Date.now() - readRecord(now.get(id))?.seen;
+		const all = age >= 0 && age < FRESH ? now : readAll(await this.#store.load().catch(() => [[id, text]]));
 		if (!all.has(id) || this.#stopped) return release();
 		const record = { ...readRecord(all.get(id)), id, release, life: 'kept' };
-		if (!record.state) {
+		if (!record.state && !record.dialled) {
 			this.#forget(record);
 			return this.#emit('failed', { id, error: new ResumeError('damaged') });
 		}
@@ -419,7 +458,7 @@ export class CallResume extends EventTarget {
 		try {
 			const session = await this.#call(record, !old.session);
 			this.#up(record);
-			this.#watchMedia(record);
+			this.#alive.watchMedia(record);
 			if (old.session) this.#phone.drop(old.session);
 			move(record, 'back');
 			this.#emit('resumed', { ...was, session, away: Date.now() - since });
@@ -439,31 +478,40 @@ export class CallResume extends EventTarget {
 	 * @param alone  the page has no session of it that the far end could come back to
 	 * @returns the library's session */
 	async #call(record, alone) {
-		const end = Date.now() + (this.#options.patience ?? PATIENCE);
+		const most = this.#options.patience ?? PATIENCE;
+		let patience = new Patience(most);
 		await this.#askCall().catch((cause) => { throw new ResumeError('failed', { cause, final: false }); });
 		const media = Promise.resolve(this.#phone.prepare(record));
 		let session;
 		let renewed = false;
 		try {
 			for (let attempt = 0; ; attempt++) {
-				while (!this.#phone.connected() && Date.now() < end && !isGone(record)) await sleep(20);
+				while (!this.#phone.connected() && Date.now() < patience.end && !isGone(record)) {
+					await Promise.race([sleep(100), new Promise((go) => { this.#connected.push(go); })]);
+				}
 				if (isGone(record)) throw new ResumeError('ended');
-				const failure = this.#phone.connected() ? await this.#within(end, record, media) : {};
+				const failure = this.#phone.connected() ? await this.#within(patience.end, record, media) : {};
 				if (failure.session && isHangingUp(record)) {
 					this.#phone.hangUp(failure.session);
 					throw new ResumeError('canceled');
 				}
 				if (failure.session) return session = failure.session;
+				// It rang, and has been answered: that is the state of the answer.
+				if (isState(failure.state)) {
+					Object.assign(record, { state: failure.state, dialled: undefined, early: undefined, start: undefined });
+					patience = new Patience(most);
+					continue;
+				}
+				if (failure.canceled && record.early) throw new ResumeError('canceled');
 				// Who hangs up meanwhile wants the call to end, and not to be left in it.
 				if (failure.canceled) move(record, 'hangUp');
 				record.again ||= failure.away && alone;
 				const { token } = this.#options;
 				const stale = failure.status === 401 && token && !renewed;
 				if (stale && (renewed = await this.#renew())) continue;
-				const reason = failure.canceled || stale ? undefined : reasonOf(failure, attempt, token);
-				const pause = failure.canceled ? 0 : secondsOf(failure.retryAfter) * 1000
-					|| Math.min(4000, 250 * 2 ** attempt) * (0.5 + Math.random() / 2);
-				if (reason || Date.now() + pause > end) {
+				const reason = failure.canceled || stale ? undefined : reasonOf(failure, attempt, token, record.early);
+				const pause = failure.canceled && Date.now() < patience.end ? 0 : patience.pause(failure, attempt);
+				if (reason || pause === undefined) {
 					throw new ResumeError(reason ?? outOfTime(failure), { ...failure, final: isFinal(reason) });
 				}
 				await sleep(pause);
@@ -478,7 +526,8 @@ export class CallResume extends EventTarget {
 	async #within(end, record, media) {
 		let late = false;
 		const attempt = media.then((stream) => (late ? {} : this.#attempt(record, stream)));
-		const time = sleep(Math.max(end - Date.now(), PROBE)).then(() => ({ late: late = true }));
+		// But for one that rings: that takes as long as it takes.
+		const time = sleep(Math.max(end - Date.now(), PROBE)).then(() => (record.rings ? attempt : { late: late = true }));
 		const failure = await Promise.race([attempt, time]);
 		if (!failure.late) return failure;
 		if (record.session) this.#phone.hangUp(record.session);
@@ -489,16 +538,28 @@ export class CallResume extends EventTarget {
 
 	/** One INVITE. @returns an object with session, or with status, away, retryAfter, cause, canceled */
 	async #attempt(record, stream) {
-		const { state, update, tag, again } = record;
-		const value = [state, update && `update=${update}`, tag && `tag=${tag}`, again && 'again'].filter(Boolean).join(';');
-		const target = (await this.#describe(record))?.peer;
+		const value = claim(record);
+		record.rings = false;
+		record.peer ??= record.dialled?.peer;
+		// Where the keys are not here yet, or it takes a moment: the gateway needs no name, and the page has info().
+		this.#describe(record).then((found) => { record.peer = found?.peer; });
 		try {
 			return { session: await this.#phone.call({
-				...record, target, media: record.media ?? [{ kind: 'audio' }], headers: [`Call-State: ${value}`], stream,
+				...record, target: record.peer, media: record.media ?? [{ kind: 'audio' }], headers: [`Call-State: ${value}`], stream, rings: () => this.#rings(record),
 			}, (callId) => Object.assign(record, { callId, far: undefined, session: undefined })) };
 		} catch (failure) {
 			return failure;
+		} finally {
+			record.rings = false;
 		}
+	}
+
+	/** The far end's phone rings on: the user hears it, and can hang up. */
+	#rings(record) {
+		if (!record.early || record.rings) return;
+		record.rings = true;
+		if (isHangingUp(record)) this.#phone.hangUp(record.session);
+		else this.#emit('ringing', { ...before(record), session: record.session });
 	}
 
 	/** The page may have other options for its calls by now: credentials for TURN, another microphone. */
@@ -518,68 +579,6 @@ export class CallResume extends EventTarget {
 			this.#emit('tokenerror', { cause });
 			return false;
 		}
-	}
-
-	// -- while the page is alive
-
-	#ticked = Date.now();
-	#down = 0;
-
-	#tick() {
-		// A hidden page without a call gets one tick a minute.
-		const slept = Date.now() - this.#ticked > (this.#records.size ? DOWN : 90) * HEARTBEAT;
-		this.#ticked = Date.now();
-		this.#seen();
-		if (slept) this.#probe();
-		if (this.#records.size === 0 || this.#phone.connected()) this.#down = 0;
-		else if (++this.#down % DOWN === 0) this.#phone.reset();
-	}
-
-	#probing;
-	#moved = false; // the network has changed, so the media's way has too
-
-	/** Is the gateway there? A browser takes a connection of an address that it no longer has
-	 * for a good one, for many minutes; then another one is made. */
-	#probe = () => {
-		this.#probing ??= this.#reach().finally(() => { this.#probing = undefined; });
-		return this.#probing;
-	};
-
-	async #reach() {
-		const there = this.#phone.connected() && await Promise.race([this.#phone.probe(), sleep(PROBE)]);
-		this.#moved ||= !there && [...this.#records.values()].some(({ session }) => session);
-		if (!there) this.#phone.reset();
-		return there;
-	}
-
-	/** The transport is back. Media that has not noticed goes on, and a re-INVITE tells the far
-	 * end how to reach us (RFC 3261 section 14); on another network the call is resumed. */
-	#online() {
-		for (const record of this.#records.values()) {
-			if (!record.state) continue;
-			if (hasSession(record) && record.session && !this.#moved) this.#phone.refresh(record.session, record);
-			else this.#resume(record);
-		}
-		this.#moved = false;
-	}
-
-	#watched = new WeakSet();
-
-	/** Media that stays away although the gateway is there comes back by a resume; where the
-	 * gateway is away too, both come back when it does: see #online. */
-	#watchMedia(record) {
-		const { session } = record;
-		const connection = this.#phone.connection(session);
-		if (!connection || this.#watched.has(connection)) return;
-		this.#watched.add(connection);
-		connection.addEventListener('iceconnectionstatechange', async () => {
-			const lost = () => ['disconnected', 'failed'].includes(connection.iceConnectionState);
-			if (!lost()) return;
-			record.lost = Date.now();
-			await sleep(connection.iceConnectionState === 'failed' ? 0 : ICE_PATIENCE);
-			const wanted = () => lost() && record.session === session && !isGone(record);
-			if (wanted() && await this.#probe() && wanted()) this.#resume(record);
-		});
 	}
 }
 

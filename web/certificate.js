@@ -18,16 +18,26 @@ async function database() {
 	});
 }
 
+/** What a request has found; undefined also where Firefox throws: it gives no certificate back that is over. */
+function found(request) {
+	try {
+		return request.result;
+	} catch {
+		return undefined;
+	}
+}
+
 /** One transaction; on the disk when it resolves, as the states of calls are. */
 async function disk(mode, act) {
 	const opened = await database();
 	try {
 		const transaction = opened.transaction('certificates', mode, { durability: 'strict' });
-		const found = act(transaction.objectStore('certificates'));
-		return await new Promise((resolve, reject) => {
-			transaction.oncomplete = () => resolve(found.result);
+		const request = act(transaction.objectStore('certificates'));
+		await new Promise((resolve, reject) => {
+			transaction.oncomplete = resolve;
 			transaction.onabort = () => reject(transaction.error);
 		});
+		return found(request);
 	} finally {
 		opened.close();
 	}
@@ -67,7 +77,7 @@ export async function keptCertificate(user, { busy } = {}) {
 			// Another tab may have made one in the meantime: the first one stays.
 			await disk('readwrite', (store) => {
 				const request = store.get(user);
-				request.onsuccess = () => { if (!isGood(request.result, busy)) store.put(fresh, user); };
+				request.onsuccess = () => { if (!isGood(found(request), busy)) store.put(fresh, user); };
 				return request;
 			});
 			// What is used is what comes back from the storage, for the next page gets nothing else.

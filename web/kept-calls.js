@@ -2,7 +2,7 @@
 // The calls that will be brought back, for the first picture that a page paints.
 
 import { before, readRecord } from './call-resume/record.js';
-import { prefixes } from './call-resume/store.js';
+import { copies, prefixes } from './call-resume/store.js';
 
 /**
  * What the browser has stored of the calls of one user, in the copy that needs no waiting. What is
@@ -14,9 +14,8 @@ export function keptCalls(user) {
 	const calls = new Map();
 	try {
 		for (const prefix of prefixes(user)) {
-			for (const key of Object.keys(localStorage).filter((one) => one.startsWith(prefix))) {
-				const record = readRecord(localStorage.getItem(key));
-				const id = key.slice(prefix.length);
+			for (const [id, text] of copies(prefix)) {
+				const record = readRecord(text);
 				if (record) calls.set(id, before({ ...record, id }));
 			}
 		}

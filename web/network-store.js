@@ -3,6 +3,9 @@
 
 import { patientFetch } from './patient-fetch.js';
 
+/** What the store takes for one, and what becomes part of a path here. */
+const isId = (id) => /^[\w-]{1,64}$/.test(id);
+
 /**
  * The portal's store on the network, for browsers that keep nothing.
  * @param {string} url  of the store, such as /session/calls
@@ -31,7 +34,7 @@ export function networkStore(url, token) {
 	return {
 		local: false,
 		async load() {
-			return Object.entries(await (await ask('GET')).json());
+			return Object.entries(await (await ask('GET')).json()).filter(([id]) => isId(id));
 		},
 		async save(id, text) {
 			await inTurn(id, 'PUT', `/${id}`, text);

@@ -5,7 +5,7 @@
 // call comes back through the manager's own call(), and what lives without a WebSocket is not disposed of.
 
 import { CallResume } from './call-resume.js';
-import { SIPjsPhone } from './call-resume/sipjs.js';
+import { SIPjsPhone, decline } from './call-resume/sipjs.js';
 
 class ManagerPhone extends SIPjsPhone {
 	#manager;
@@ -46,6 +46,7 @@ class ManagerPhone extends SIPjsPhone {
 			onCallCreated: (session) => (this.#placing ?? ((one) => this.add(one)))(session),
 			onCallHold: (session, held) => report.changed(session.request.callId, { held }, session),
 			onRegistered: () => { this.#registered = true; },
+			onCallAnswered: (session) => { session.delegate.onRefer = decline; },
 			onCallHangup: (session) => this.#simple && this.#replaced.has(session),
 		};
 		return (delegate, name) => {

@@ -3,22 +3,27 @@
 // is call-resume.js; what is here shows it.
 
 import JsSIP from '/bundle/jssip.js';
-import { browserStore, resumeJsSIP } from './call-resume.js';
+import { browserStore, resumeJsSIP } from '/bundle/call-resume.js';
+import { readMessage } from './call-resume/message.js';
 import { hasCandidates } from './call-resume/shared.js';
 import { forgetCertificate, keptCertificate } from './certificate.js';
 import { session as webSession, signIn, signOut } from './portal.js';
-import { Call, callerOf, user as userOf, withAddress } from './softphone/call.js';
-import { keys } from './softphone/card.js';
+import { Call, callerOf, user as userOf } from './softphone/call.js';
+import { arrange, keys } from './softphone/card.js';
+import * as chosen from './softphone/chosen.js';
+import { asked, socket } from './softphone/early.js';
 import { firstAudio } from './softphone/media.js';
 import { ringing } from './softphone/rings.js';
 import { sound } from './softphone/tones.js';
+import { whyNot } from './softphone/words.js';
 
 const $ = (id) => document.getElementById(id);
 const root = document.documentElement;
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const CALLS_MAX = 2;
-const RECENT_MAX = 6;
+/** What has no answer after that long, in milliseconds, is not only slow. */
+const LATE = 1_500;
 /** Cards of missed calls; who calls and hangs up again and again has one of them. */
 const MISSED_MAX = 3;
 
@@ -28,7 +33,12 @@ function say(text, where = 'say') {
 	$(where).textContent = text;
 }
 
+let late;
+
+/** What is at the top of the page. What says that it connects does not say so for long. */
 function status(is, text) {
+	clearTimeout(late);
+	if (is === 'connecting') late = setTimeout(() => status('lost', 'Reconnecting…'), LATE);
 	$('status').dataset.is = is;
 	$('status-text').textContent = text;
 }
@@ -38,12 +48,11 @@ const view = (name) => { root.dataset.view = name; };
 // ---- signing in -----------------------------------------------------------
 
 /** The web session, asked for until there is an answer. */
-async function ask() {
+async function ask(first = webSession()) {
 	for (let attempt = 0; ; attempt++) {
 		try {
-			return await webSession();
+			return await (attempt ? webSession() : first);
 		} catch {
-			status('lost', 'Reconnecting…');
 			await sleep(Math.min(4000, 500 * 2 ** attempt));
 		}
 	}
@@ -62,6 +71,7 @@ function form() {
 			event.preventDefault();
 			button.disabled = true;
 			say('', 'sign-in-error');
+			const noAnswer = setTimeout(() => say('The service does not answer yet. Trying again…', 'sign-in-error'), LATE);
 			try {
 				const portal = await signIn($('user').value.trim().toLowerCase(), $('password').value);
 				if (portal) return resolve(portal);
@@ -70,6 +80,7 @@ function form() {
 			} catch (e) {
 				say(e instanceof TypeError ? 'The service cannot be reached.' : `${e.message}.`, 'sign-in-error');
 			} finally {
+				clearTimeout(noAnswer);
 				button.disabled = false;
 			}
 			return undefined;
@@ -79,10 +90,11 @@ function form() {
 
 async function enter() {
 	status('connecting', 'Connecting…');
-	const portal = await ask() ?? await form();
+	const portal = await ask(asked) ?? await form();
 	$('password').value = '';
 	remember(userOf(portal.user));
 	view('phone');
+	status('connecting', 'Connecting…');
 	return portal;
 }
 
@@ -100,12 +112,14 @@ function remember(user) {
 const portal = await enter();
 const me = userOf(portal.user);
 const domain = portal.user.replace(/^.*@/, '');
+chosen.load(`${me}@${domain}`);
+const devicesKnown = chosen.look();
 // Where the gateway binds calls to the certificate of their media, this browser keeps one.
 const own = portal.bind ? await keptCertificate(me) : undefined;
 const extraHeaders = own ? [own.header] : [];
 const pcConfig = { iceServers: portal.ice_servers, ...own && { certificates: [own.certificate] } };
 const ua = new JsSIP.UA({
-	sockets: [new JsSIP.WebSocketInterface(portal.websocket)],
+	sockets: [socket?.url === portal.websocket ? socket : new JsSIP.WebSocketInterface(portal.websocket)],
 	uri: portal.user,
 	authorization_jwt: `Bearer ${portal.token}`,
 	connection_recovery_min_interval: 1,
@@ -116,7 +130,7 @@ const ua = new JsSIP.UA({
 
 /** Options for ua.call() and session.answer(). */
 const options = (video) => ({
-	mediaConstraints: { audio: true, video },
+	mediaConstraints: { audio: chosen.constraint('audioinput'), video: video && chosen.constraint('videoinput') },
 	pcConfig,
 	extraHeaders,
 	// The gateway learns further candidates from the checks that come from them.
@@ -149,7 +163,10 @@ function sessionOver() {
 }
 
 const calls = resumeJsSIP(ua, {
-	call: { ...options(true), eventHandlers: {} },
+	call: async () => {
+		await devicesKnown;
+		return { ...options(true), eventHandlers: {} };
+	},
 	token: async () => {
 		const fresh = await webSession();
 		if (fresh) return use(fresh);
@@ -158,24 +175,78 @@ const calls = resumeJsSIP(ua, {
 	},
 });
 
+/** A part of the page that no call waits for: loaded when it is used, or when the page is at rest.
+ * @param begin  is given the module, once */
+function part(file, begin = () => {}) {
+	let loading;
+	return () => loading ??= import(file).then((module) => {
+		begin(module);
+		return module;
+	}).catch((e) => {
+		loading = undefined; // no network: the next use tries again
+		throw e;
+	});
+}
+const parts = {
+	transfer: part('./softphone/transfer.js'),
+	video: part('./softphone/video.js'),
+	devices: part('./softphone/devices.js', (devices) => devices.listen(phone)),
+	notify: part('./softphone/notify.js', (notify) => {
+		notify.listen(say);
+		offerNotifications = notify.offer;
+		layOut();
+	}),
+	history: part('./softphone/history.js', (history) => history.open(`${me}@${domain}`, (number) => dial(number, false))),
+};
+let offerNotifications;
+
+/** All of them, when no call is on its way back: so that they are there when there is no network. */
+function atRest() {
+	if (ua.isRegistered() && !live().some((call) => call.state === 'resuming')) for (const load of Object.values(parts)) load().catch(() => {});
+}
+
 const all = new Set();
 const live = () => [...all].filter((call) => call.live);
 
 const phone = {
+	...parts,
 	calls,
 	options,
 	say,
-	changed(call) {
-		if (call.state === 'over') finished(call);
+	live,
+	play: chosen.play,
+	replacing: new WeakSet(), // sessions that take the place of another one
+	callerOf: (session) => callerOf(session.remote_identity, domain),
+	isOurs: (uri) => uri.host === domain,
+	address: (text) => text.replaceAll(/[\s()]/g, ''),
+	full: () => live().length >= CALLS_MAX,
+	/** Whom a call could be connected with. */
+	other: (call) => live().find((one) => one !== call && one.state === 'up'),
+	dial: (number, video) => dial(number, video),
+	/** A call that the library places. */
+	place(session, data) {
+		const call = new Call(phone, { state: 'calling', data: { ...data, start: Date.now() } });
+		all.add(call);
+		call.begin(session);
 		layOut();
+		return call;
+	},
+	changed(call) {
+		call.rang ||= call.state === 'incoming';
+		if (call.rang) parts.notify().then((notify) => notify.tell(call), () => {});
+		if (call.state === 'over' && !call.ended) finished(call);
+		call.ended = call.state === 'over';
+		layOut();
+		atRest();
 	},
 	/** Talk to this one. */
 	async focus(call) {
 		phone.holdOthers(call);
 		await call.hold(false);
 	},
+	/** @returns {Promise<void[]>}  when their other sides have been told */
 	holdOthers(call) {
-		for (const other of live()) if (other !== call && other.state === 'up') other.hold(true);
+		return Promise.all(live().filter((other) => other !== call && other.state === 'up').map((other) => other.hold(true)));
 	},
 	again(call) {
 		phone.close(call);
@@ -190,12 +261,15 @@ const phone = {
 	},
 };
 
-/** Which card is large, what sounds, and what the title says. */
+/** Which card is large, in which order they are, what sounds, and what the title says. */
 function layOut() {
 	const now = live();
 	if (over && !all.size) setTimeout(() => location.reload(), 500); // after the BYE
 	const by = (...states) => now.find((c) => states.includes(c.state) && !c.held);
-	const main = by('incoming') ?? by('answering', 'calling', 'ringing', 'up') ?? by('resuming') ?? now[0];
+	const rings = by('incoming');
+	const main = by('answering', 'calling', 'ringing', 'up') ?? rings ?? by('resuming') ?? now[0];
+	const order = (call) => (call === rings ? 0 : call === main ? 1 : call.state === 'over' ? 3 : 2);
+	arrange([...all].sort((a, b) => order(a) - order(b)).map((call) => call.card));
 	for (const call of all) {
 		call.compact = call.state === 'waiting' || call.live && call !== main;
 		call.card.show(call);
@@ -204,16 +278,17 @@ function layOut() {
 	$('add-call').hidden = now.length >= CALLS_MAX || now.some((c) => !['up', 'waiting'].includes(c.state));
 	if (!now.length) openDialer(false);
 	const up = now.some((c) => ['up', 'answering'].includes(c.state));
-	sound(now.some((c) => c.state === 'incoming') ? (up ? 'knock' : 'ring')
-		: now.some((c) => c.state === 'ringing') ? 'ringback' : undefined);
-	document.title = main ? `${main.state === 'incoming' ? 'Incoming call: ' : ''}${main.who} · Softphone` : 'Softphone';
+	sound(rings ? (up ? 'knock' : 'ring') : now.some((c) => c.state === 'ringing' && !c.plays) ? 'ringback' : undefined);
+	const title = rings ?? main;
+	document.title = title ? `${rings ? 'Incoming call: ' : ''}${title.who} · Softphone` : 'Softphone';
+	offerNotifications?.(!now.length);
 }
 
 async function finished(call) {
-	const { was, ours, missed, text, who } = call;
+	const { was, ours, missed, text, who, number, retry } = call;
 	say(ours ? 'Call ended' : `${who}: ${text}`);
-	if (call.number) keepRecent(call, missed);
-	call.card.last();
+	// One that may still be there is not over.
+	if (number && !retry) parts.history().then((history) => history.keep(call), () => {});
 	if (missed) makeRoom(({ missed: too }) => too);
 	// What the user has done needs no word; other ends stay to be read, failures until closed.
 	if (ours) phone.close(call);
@@ -241,15 +316,12 @@ function dial(number, video) {
 	for (const old of all) if (old.state === 'over' && !old.retry) phone.close(old);
 	let session;
 	try {
-		session = ua.call(target.replaceAll(/[\s()]/g, ''), options(video));
+		session = ua.call(phone.address(target), options(video));
 	} catch {
 		return say('That is neither a name nor a number.', 'dial-error');
 	}
-	const call = new Call(phone, { state: 'calling', data: { name: target, number: target } });
-	all.add(call);
-	call.begin(session);
+	const call = phone.place(session, { name: target, number: target });
 	phone.holdOthers(call);
-	layOut();
 	$('number').value = '';
 	openDialer(false);
 	say(`Calling ${target}`);
@@ -266,17 +338,19 @@ ua.on('newRTCSession', ({ originator, session, request }) => {
 		if (request.hasHeader('Call-State')) heard.set(session, firstAudio(session.connection, 20_000));
 		return;
 	}
-	const who = callerOf(session.remote_identity, domain);
+	if (phone.replacing.has(session)) return;
+	const who = phone.callerOf(session);
 	// Both ends had lost the call, and the other one was first to call again: the helper takes it.
-	if (request.hasHeader('Call-State-Id') && live().some((call) => call.state === 'resuming' && call.number === who.number)) return;
-	if (live().length >= CALLS_MAX) return session.terminate({ status_code: 486 });
+	if (readMessage(request.data)?.one('call-state-id') && live().some((call) => call.state === 'resuming' && call.number === who.number)) return;
+	if (phone.full()) return session.terminate({ status_code: 486 });
 	makeRoom();
 	const call = new Call(phone, {
 		state: 'incoming', offersVideo: /\nm=video [1-9]/.test(request.body ?? ''), data: { ...who, incoming: true },
 	});
 	all.add(call);
 	call.begin(session);
-	layOut();
+	phone.changed(call);
+	call.card.focus();
 	say(`Incoming call from ${call.who}`, 'alarm');
 });
 
@@ -297,6 +371,7 @@ calls.addEventListener('resuming', ({ detail: { id, data, held, muted } }) => {
 	call.set({ state: 'resuming', held, muted, text: undefined, retry: false });
 	say('Coming back to your call');
 });
+calls.addEventListener('ringing', ({ detail: { id, data, session } }) => kept(id, data, 'resuming').ringsOn(session));
 calls.addEventListener('resumed', ({ detail }) => {
 	say('You are back in the call');
 	kept(detail.id, detail.data, 'resuming').back(detail.session, detail, heard.get(detail.session));
@@ -308,9 +383,12 @@ calls.addEventListener('failed', ({ detail: { id, data, error } }) => {
 		return call.set({ session: call.before, state: 'up', line: `The connection is not good: ${error.message}` });
 	}
 	return call.set({
-		state: 'over', was: 'resuming', text: error.message, retry: !error.final,
+		state: 'over', was: error.reason === 'unanswered' ? 'ringing' : 'resuming', text: error.reason === 'unanswered' ? whyNot(error.status) : error.message, retry: !error.final,
 	});
 });
+const ofSession = (session) => [...all].find((call) => call.session === session);
+calls.addEventListener('lost', ({ detail }) => ofSession(detail.session)?.alone(true));
+calls.addEventListener('connected', ({ detail }) => ofSession(detail.session)?.alone(false));
 calls.addEventListener('waiting', ({ detail: { id, data } }) => kept(id, data, 'waiting').set({ state: 'waiting' }));
 // The other tab has hung up.
 addEventListener('storage', ({ key, newValue }) => {
@@ -325,6 +403,7 @@ const rings = ringing(`softphone rings ${portal.user}`, { elsewhere, again: regi
 function registered() {
 	rings.registered();
 	status('on', me);
+	atRest();
 }
 /** The library does not tell that a registration was renewed. */
 function registerAgain() {
@@ -333,12 +412,11 @@ function registerAgain() {
 }
 ua.on('registered', registered);
 ua.on('registrationExpiring', registerAgain);
-ua.on('connecting', () => status('lost', root.dataset.met ? 'Reconnecting…' : 'Connecting…'));
+ua.on('connecting', () => { if ($('status').dataset.is !== 'connecting') status('lost', 'Reconnecting…'); });
 ua.on('disconnected', () => status('lost', 'Reconnecting…'));
 ua.on('registrationFailed', ({ response }) => {
 	if (response?.status_code !== 401) status('lost', 'Not connected');
 });
-ua.on('connected', () => { root.dataset.met = ''; });
 // A user is registered from one tab, the last one: that shall be the one in front.
 document.addEventListener('visibilitychange', () => { if (!document.hidden && ua.isConnected()) registerAgain(); });
 addEventListener('offline', () => status('lost', 'No network: reconnecting…'));
@@ -370,53 +448,13 @@ $('dial').onsubmit = (event) => {
 $('video-call').onclick = () => dial($('number').value, true);
 $('add-call').onclick = () => openDialer(!root.hasAttribute('data-dialer'));
 
-// ---- recent calls ---------------------------------------------------------
+// ---- settings -------------------------------------------------------------
 
-const RECENT = `softphone recent ${me}`;
-
-function recent() {
-	try {
-		return JSON.parse(localStorage.getItem(RECENT)).filter((one) => typeof one.number === 'string' && typeof one.name === 'string' && Number.isFinite(one.at));
-	} catch {
-		return [];
-	}
-}
-
-function keepRecent({ name, number, address, incoming }, missed) {
-	const list = [{ name, number, address, incoming, missed, at: Date.now() }, ...recent().filter((r) => r.number !== number)];
-	try {
-		localStorage.setItem(RECENT, JSON.stringify(list.slice(0, RECENT_MAX)));
-	} catch { /* they are a comfort only */ }
-	showRecent();
-}
-
-function showRecent() {
-	const list = recent();
-	$('recent').hidden = !list.length;
-	$('recent').querySelector('ul').replaceChildren(...list.map(({ name, number, address, incoming, missed, at }) => {
-		const whom = withAddress({ name, address });
-		const li = document.createElement('li');
-		const button = document.createElement('button');
-		button.type = 'button';
-		button.className = missed ? 'missed' : '';
-		const icon = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-		const use = document.createElementNS('http://www.w3.org/2000/svg', 'use');
-		use.setAttribute('href', incoming ? '#i-in' : '#i-out');
-		icon.append(use);
-		icon.setAttribute('aria-hidden', 'true');
-		const who = document.createElement('span');
-		who.textContent = whom;
-		const when = document.createElement('time');
-		const date = new Date(at);
-		when.dateTime = date.toISOString();
-		when.textContent = date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
-		button.append(icon, who, when);
-		button.setAttribute('aria-label', `Call ${whom}, ${missed ? 'missed' : incoming ? 'who called' : 'called'} at ${when.textContent}`);
-		button.onclick = () => dial(number, false);
-		li.append(button);
-		return li;
-	}));
-}
+$('settings-open').onclick = async () => {
+	const [devices, notify] = await Promise.all([parts.devices(), parts.notify()]);
+	notify.state();
+	devices.openSettings(phone);
+};
 
 // ---- leaving --------------------------------------------------------------
 
@@ -424,6 +462,8 @@ async function leave() {
 	status('out', 'Signing out…');
 	// BYEs and the end of the registration leave before the session ends.
 	const gone = new Promise((resolve) => { ua.on('disconnected', resolve); });
+	// The library may not find a session any more: it keeps them under names that others give.
+	for (const call of live()) call.hangUp();
 	ua.stop();
 	await Promise.race([gone, sleep(3000)]);
 	calls.stop();
@@ -432,7 +472,7 @@ async function leave() {
 	// What could not be hung up is nobody's any more.
 	const kept = browserStore(`${me}@${domain}`);
 	for (const [id] of await kept.load()) await kept.remove(id).catch(() => {});
-	for (const key of ['softphone user', RECENT]) localStorage.removeItem(key);
+	for (const key of Object.keys(localStorage).filter((one) => one.startsWith('softphone '))) localStorage.removeItem(key);
 	location.reload();
 }
 
@@ -445,7 +485,6 @@ setInterval(() => { for (const call of all) call.card.tick(); }, 500);
 setInterval(() => {
 	if (!document.hidden) for (const call of all) call.meter();
 }, 120);
-showRecent();
 layOut();
 ua.registrator().setExtraHeaders(extraHeaders);
 ua.start();

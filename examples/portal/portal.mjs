@@ -116,6 +116,8 @@ export class Portal {
 		const { user, password } = parseCredentials(request, body);
 		const address = networkOf(addressOf(request));
 		const cookie = cookieOf(request);
+		// Before it is counted. Who has a cookie does not get here.
+		if (Users.areBusy) throw new Refusal(503, 'Not now, try again', { 'Retry-After': 5 });
 		const wait_s = this.byAddress.attempt(address) || this.failures.attempt(`${address} ${user}`);
 		if (wait_s) throw new Refusal(429, 'Too many sign-ins failed, try later', { 'Retry-After': wait_s });
 		const version = await this.users.check(user, password);

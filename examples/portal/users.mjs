@@ -8,7 +8,21 @@ import { readJson, writeJson } from './file.mjs';
 
 // 32 MiB and some 100 ms for each guess.
 const COST = { N: 32768, r: 8, p: 1, maxmem: 64 << 20 };
-const hash = (password, salt) => promisify(scrypt)(password.normalize('NFC'), Buffer.from(salt, 'hex'), 32, COST);
+
+/** So many may wait for their turn, some five seconds: web servers do not wait much longer. */
+const WAITING_MAX = 50;
+
+let waiting = 0;
+let last = Promise.resolve();
+
+/** One at a time: Node.js has four threads for this and for the signatures of tokens. */
+function hash(password, salt) {
+	waiting++;
+	const turn = last.then(() => promisify(scrypt)(password.normalize('NFC'), Buffer.from(salt, 'hex'), 32, COST))
+		.finally(() => waiting--);
+	last = turn.catch(() => {});
+	return turn;
+}
 
 const NOBODY = { salt: randomBytes(16).toString('hex'), hash: randomBytes(32).toString('hex') };
 
@@ -20,6 +34,11 @@ export class Users {
 	/** Addresses of record are compared without regard to case: there is one spelling. */
 	static isName(user) {
 		return typeof user === 'string' && /^[a-z0-9._-]{1,64}$/.test(user);
+	}
+
+	/** Too many passwords are being looked at: ask again. */
+	static get areBusy() {
+		return waiting >= WAITING_MAX;
 	}
 
 	/** Add a user, or give a new password. */

@@ -8,7 +8,7 @@ export class ResumeError extends Error {
 	 * @param {{status?: number, cause?: unknown, final?: boolean}} [detail]
 	 */
 	constructor(reason, { status, cause, final = true } = {}) {
-		super(reason === 'no-media' && DEVICES[cause?.name] || MESSAGES[reason], { cause });
+		super(reason === 'no-media' && deviceMessage(cause) || MESSAGES[reason], { cause });
 		this.name = 'ResumeError';
 		this.reason = reason;
 		this.status = status;
@@ -22,6 +22,7 @@ const MESSAGES = {
 	refused: 'You are not allowed to come back into this call.',
 	'no-network': 'The service cannot be reached.',
 	'no-media': 'The microphone or camera cannot be used.',
+	unanswered: 'The call was not answered.',
 	failed: 'The call could not be resumed.',
 	canceled: 'You hung up.',
 	password: 'The service does not accept the user name or the password.',
@@ -36,6 +37,9 @@ const DEVICES = {
 	OverconstrainedError: 'The microphone or camera is not there any more.',
 	NotReadableError: 'The microphone or camera is in use by another program.',
 };
+/** For people; undefined where it is no error of getUserMedia(). */
+export const deviceMessage = (error) => DEVICES[error?.name];
+
 /** Reasons that the user can do something about: the call is kept. */
 const KEPT = ['no-media', 'password'];
 /** Whether a call that fails for this reason is not tried again. */
@@ -46,9 +50,10 @@ const IN_USE = 3;
 /** Seconds of a Retry-After (RFC 3261 section 20.33); 0 where there is none that is a number. Whoever refuses has written it. */
 export const secondsOf = (field) => Number(/^\s*(\d{1,9})(?=[\s;(]|$)/.exec(field ?? '')?.[1] ?? 0);
 
-/** What a final answer to the resume INVITE means. @returns the reason, or
+/** What a final answer to the resume INVITE means. @param early  nobody had answered the call
+ * @returns the reason, or
  * undefined when it is worth another attempt. */
-export function reasonOf({ status, cause }, attempt, token) {
+export function reasonOf({ status, cause }, attempt, token, early) {
 	if (cause?.name === 'NotReadableError' && attempt < IN_USE) return undefined;
 	if (cause?.name in DEVICES) return 'no-media';
 	if (status === 481 || status === 408) return 'ended';
@@ -56,7 +61,7 @@ export function reasonOf({ status, cause }, attempt, token) {
 	if (status === 407 || status === 401 && !token) return 'password';
 	if (status === 401 || status === 403) return 'refused';
 	if (!status || status === 491 || status >= 500 && status < 600 && status !== 513) return undefined;
-	return 'failed';
+	return early && status !== 513 ? 'unanswered' : 'failed';
 }
 
 /** The reason when there is no time for another attempt. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // JsSIP, as CallResume needs it.
 
-import { addressOf, readMessage, requestAfter } from './message.js';
+import { addressOf, readMessage, refusal, requestAfter } from './message.js';
 import { AWAY, TARGET, capturing, capture, release, glare, hasCandidates, layOut, silence, sleep, watchTransport } from './shared.js';
 import { sessionName } from './store.js';
 
@@ -10,6 +10,23 @@ const RENEW = 30_000;
 /** For how long a re-INVITE that is refused is tried again, in milliseconds: the library of the other page
  * may pause for 30 s before it connects again. */
 const REFRESH = 40_000;
+
+/** The library connects again after a whole number of seconds, which is the same one for most pages: all those of a gateway
+ * that was restarted come in the same instant. So both of its bounds are one moment, at random around the page's
+ * smaller one, and later with each attempt. */
+function spread(transport) {
+	if (!transport?.recovery_options) return;
+	const { min_interval: first, max_interval: most } = transport.recovery_options;
+	let after;
+	transport.recovery_options = {
+		get min_interval() {
+			return after = Math.min(most, first * 2 ** (transport.recover_attempts - 1)) * (0.5 + Math.random());
+		},
+		get max_interval() {
+			return after;
+		},
+	};
+}
 
 export class JsSIPPhone {
 	#ua;
@@ -22,6 +39,7 @@ export class JsSIPPhone {
 	#me; // our address, once it was in a message
 	#lost = false;
 	#renewing = false;
+	#refreshing = new WeakSet();
 
 	constructor(ua, options) {
 		this.#ua = ua;
@@ -34,6 +52,8 @@ export class JsSIPPhone {
 		const ua = this.#ua;
 		const session = this.#password && sessionName(this.user);
 		this.#report = report;
+		spread(ua.transport);
+		this.#watchNames();
 		ua.on('newRTCSession', ({ session, request }) => this.#watch(session, request));
 		ua.on('sipEvent', ({ request }) => report.receive(request.toString()));
 		// A Socket by its type; in fact the library's own Transport, which tells the UA what it does.
@@ -41,8 +61,12 @@ export class JsSIPPhone {
 			watchTransport(socket, report.sent, session);
 			this.#watchAnswers(socket);
 			this.#transport = socket;
+			report.connected();
 		});
-		ua.on('disconnected', () => { this.#lost = true; });
+		ua.on('disconnected', () => {
+			this.#lost = true;
+			report.offline();
+		});
 		ua.on('registered', ({ response }) => {
 			this.#me = response.to.uri;
 			report.receive(response.toString());
@@ -59,13 +83,40 @@ export class JsSIPPhone {
 		});
 	}
 
-	/** The library ends a second answer of a fork (RFC 3261 section 13.2.2.4) with the BYE of the first, which is a call that
-	 * is up. So it does not see it, and we end it. */
+	/** The library keeps a dialog under its Call-ID and tags, a session under its Call-ID and one tag, written one behind the
+	 * other, and a transaction under its branch: who shifts the names would be taken for the far end of another call. And to
+	 * a plain object some names mean something. */
+	#watchNames() {
+		const ua = this.#ua;
+		const { _findDialog: find, receiveRequest: receive } = ua;
+		// In either order: a page writes the tags of a call that has come in the wrong way round into Replaces.
+		const same = (...tags) => tags.sort().join(' ');
+		ua._findDialog = (callId, from, to) => {
+			const dialog = find.call(ua, callId, from, to);
+			const id = dialog?.id;
+			return id?.call_id === callId && same(id.local_tag, id.remote_tag) === same(from, to) ? dialog : null;
+		};
+		ua.receiveRequest = (request) => {
+			const { method, to_tag: to, call_id: callId, from_tag: from } = request;
+			if (method === 'INVITE' && !to && callId + from in ua._sessions) request.reply_sl(482);
+			else receive.call(ua, request);
+		};
+		ua.on('newTransaction', ({ transaction }) => {
+			const { type, request, receiveResponse: answered } = transaction;
+			if (!/ct$/.test(type)) return; // the answers are ours
+			transaction.receiveResponse = (response) => response.call_id === request.call_id && answered.call(transaction, response);
+		});
+	}
+
+	/** The library does not tell of the answer to a re-INVITE of ours, which has a fresh state. And it ends a second answer of a
+	 * fork (RFC 3261 section 13.2.2.4) with the BYE of the first, which is a call that is up: so it does not see it, and we end it. */
 	#watchAnswers(transport) {
 		const deliver = transport.ondata;
 		if (deliver.ours) return;
 		transport.ondata = (data) => {
 			const message = /^SIP\/2\.0 2/.test(data.message) ? readMessage(data.message) : undefined;
+			const ours = ['INVITE', 'UPDATE'].includes(message?.method);
+			if (ours && this.#answered.has(message.one('call-id')) && !this.#isSecond(message)) this.#report.receive(String(data.message));
 			if (message?.method !== 'INVITE' || !this.#isSecond(message)) return deliver(data);
 			for (const method of ['ACK', 'BYE']) transport.send(requestAfter(message, method));
 		};
@@ -79,21 +130,25 @@ export class JsSIPPhone {
 
 	#watch(session, request) {
 		const report = this.#report;
-		const callId = request.getHeader('Call-ID');
+		const { call_id: callId } = request;
 		this.#me ??= session.local_identity.uri;
 		const take = (message) => message && report.receive(message.toString());
 		this.#started?.(callId);
 		report.began(callId, session);
+		this.#keepWithoutMedia(session, callId);
 		if (session.direction === 'incoming') take(request);
 		session.on('accepted', ({ response }) => {
-			if (response) this.#answered.set(callId, response.to_tag);
+			this.#answered.set(callId, response ? response.to_tag : request.from_tag);
 			take(response);
 		});
 		session.on('confirmed', ({ ack }) => take(ack));
 		for (const event of ['reinvite', 'update']) session.on(event, (e) => take(e.request));
+		session.on('progress', ({ response }) => take(response));
 		for (const event of ['ended', 'failed']) {
-			session.on(event, () => {
+			session.on(event, ({ originator }) => {
 				this.#answered.delete(callId);
+				// Before it tells of the connection that is gone, the library cancels what rings.
+				if (originator !== 'remote' && !this.connected() && !this.#lost) report.dropped(callId, session);
 				report.ended(callId, session);
 			});
 		}
@@ -103,6 +158,20 @@ export class JsSIPPhone {
 				muted: audio ? yes : undefined, videoMuted: video ? yes : undefined,
 			}, session));
 		}
+	}
+
+	/** The library hangs up when ICE has failed, as it does half a minute after the network is gone. A call that had media
+	 * comes back instead, when the gateway can be reached: see CallResume. */
+	#keepWithoutMedia(session, callId) {
+		let had = !!this.#started;
+		const watch = (connection) => connection.addEventListener('iceconnectionstatechange', () => { had ||= connection.iceConnectionState === 'connected'; });
+		if (session.connection) watch(session.connection);
+		else session.on('peerconnection', ({ peerconnection }) => watch(peerconnection));
+		const { terminate } = session;
+		session.terminate = (how) => {
+			if (how?.cause === 'RTP Timeout' && had && this.#report.keeps(callId, session)) return undefined;
+			return terminate.call(session, how);
+		};
 	}
 
 	add() {} // newRTCSession has told
@@ -160,6 +229,10 @@ export class JsSIPPhone {
 		return new Promise((resolve, reject) => {
 			const eventHandlers = {
 				...page,
+				progress: (e) => {
+					page.progress?.(e);
+					how.rings();
+				},
 				icecandidate: ({ ready }) => hasCandidates(session.connection) && ready(),
 				confirmed: async (e) => {
 					try {
@@ -176,8 +249,9 @@ export class JsSIPPhone {
 				getusermediafailed: (cause) => reject({ cause }),
 				// Why there is no microphone is told after the failure.
 				failed: ({ originator, message, cause }) => cause === 'User Denied Media Access' || reject({
-					status: message?.status_code, away: message?.reason_phrase === AWAY, retryAfter: message?.getHeader('Retry-After'),
-					canceled: originator === 'local' && cause === 'Canceled',
+					...refusal(message ?? {}), status: message?.status_code, away: message?.reason_phrase === AWAY,
+					// By the user, and not by the library because the connection is gone.
+					canceled: originator === 'local' && cause === 'Canceled' && this.connected(),
 				}),
 			};
 			this.#started = started;
@@ -209,9 +283,11 @@ export class JsSIPPhone {
 	/** A re-INVITE of the same session. The library hangs up when one is refused, as it is where the far
 	 * end is a page that is not back yet, or asks at the same time (491). So it may do so only after some more. */
 	refresh(session) {
-		if (Object.hasOwn(session, 'terminate')) return; // one is under way
+		if (this.#refreshing.has(session)) return; // one is under way
+		this.#refreshing.add(session);
+		const { terminate } = session;
 		const end = Date.now() + REFRESH;
-		const done = () => { delete session.terminate; };
+		const done = () => { if (this.#refreshing.delete(session)) session.terminate = terminate; };
 		const again = () => void sleep(glare(session.direction === 'outgoing')).then(offer);
 		const offer = () => {
 			// The library ends a session also for want of a connection; the next one refreshes it.
@@ -226,12 +302,16 @@ export class JsSIPPhone {
 		offer();
 	}
 
-	/** The library switches tracks on as it goes, whoever has switched them off. */
+	/** The library switches tracks on as it goes, whoever has switched them off. For a moment it cannot: in that of a
+	 * track that is on again the far end hears. */
 	#renegotiate(session, done) {
 		const off = session.connection.getSenders().map(({ track }) => track).filter((track) => track && !track.enabled);
-		const begun = session.renegotiate({}, done);
-		for (const track of off) track.enabled = false;
-		return begun;
+		for (const track of off) Object.defineProperty(track, 'enabled', { get: () => false, set() {}, configurable: true });
+		try {
+			return session.renegotiate({}, done);
+		} finally {
+			for (const track of off) delete track.enabled;
+		}
 	}
 
 	answer(session, how) {
@@ -240,7 +320,8 @@ export class JsSIPPhone {
 				if (how.held) session.hold();
 				resolve();
 			});
-			session.on('sdp', ({ originator }) => { if (originator === 'local') this.#mute(session, how); });
+			// The first time when it has its tracks, and its connection neither description: from those on they are encoded.
+			session.on('sdp', () => this.#mute(session, how));
 			session.on('failed', ({ cause }) => reject(new Error(cause)));
 			const mediaConstraints = this.#wanted(how);
 			session.answer({ ...this.#call, mediaConstraints, mediaStream: this.#given(mediaConstraints) });
@@ -250,6 +331,11 @@ export class JsSIPPhone {
 	/** The session's call has moved on to another session: end it on our side only. */
 	drop(session) {
 		if (!session.isEnded()) session.terminate({ extraHeaders: ['Call-State: replaced'] });
+	}
+
+	/** The page is being left: what the far end need not know. */
+	leaving(session) {
+		session.sendRequest('OPTIONS', { extraHeaders: ['Call-State: leaving'] });
 	}
 
 	hangUp(session) {

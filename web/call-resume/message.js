@@ -52,6 +52,13 @@ export function readMessage(text) {
 	return { status: code && Number(code), method: request ?? trim(answered), cseq: Number(number), all, one, body: message.slice(end + 4) };
 }
 
+/** What the gateway says in a refusal. To the libraries Call_State is Call-State, and the far end may have written that.
+ * @param {{data?: string}} message  of a library; without data where that has made it up */
+export function refusal({ data = '' }) {
+	const message = readMessage(data);
+	return { retryAfter: message?.one('retry-after'), state: message?.one('call-state') };
+}
+
 /** An ACK or BYE in the dialog that a 2xx to an INVITE of ours begins (RFC 3261 sections 12.1.2, 12.2.1.1, 13.2.2.4).
  * @param {object} message  the 2xx, from readMessage()
  * @returns {string} the request */
@@ -67,6 +74,18 @@ export function requestAfter(message, method) {
 	].join('\r\n');
 }
 
+/** A final answer to a request of ours.
+ * @param {string} request  as it was sent
+ * @param {string} status   code and reason
+ * @returns {string} the reply; empty when the request cannot be read */
+export function answerTo(request, status) {
+	const message = readMessage(request);
+	return message ? [
+		`SIP/2.0 ${status}`, ...message.all('via').map((value) => `Via: ${value}`),
+		...['from', 'to', 'call-id', 'cseq'].map((name) => `${name}: ${message.one(name)}`), 'Content-Length: 0', '', '',
+	].join('\r\n') : '';
+}
+
 /** URI and tag of a From or To (RFC 3261 section 20.10). What stands in quotation marks is neither.
  * @returns {{uri?: string, tag?: string}} */
 export function addressOf(value) {
@@ -74,8 +93,8 @@ export function addressOf(value) {
 	const [, bare, more] = /^([^"<>;, \t]+)((?:[; \t][^]*)?)$/.exec(value) ?? [];
 	const params = (behind ?? more ?? '').replace(/"(?:[^"\\]|\\[^])*"?/g, '"');
 	if (/[<>]/.test(params)) return {}; // a second one
-	// White space around both signs (RFC 3261 section 25.1).
-	const [, tag] = /;[ \t]*tag(?![\w.!%*+`'~-])(?:[ \t]*=[ \t]*([\w.!%*+`'~-]+)(?![^;?, \t]))?/i.exec(params) ?? [];
+	// White space around both signs (RFC 3261 section 25.1). A name ends where it does for the gateway.
+	const [, tag] = /;[ \t]*tag(?=[;?,> \t="]|$)(?:[ \t]*=[ \t]*([\w.!%*+`'~-]+)(?![^;?, \t]))?/i.exec(params) ?? [];
 	return { uri: bracketed ?? bare, tag };
 }
 
@@ -86,8 +105,8 @@ export function partsOf(uri) {
 	return { user, host };
 }
 
-/** The m-lines of a description from the far end: kind, and direction as we see it. */
-export function mediaOf(body) {
+/** The m-lines of a description from the far end, or of our own: kind, and direction as we see it. */
+export function mediaOf(body, own = false) {
 	if (!body.startsWith('v=')) return undefined;
 	const mirror = { sendonly: 'recvonly', recvonly: 'sendonly' };
 	const media = [];
@@ -95,7 +114,7 @@ export function mediaOf(body) {
 	for (const line of body.split('\n').map(trim)) {
 		const [, kind, rejected] = /^m=([^ ]*) ?(0 )?/.exec(line) ?? [];
 		const [, theirs] = /^a=(sendrecv|sendonly|recvonly|inactive)$/.exec(line) ?? [];
-		const direction = mirror[theirs] ?? theirs;
+		const direction = own ? theirs : mirror[theirs] ?? theirs;
 		if (kind !== undefined) media.push(rejected ? { kind, rejected: true } : { kind, direction: session });
 		else if (direction && !media.length) session = direction;
 		else if (direction && !media.at(-1).rejected) media.at(-1).direction = direction;

@@ -27,18 +27,24 @@ function isCamera(track) {
 }
 
 /** What the page sends; undefined when nobody can tell now. It is for the page to say, and not for the far end, which
- * asks for what it likes. A camera is taken from the call by ending its track; a microphone whose track has ended was
- * unplugged, and is wanted again.
+ * asks for what it likes: where a stream is switched off (port 0), or has no codec in common, what was sent in it is as it
+ * was. A camera is taken from the call by ending its track; a microphone whose track has ended was unplugged, and is wanted
+ * again.
+ * @param was  what this has said before
  * @returns {{sends: string[], off: string[], screen: boolean} | undefined}  kinds of what can be captured again; those of them
  *          that are switched off; whether a picture is sent that cannot */
-export function sending(connection) {
+export function sending(connection, was) {
 	if (!connection || connection.signalingState === 'closed') return undefined;
+	const streams = connection.getTransceivers().filter(({ direction }) => direction !== 'stopped').map(({ receiver }) => receiver.track.kind);
 	const tracks = connection.getSenders().map(({ track }) => track)
 		.filter((track) => track && (track.kind === 'audio' || track.readyState === 'live'));
 	const others = tracks.filter((track) => track.kind === 'video' && !isCamera(track));
 	const of = (kind) => tracks.filter((track) => track.kind === kind && !others.includes(track));
-	const sends = ['audio', 'video'].filter((kind) => of(kind).length);
-	return { sends, off: sends.filter((kind) => of(kind).every(({ enabled }) => !enabled)), screen: others.length > 0 };
+	const kept = (kind, list) => !streams.includes(kind) && (list ?? []).includes(kind);
+	const sends = ['audio', 'video'].filter((kind) => of(kind).length || kept(kind, was.sends));
+	return {
+		sends, off: sends.filter((kind) => (of(kind).length ? of(kind).every(({ enabled }) => !enabled) : kept(kind, was.off))), screen: others.length > 0,
+	};
 }
 
 /** Send nothing of what the page did not send: neither a sound nor a picture. */

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 // SIP.js, as CallResume needs it.
 
-import { partsOf } from './message.js';
+import { answerTo, partsOf, refusal } from './message.js';
 import { AWAY, TARGET, capturing, capture, release, glare, hasCandidates, layOut, silence, sleep, watchTransport } from './shared.js';
 import { sessionName } from './store.js';
 
 /** Its status, unless the library has made it up: 408 when nobody answered, 503 without a connection. */
 const answered = ({ data, statusCode }) => data && statusCode;
+
+/** What a far end gets that sends the page to somebody else (REFER). Left to itself the library calls there, and asks nobody. */
+export const decline = (referral) => referral.reject({ statusCode: 603 });
 
 export class SIPjsPhone {
 	#agent;
@@ -14,6 +17,7 @@ export class SIPjsPhone {
 	#call = {};
 	#report;
 	#token;
+	#placed = new Set(); // Inviters that are not over
 
 	constructor(agent, options) {
 		this.#agent = agent;
@@ -26,6 +30,7 @@ export class SIPjsPhone {
 		const { transport } = this.#agent;
 		const deliver = transport.onMessage;
 		this.#report = report;
+		this.#watchNames();
 		watchTransport(transport, report.sent, this.#options.token ? undefined : sessionName(this.user));
 		transport.onMessage = (text) => {
 			report.receive(text);
@@ -35,8 +40,11 @@ export class SIPjsPhone {
 		transport.stateChange.addListener(async (state) => {
 			if (state === 'Disconnected' && this.#agent.state === 'Started') {
 				lost = true;
+				this.#dropRinging(deliver);
+				this.#report.offline();
 				await this.#reconnect();
 			}
+			if (state === 'Connected') report.connected();
 			if (state === 'Connected' && lost) {
 				lost = false;
 				await this.#register();
@@ -45,10 +53,43 @@ export class SIPjsPhone {
 		});
 	}
 
+	/** The library keeps a dialog under its Call-ID and tags, a session under its Call-ID and one tag, written one behind the
+	 * other, and a transaction under its branch: who shifts the names would be taken for the far end of another call. And to
+	 * a plain object some names mean something. */
+	#watchNames() {
+		const agent = this.#agent;
+		const core = agent.userAgentCore;
+		const { receiveIncomingRequestFromTransport: receive, receiveIncomingResponseFromTransport: answered } = core;
+		const isOther = (message) => {
+			const { method, callId, fromTag, toTag, viaBranch } = message;
+			if (!toTag) return method === 'INVITE' && !core.userAgentServers.has(viaBranch) && callId + fromTag in agent._sessions;
+			const dialog = core.dialogs.get(callId + toTag + fromTag);
+			const subscriber = method === 'NOTIFY' && core.subscribers.get(callId + toTag + message.parseHeader('event')?.event);
+			return dialog && (dialog.callId !== callId || dialog.localTag !== toTag) || subscriber && subscriber.message.callId !== callId;
+		};
+		core.receiveIncomingRequestFromTransport = (message) => {
+			if (!isOther(message)) receive.call(core, message);
+			else if (message.method !== 'ACK') core.replyStateless(message, { statusCode: message.toTag ? 481 : 482 });
+		};
+		core.receiveIncomingResponseFromTransport = (message) => {
+			const client = core.userAgentClients.get(message.viaBranch + message.method);
+			if (client?.message.callId === message.callId) answered.call(core, message);
+		};
+	}
+
 	async #reconnect() {
 		for (let attempt = 0; !this.#agent.isConnected() && this.#agent.state === 'Started'; attempt++) {
 			await sleep(Math.min(4000, 250 * 2 ** attempt) * (0.5 + Math.random() / 2));
 			await this.#agent.reconnect().catch(() => {});
+		}
+	}
+
+	/** What we have begun, and rings, gets no answer any more: the library waits for one, and cancels the call when it is to
+	 * dispose of it. So it gets an answer, while nothing that it says to that can go out. */
+	#dropRinging(deliver) {
+		for (const session of this.#placed) {
+			if (session.state !== 'Establishing' || !this.#report.dropped(session.request.callId, session)) continue;
+			deliver(answerTo(session.request.toString(), '503 Connection Lost'));
 		}
 	}
 
@@ -74,9 +115,12 @@ export class SIPjsPhone {
 	add(session) {
 		const { callId } = session.request;
 		this.#report.began(callId, session);
+		if (!session.accept) this.#placed.add(session);
 		// An Invitation's INVITE has been here before the page was told of it.
 		session.stateChange.addListener((state) => {
-			if (state === 'Terminated') this.#report.ended(callId, session);
+			if (state !== 'Terminated') return;
+			this.#placed.delete(session);
+			this.#report.ended(callId, session);
 		});
 	}
 
@@ -123,6 +167,7 @@ export class SIPjsPhone {
 						layOut(peerConnection, how, constraints);
 						peerConnection.addEventListener('icecandidate', () => hasCandidates(peerConnection) && handler.iceGatheringComplete());
 					},
+					onRefer: decline,
 				};
 				started(session.request.callId);
 				this.add(session);
@@ -138,8 +183,9 @@ export class SIPjsPhone {
 					...given, constraints, hold: !!how.held,
 				},
 				requestDelegate: {
+					onProgress: () => how.rings(),
 					onReject: ({ message }) => reject({
-						status: answered(message), away: message.reasonPhrase === AWAY, retryAfter: message.getHeader('Retry-After'), canceled,
+						...refusal(message), status: answered(message), away: message.reasonPhrase === AWAY, canceled,
 					}),
 				},
 			}, created).catch((cause) => reject({ cause, canceled }));
@@ -182,10 +228,15 @@ export class SIPjsPhone {
 
 	async answer(session, how) {
 		const given = this.#call.sessionDescriptionHandlerOptions ?? {};
+		// When the answer is made the tracks are there; with it as the local description they are encoded.
+		const quiet = async (description) => {
+			silence(this.connection(session), how);
+			return description;
+		};
 		await session.accept({
 			sessionDescriptionHandlerOptions: { ...given, constraints: capturing(how, given.constraints), hold: !!how.held },
+			sessionDescriptionHandlerModifiers: [...session.sessionDescriptionHandlerModifiers, quiet],
 		});
-		silence(this.connection(session), how);
 	}
 
 	drop(session) {
@@ -194,8 +245,18 @@ export class SIPjsPhone {
 		}
 	}
 
+	/** The page is being left: what the far end need not know. There is no time for an answer. */
+	leaving(session) {
+		const request = session.dialog?.createOutgoingRequestMessage('OPTIONS', { extraHeaders: ['Call-State: leaving'] });
+		if (!request) return;
+		const { transport } = this.#agent;
+		request.setViaHeader(`z9hG4bK${crypto.randomUUID()}`, transport.protocol);
+		transport.send(request.toString()).catch(() => {});
+	}
+
 	hangUp(session) {
-		session.bye();
+		if (session.state === 'Established') session.bye();
+		else if (session.state === 'Establishing') session.cancel();
 	}
 
 	connection(session) {

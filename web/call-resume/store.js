@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Where a browser keeps the calls of its users.
+// Where a browser keeps the calls of its users, and which of its tabs has one.
 
 /** What the names of a user's calls begin with; the last one is what they get. The one of versions that left the
  * domain out is read too. */
 export const prefixes = (user) => [user.replace(/@[^@]*$/, ''), user].map((name) => `call-resume ${name} `);
+
+/** What is in localStorage under names that begin so: the rest of each name, and the text. */
+export const copies = (begin) => Object.keys(localStorage).filter((key) => key.startsWith(begin))
+	.map((key) => [key.slice(begin.length), localStorage.getItem(key)]);
 
 const openDatabase = () => new Promise((resolve, reject) => {
 	const request = indexedDB.open('call-resume');
@@ -66,10 +70,11 @@ export function browserStore(user) {
 		const transaction = database.transaction('calls', mode);
 		const request = act(transaction.objectStore('calls'));
 		transaction.commit(); // at once, because the page may be about to go
-		return new Promise((resolve, reject) => {
-			transaction.oncomplete = () => resolve(request.result);
+		await new Promise((resolve, reject) => {
+			transaction.oncomplete = resolve;
 			transaction.onabort = () => reject(transaction.error);
 		});
+		return request.result;
 	};
 	const all = (begin) => (calls) => {
 		const range = IDBKeyRange.bound(begin, `${begin}~`);
@@ -77,12 +82,18 @@ export function browserStore(user) {
 		// By its key, so that it can be removed whatever it is.
 		return { get result() { return keys.result.map((key, i) => [key.slice(begin.length), values.result[i]?.[1]]); } };
 	};
-	const load = async (begin) => await disk('readonly', all(begin)).catch(() => undefined)
-		?? Object.keys(localStorage).filter((key) => key.startsWith(begin)).map((key) => [key.slice(begin.length), localStorage.getItem(key)]);
+	const load = async (begin) => await disk('readonly', all(begin)).catch(() => undefined) ?? copies(begin);
 	return {
 		local: true,
+		peek() {
+			try {
+				return prefixes(user).flatMap(copies);
+			} catch {
+				return []; // not allowed
+			}
+		},
 		async load() {
-			return [...old === prefix ? [] : await load(old), ...await load(prefix)];
+			return (await Promise.all([...new Set([old, prefix])].map(load))).flat();
 		},
 		async save(id, text) {
 			let problem;
@@ -107,4 +118,15 @@ export function browserStore(user) {
 			await disk('readwrite', (calls) => [old, prefix].map((begin) => calls.delete(begin + id)).at(-1));
 		},
 	};
+}
+
+/** Hold the lock of one call, so that one tab is in charge of it. Where there are no
+ * locks, one tab in charge too many is better than none.
+ * @returns {Promise<() => void>} what lets go of it */
+export function holdLock(name) {
+	return new Promise((held) => {
+		const none = () => held(() => {});
+		if (navigator.locks) navigator.locks.request(name, () => new Promise(held)).catch(none);
+		else none();
+	});
 }

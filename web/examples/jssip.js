@@ -2,15 +2,17 @@
 // The smallest page with JsSIP whose calls survive a reload.
 
 import JsSIP from '/bundle/jssip.js';
-import { resumeJsSIP } from '../call-resume.js';
+import { resumeJsSIP } from '/bundle/call-resume.js';
+import { asked } from './asked.js';
+import { socket } from './early.js';
 import { configuration, kept, onDial, row, say, share, signedIn, store, token, video } from './view.js';
 
-const portal = await signedIn();
+const portal = await signedIn(asked);
 const own = await kept(portal);
 const extraHeaders = own ? [own.header] : [];
 const call = { mediaConstraints: { audio: true, video }, pcConfig: configuration(portal, own), extraHeaders };
 const ua = new JsSIP.UA({
-	sockets: [new JsSIP.WebSocketInterface(portal.websocket)],
+	sockets: [socket?.url === portal.websocket ? socket : new JsSIP.WebSocketInterface(portal.websocket)],
 	uri: portal.user,
 	authorization_jwt: `Bearer ${portal.token}`,
 	connection_recovery_min_interval: 1,
@@ -22,6 +24,9 @@ ua.registrator().setExtraHeaders(extraHeaders);
 const calls = resumeJsSIP(ua, { call, token, store });
 calls.addEventListener('resumed', ({ detail }) => say(`Resumed, away for ${detail.away} ms.${detail.screen ? ' Your screen is not shared any more.' : ''}`));
 calls.addEventListener('failed', ({ detail }) => say(detail.error.message));
+calls.addEventListener('ringing', () => say('Your call rings on.'));
+calls.addEventListener('lost', () => say('The connection is lost; the call may go on.'));
+calls.addEventListener('connected', () => say('The connection is back.'));
 calls.addEventListener('waiting', () => say('The call is in another tab.'));
 
 ua.on('newRTCSession', ({ session }) => {
@@ -39,6 +44,7 @@ ua.on('newRTCSession', ({ session }) => {
 	if (session.connection) view.hear(session.connection);
 	else session.on('peerconnection', (e) => view.hear(e.peerconnection));
 	view.state(incoming ? 'rings' : 'calling');
+	session.on('progress', ({ originator }) => originator === 'remote' && view.state('ringing'));
 	session.on('confirmed', () => view.state('up'));
 	session.on('hold', () => view.state('held'));
 	session.on('unhold', () => view.state('up'));

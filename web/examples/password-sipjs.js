@@ -27,6 +27,9 @@ calls.addEventListener('failed', ({ detail }) => say(detail.error.message));
 
 const shown = new WeakSet();
 
+// Without it the library calls whomever the far end names, and asks nobody.
+const decline = (referral) => referral.reject({ statusCode: 603 });
+
 function show(session, title) {
 	const hangup = { Initial: 'reject', Establishing: 'cancel', Established: 'bye' };
 	const view = row(title, {
@@ -44,7 +47,7 @@ function show(session, title) {
 	if (handler) {
 		for (const { track } of handler.peerConnection.getReceivers()) if (track.kind === 'audio') view.play(track);
 	} else {
-		session.delegate = { onSessionDescriptionHandler: ({ peerConnection }) => view.hear(peerConnection) };
+		session.delegate = { onSessionDescriptionHandler: ({ peerConnection }) => view.hear(peerConnection), onRefer: decline };
 	}
 	view.state('calling');
 	changed(session.state);

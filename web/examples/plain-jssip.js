@@ -2,9 +2,10 @@
 // The smallest page with JsSIP, as jssip.js was before its calls survived a reload.
 
 import JsSIP from '/bundle/jssip.js';
+import { asked } from './asked.js';
 import { configuration, kept, onDial, row, say, share, signedIn, video } from './view.js';
 
-const portal = await signedIn();
+const portal = await signedIn(asked);
 const own = await kept(portal);
 const extraHeaders = own ? [own.header] : [];
 const call = { mediaConstraints: { audio: true, video }, pcConfig: configuration(portal, own), extraHeaders };
@@ -32,6 +33,7 @@ ua.on('newRTCSession', ({ session }) => {
 	if (session.connection) view.hear(session.connection);
 	else session.on('peerconnection', (e) => view.hear(e.peerconnection));
 	view.state(incoming ? 'rings' : 'calling');
+	session.on('progress', ({ originator }) => originator === 'remote' && view.state('ringing'));
 	session.on('confirmed', () => view.state('up'));
 	session.on('hold', () => view.state('held'));
 	session.on('unhold', () => view.state('up'));

@@ -3,9 +3,10 @@
 
 import { Web } from '/bundle/sip.js';
 import { resumeSessionManager } from '../session-manager.js';
+import { asked } from './asked.js';
 import { configuration, kept, onDial, row, say, signedIn, store, token, video } from './view.js';
 
-const portal = await signedIn();
+const portal = await signedIn(asked);
 const own = await kept(portal);
 const options = {
 	extraHeaders: own ? [own.header] : [],
@@ -43,6 +44,8 @@ calls.addEventListener('resumed', ({ detail }) => {
 	say(`Resumed, away for ${detail.away} ms.`);
 });
 calls.addEventListener('failed', ({ detail }) => say(detail.error.message));
+calls.addEventListener('lost', () => say('The connection is lost; the call may go on.'));
+calls.addEventListener('connected', () => say('The connection is back.'));
 calls.addEventListener('waiting', () => say('The call is in another tab.'));
 
 function show(session) {

@@ -2,12 +2,14 @@
 // The smallest page with SIP.js whose calls survive a reload.
 
 import { Inviter, Registerer, UserAgent } from '/bundle/sip.js';
-import { resumeSIPjs } from '../call-resume.js';
+import { resumeSIPjs } from '/bundle/call-resume.js';
+import { asked } from './asked.js';
 import { configuration, kept, onDial, row, say, share, signedIn, store, token, video } from './view.js';
 
-const portal = await signedIn();
+const portal = await signedIn(asked);
 const own = await kept(portal);
 const options = {
+	earlyMedia: true,
 	extraHeaders: own ? [own.header] : [],
 	sessionDescriptionHandlerOptions: {
 		constraints: { audio: true, video },
@@ -34,9 +36,18 @@ calls.addEventListener('resumed', ({ detail }) => {
 	say(`Resumed, away for ${detail.away} ms.${detail.screen ? ' Your screen is not shared any more.' : ''}`);
 });
 calls.addEventListener('failed', ({ detail }) => say(detail.error.message));
+calls.addEventListener('ringing', ({ detail }) => {
+	show(detail.session, 'rings on', detail);
+	say('Your call rings on.');
+});
+calls.addEventListener('lost', () => say('The connection is lost; the call may go on.'));
+calls.addEventListener('connected', () => say('The connection is back.'));
 calls.addEventListener('waiting', () => say('The call is in another tab.'));
 
 const shown = new WeakMap(); // session: what takes its call as it was
+
+// Without it the library calls whomever the far end names, and asks nobody.
+const decline = (referral) => referral.reject({ statusCode: 603 });
 
 function show(session, title, { held = false, muted = false, videoMuted = false } = {}) {
 	const connection = () => session.sessionDescriptionHandler.peerConnection;
@@ -50,8 +61,9 @@ function show(session, title, { held = false, muted = false, videoMuted = false 
 		hangup: () => (session.state === 'Initial' && !session.accept ? session.dispose() : session[hangup[session.state]]()),
 		async hold() {
 			held = !held;
-			await offer();
+			// Whether or not the other side has answered what it was asked before.
 			speak();
+			await offer();
 			calls.remember(session, { held });
 			view.state(held ? 'held' : 'up');
 		},
@@ -90,7 +102,7 @@ function show(session, title, { held = false, muted = false, videoMuted = false 
 		speak();
 		for (const { track } of connection().getReceivers()) if (track.kind === 'audio') view.play(track);
 	} else {
-		session.delegate = { onSessionDescriptionHandler: hear };
+		session.delegate = { onSessionDescriptionHandler: hear, onRefer: decline };
 	}
 	view.state('calling');
 	changed(session.state);

@@ -20,7 +20,7 @@ export function usePhone(websocket, uri, options) {
 			sockets: [new JsSIP.WebSocketInterface(websocket)], uri, session_timers: false, authorization_jwt: `Bearer ${latest.current.token}`,
 		});
 		const calls = resumeJsSIP(ua, { call: () => latest.current.call, token: () => latest.current.freshToken() });
-		for (const type of ['resuming', 'resumed', 'failed', 'waiting']) {
+		for (const type of ['lost', 'connected', 'resuming', 'resumed', 'failed', 'waiting']) {
 			calls.addEventListener(type, ({ detail }) => change(() => ({ news: { type, ...detail } })));
 		}
 		for (const event of ['registered', 'unregistered', 'disconnected']) ua.on(event, () => change(() => ({ registered: event === 'registered' })));

@@ -2,7 +2,6 @@
 // What both example pages show: a sign-in form, a line to say things, and one row of
 // buttons for each call. Nothing here knows of SIP.
 
-import { keptCertificate } from '../certificate.js';
 import { networkStore } from '../network-store.js';
 import { session, signIn } from '../portal.js';
 
@@ -20,9 +19,10 @@ document.body.innerHTML = `
 
 let current;
 
-/** The web session; asks for user and password when there is none yet. */
-export async function signedIn() {
-	current = await session() ?? await form(signIn);
+/** The web session; asks for user and password when there is none yet.
+ * @param asked  what session() has said, or will say */
+export async function signedIn(asked = session()) {
+	current = await asked ?? await form(signIn);
 	return current;
 }
 
@@ -71,7 +71,11 @@ $('number').value = asked.get('dial') ?? '';
 export const video = asked.has('video');
 
 /** ?bound: calls are bound to a certificate that the browser keeps. */
-export const kept = ({ user }) => (asked.has('bound') ? keptCertificate(user.match(/^sip:(.*)@/)[1]) : undefined);
+export async function kept({ user }) {
+	if (!asked.has('bound')) return undefined;
+	const { keptCertificate } = await import('../certificate.js');
+	return keptCertificate(user.match(/^sip:(.*)@/)[1]);
+}
 
 /** ?relay: media through the portal's TURN server only. */
 export const configuration = (portal, own) => ({

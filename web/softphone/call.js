@@ -2,21 +2,27 @@
 // One call: a session of JsSIP, which another one replaces when the page comes back, and
 // its card.
 
+import { deviceMessage } from '../call-resume/errors.js';
+import { readMessage } from '../call-resume/message.js';
 import { Card } from './card.js';
-import { farTrack, hasVideo, listen, nearTrack } from './media.js';
+import { farTrack, listen, pictures } from './media.js';
+import { reoffer } from './reoffer.js';
 import { span, whyNot } from './words.js';
 
 const LOST = 'The connection is lost: reconnecting…';
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Call {
 	#phone;
 	#ending = false; // the user wants it to
 	#heard; // the track that is played
+	#next; // the session that is to take the place of this one's
+	#toHold = false; // on hold, and the other side cannot be told yet
+	taken = []; // tracks that were captured while it was up
 
 	/**
 	 * @param phone  what calls share: {calls (CallResume), options(video), say(text), changed(call),
-	 *               focus(call), holdOthers(call), again(call), close(call)}
+	 *               focus(call), holdOthers(call), again(call), close(call), and parts that are loaded when they
+	 *               are needed: transfer(), devices(), video()}
 	 * @param id     of the call in the storage, when it comes back from there
 	 * @param data   what the page has remembered: {name, number, address, start, incoming}
 	 */
@@ -40,6 +46,10 @@ export class Call {
 			again: () => phone.again(this),
 			retry: () => phone.calls.retry(this.id) || location.reload(),
 			press: (key) => this.press(key),
+			transfer: async () => (await phone.transfer()).toggleForm(this, phone),
+			camera: async () => (await phone.video()).toggleCamera(this, phone),
+			accept: () => this.asked?.accept(),
+			decline: () => this.asked?.decline(),
 		});
 		if ('leaving' in this.card.element.dataset) this.#ending = true;
 	}
@@ -66,19 +76,45 @@ export class Call {
 	begin(session) {
 		this.session = session;
 		this.#listen(session);
-		session.on('progress', ({ originator }) => {
-			if (originator === 'remote' && this.state === 'calling') this.set({ state: 'ringing' });
+		session.on('progress', ({ originator, response }) => {
+			this.#played(response);
+			if (originator !== 'remote' || this.state !== 'calling') return;
+			this.set({ state: 'ringing' });
+			this.#remember();
 		});
 		session.on('confirmed', () => {
+			this.start = Date.now();
 			this.#phone.say(`Connected with ${this.who}`);
 			this.#up();
 		});
+	}
+
+	/** The session of a call that rang when its page went, and rings. */
+	ringsOn(session) {
+		if (this.#ending) return session.terminate();
+		this.session = session;
+		session.on('progress', ({ response }) => this.#played(response));
+		this.#connect(session.connection);
+		// Answered: it comes back by another session. What else ends it is told as `failed`.
+		session.on('failed', ({ message }) => {
+			if (this.session !== session || !readMessage(message?.data ?? '')?.one('call-state')) return;
+			this.session = undefined;
+			this.set({ state: 'resuming' });
+		});
+		return this.set({ state: 'ringing', text: undefined, plays: false });
+	}
+
+	/** What comes before the answer is heard in the place of our own tone (RFC 3960 section 3.2). */
+	#played(response) {
+		if (response?.body && !this.plays) this.set({ plays: true });
 	}
 
 	/** The session that has brought the call back. @param detail  of the event */
 	async back(session, { away, held, muted }, heard) {
 		const died = Date.now() - away;
 		this.session = session;
+		this.#toHold = false;
+		this.#release();
 		this.#listen(session);
 		if (this.#ending) return this.hangUp();
 		Object.assign(this, { held, muted, line: undefined, text: undefined });
@@ -94,24 +130,28 @@ export class Call {
 		const mine = (act) => (event) => { if (this.session === session) act(event); };
 		session.on('hold', mine(() => this.#holdChanged()));
 		session.on('unhold', mine(() => this.#holdChanged()));
-		session.on('muted', mine(() => this.set({ muted: true })));
-		session.on('unmuted', mine(() => this.set({ muted: session.isMuted().audio })));
+		for (const event of ['muted', 'unmuted']) session.on(event, mine(() => this.#muteChanged()));
 		session.on('ended', mine((event) => this.#over(event)));
 		session.on('failed', mine((event) => this.#over(event)));
+		session.on('getusermediafailed', (error) => this.#noMedia(session, error));
+		// Transfers: the other side wants us to call somebody, or somebody is to take its place.
+		session.on('refer', mine(async (event) => (await this.#phone.transfer()).askUser(this, this.#phone, event)));
+		session.on('replaces', mine(async (event) => (await this.#phone.transfer()).takePlace(this, this.#phone, event)));
 		if (session.connection) this.#connect(session.connection);
 		else session.on('peerconnection', ({ peerconnection }) => this.#connect(peerconnection));
 	}
 
 	#connect(connection) {
 		connection.addEventListener('track', () => this.#media());
-		connection.addEventListener('iceconnectionstatechange', () => this.#iceChanged(connection));
+		connection.addEventListener('signalingstatechange', () => { if (connection.signalingState === 'stable') this.#media(); });
 		this.#media();
 	}
 
-	#iceChanged(connection) {
-		if (this.session?.connection !== connection || this.state !== 'up') return;
-		const lost = ['disconnected', 'failed'].includes(connection.iceConnectionState);
-		if (lost || this.line === LOST) this.set({ line: lost ? LOST : undefined });
+	/** The gateway, or the media, is away; or there again. The other side may hear nothing of it. */
+	alone(yes) {
+		if (this.state !== 'up' || !yes && this.line !== LOST) return;
+		this.set({ line: yes ? LOST : undefined });
+		this.#phone.say(yes ? LOST : 'The connection is there again');
 	}
 
 	#media() {
@@ -121,9 +161,16 @@ export class Call {
 		if (audio && audio !== this.#heard) {
 			this.#heard = audio;
 			this.card.hear(audio);
+			this.card.sound(this.#phone.play);
 		}
-		const video = this.state === 'up' && hasVideo(connection);
-		this.card.see(video ? farTrack(connection, 'video') : undefined, video ? nearTrack(connection, 'video') : undefined);
+		const { far, near } = this.state === 'up' ? pictures(connection) : {};
+		this.card.see(far, near);
+		if (this.camera !== !!near) this.set({ camera: !!near });
+	}
+
+	/** Other tracks are sent than before. */
+	pictured() {
+		this.#media();
 	}
 
 	async #up() {
@@ -132,6 +179,7 @@ export class Call {
 		this.set({ state: 'up', text: undefined });
 		this.#media();
 		this.#remember();
+		this.#phone.devices().then((devices) => devices.follow(this, this.#phone), () => {});
 		const info = await this.#phone.calls.info(session);
 		if (!info || this.session !== session) return;
 		if (!this.number) Object.assign(this, { name: user(info.peer), number: user(info.peer) });
@@ -146,19 +194,96 @@ export class Call {
 
 	#holdChanged() {
 		const { local, remote } = this.session.isOnHold();
-		this.set({ held: local, away: remote, line: undefined });
+		if (local) this.#toHold = false;
+		this.set({ held: local || this.#toHold, away: remote, line: undefined });
+		if (this.#toHold) this.#sendsAs(this.session);
 		this.#media();
+	}
+
+	#muteChanged() {
+		this.set({ muted: this.session.isMuted().audio });
+		if (this.#toHold) this.#sendsAs(this.session);
 	}
 
 	#over({ originator, message, cause }) {
 		const was = this.state;
+		this.#toHold = false;
 		const ours = originator === 'local' && (this.#ending || cause === 'Terminated' || cause === 'Canceled');
 		const missed = was === 'incoming' && !ours;
-		const text = missed ? 'Missed call'
+		const text = this.farewell ?? (missed ? 'Missed call'
 			: was === 'up' ? 'The call has ended.'
-				: whyNot(message?.status_code, cause);
+				: whyNot(message?.status_code, cause));
 		this.card.see();
-		this.set({ state: 'over', text, was, missed, ours, held: false, line: undefined });
+		this.#release();
+		this.set({
+			state: 'over', text, was, missed, ours: ours && !this.farewell, held: false, camera: false, line: undefined, ask: undefined, busy: undefined,
+		});
+	}
+
+	/** The library says why after it has said that. */
+	#noMedia(session, error) {
+		const text = this.session === session && this.state === 'over' && deviceMessage(error);
+		if (!text) return;
+		this.text = text;
+		this.card.show(this);
+		this.#phone.say(text);
+	}
+
+	/** What was captured for this call beside what the library has. */
+	#release() {
+		for (const track of this.taken.splice(0)) track.stop();
+	}
+
+	/**
+	 * Another session is to take the place of this one, with somebody else: a transfer that others have made. It has it when
+	 * it is up, or the other side has ended this one; until then the call is what it was, whatever becomes of the new one.
+	 * @param session  of JsSIP, which the page is about to answer
+	 * @param who      as of callerOf()
+	 */
+	replaceBy(session, who) {
+		const old = this.session;
+		const take = () => {
+			if (this.session !== old) return;
+			this.#next = undefined;
+			this.#toHold = false;
+			this.#release();
+			this.session = session;
+			this.#listen(session);
+			this.set({ ...who, start: undefined, away: false });
+		};
+		const over = () => { if (this.#next === session) this.#next = undefined; };
+		this.#next = session;
+		// The first time when it has its tracks, and its connection neither description: from those on they are encoded.
+		session.on('sdp', () => this.#sendsAs(session));
+		session.on('failed', over);
+		session.on('ended', over);
+		// Before the library, which then ends the old one, and would once more.
+		session.prependListener('confirmed', take);
+		old.prependListener('ended', ({ originator }) => {
+			if (this.#next !== session) return;
+			old.terminate = () => {};
+			if (originator === 'remote') take();
+			else session.terminate();
+		});
+		session.on('confirmed', () => {
+			if (this.session !== session) return;
+			this.#sendsAs(session);
+			if (this.held) this.hold(true);
+			this.set({ line: `Now you talk to ${this.who}.` });
+			this.#phone.say(`Now you talk to ${this.who}`);
+			this.#up();
+		});
+	}
+
+	/** Whether another session is about to take the place of this one's. */
+	get replaced() {
+		return !!this.#next;
+	}
+
+	/** A session sends what this call does: nothing on hold, and no sound when muted. */
+	#sendsAs(session) {
+		if (session.isMuted().audio !== !!this.muted) session[this.muted ? 'mute' : 'unmute']({ audio: true });
+		for (const { track } of session.connection.getSenders()) if (track) track.enabled = !this.held && !(this.muted && track.kind === 'audio');
 	}
 
 	// -- what the user does
@@ -169,8 +294,10 @@ export class Call {
 		this.session.answer(this.#phone.options(video));
 	}
 
-	hangUp() {
+	/** @param farewell  what is left to be read */
+	hangUp(farewell) {
 		this.#ending = true;
+		if (farewell) this.farewell = farewell;
 		// On its way back it has no session yet that could be hung up.
 		if (!this.session) return this.set();
 		if (!this.session.isEnded()) this.session.terminate();
@@ -182,13 +309,22 @@ export class Call {
 		else this.session.mute({ audio: true });
 	}
 
-	/** On hold or off; waits for the library when it is in the middle of an offer. */
+	/** On hold or off. On hold nothing is sent from here on; the other side is told as soon as it has answered what it was
+	 * asked before, which it may take its time for. */
 	async hold(on) {
 		const { session } = this;
-		for (let i = 0; i < 50 && this.state === 'up' && this.session === session; i++) {
-			if (session.isOnHold().local === on || (on ? session.hold() : session.unhold())) return;
-			await sleep(100);
-		}
+		const local = this.state === 'up' && session.isOnHold().local;
+		if (this.state !== 'up' || (local || this.#toHold) === on) return;
+		if (local) return void await reoffer(session, (done) => session.unhold({}, done), 4);
+		this.#toHold = on;
+		this.set({ held: on });
+		this.#sendsAs(session);
+		if (on) await reoffer(session, (done) => session.hold({}, done), 4);
+		this.#tellHold(session);
+	}
+
+	async #tellHold(session) {
+		while (this.#toHold && this.session === session && !session.isEnded()) await reoffer(session, (done) => session.hold({}, done), 4);
 	}
 
 	/** A key while the call is up: in the audio where the other side takes that (RFC 4733),

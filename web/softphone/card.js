@@ -35,9 +35,14 @@ const TEXTS = {
 	up: '',
 };
 
+/** What goes on only while the call is up. */
+const IN_CALL = ['mute', 'hold', 'pad', 'camera', 'transfer'];
+
 export class Card {
 	#call = {};
 	#act;
+	#audio = document.createElement('audio'); // not in the card, which may be moved
+	#from; // where the focus was when somebody called
 
 	/**
 	 * @param id   of the call in the storage: first.js may have made its card already
@@ -48,17 +53,20 @@ export class Card {
 		this.element = id && document.querySelector(`#calls [data-id="${CSS.escape(id)}"]`);
 		if (!this.element) {
 			this.element = document.getElementById('card').content.cloneNode(true).firstElementChild;
-			const calls = document.getElementById('calls');
-			calls.insertBefore(this.element, calls.querySelector('[data-state=over]'));
+			document.getElementById('calls').append(this.element);
 		}
+		this.#audio.autoplay = true;
+		document.getElementById('sounds').append(this.#audio);
 		this.element.addEventListener('click', (event) => {
 			const what = event.target.closest('[data-do]')?.dataset.do;
 			if (what === 'pad') this.#togglePad();
 			else if (what) this.#act[what]?.();
 		});
 		keys(this.#in('.pad'), (key) => this.#press(key));
-		this.element.addEventListener('keydown', ({ key }) => {
-			if (!this.#in('.pad').hidden && /^[0-9*#]$/.test(key)) this.#press(key);
+		this.element.addEventListener('keydown', ({ key, target }) => {
+			if (target.localName === 'input' || this.#in('.pad').hidden) return;
+			if (/^[0-9*#]$/.test(key)) this.#press(key);
+			if (key === 'Escape') this.#togglePad(false);
 		});
 	}
 
@@ -68,7 +76,7 @@ export class Card {
 
 	/**
 	 * @param call  with state, name, address, start, text, line, held, away (held by the other side), muted,
-	 *              video, offersVideo, compact, retry, number
+	 *              camera, offersVideo, compact, retry, number, ask (what the other side wants of us), busy (being transferred)
 	 */
 	show(call) {
 		const { element } = this;
@@ -77,30 +85,45 @@ export class Card {
 		element.dataset.state = call.state;
 		element.toggleAttribute('data-compact', !!call.compact);
 		element.toggleAttribute('data-held', !!call.held);
-		element.setAttribute('aria-label', `Call with ${call.who}`);
-		this.#in('.name').textContent = call.name;
-		this.#in('.number').textContent = call.address ?? '';
-		this.#in('.number').hidden = !call.address || call.address === call.name;
+		element.setAttribute('aria-label', call.state === 'incoming' ? `Incoming call from ${call.who}` : `Call with ${call.who}`);
+		this.#say('.name', call.name);
+		this.#say('.number', call.address !== call.name && call.address);
 		this.#in('.avatar').textContent = initial(call.name);
 		this.#in('.text').textContent = call.text ?? this.#text(call);
-		this.#in('.line').hidden = !call.line;
-		this.#in('.line').textContent = call.line ?? '';
-		this.#button('mute', call.muted, call.muted ? 'Unmute' : 'Mute', call.muted ? 'mic-off' : 'mic');
+		this.#say('.line', call.line);
+		this.#say('.ask p', call.ask);
+		this.#in('.ask').hidden = !call.ask;
+		this.#toggle('mute', call.muted, call.muted ? 'Unmute' : 'Mute', call.muted ? 'mic-off' : 'mic');
+		this.#toggle('camera', call.camera, call.camera ? 'Stop video' : 'Start video', call.camera ? 'video-off' : 'video');
 		const swap = call.compact && call.held;
-		this.#button('hold', swap ? undefined : call.held, swap ? 'Swap' : call.held ? 'Resume' : 'Hold',
-			swap ? 'swap' : call.held ? 'resume' : 'hold');
-		for (const name of ['mute', 'hold', 'pad']) this.#in(`[data-do=${name}]`).disabled = call.state !== 'up';
+		this.#toggle('hold', call.held && !swap, swap ? 'Swap' : call.held ? 'Resume' : 'Hold', swap ? 'swap' : call.held ? 'resume' : 'hold');
+		for (const name of IN_CALL) this.#in(`[data-do=${name}]`).disabled = call.state !== 'up' || !!call.busy;
 		this.#in('[data-do=video]').hidden = !call.offersVideo;
-		this.#in('[data-do=again]').hidden = !call.number;
+		// One thing to do after a failure.
 		this.#in('[data-do=retry]').hidden = !call.retry;
-		if (call.state !== 'up' || call.compact) this.#togglePad(false);
+		this.#in('[data-do=again]').hidden = !call.number || !!call.retry;
+		if (call.state !== 'up' || call.compact) {
+			this.#togglePad(false);
+			this.extra();
+		}
 		this.tick();
 		// The button that was pressed may be gone. Not the next one instead: who presses twice
 		// on Answer does not want to hang up.
-		if (focused && !document.activeElement.getClientRects().length) {
-			element.tabIndex = -1;
-			element.focus();
-		}
+		if (focused && (!document.activeElement.getClientRects().length || document.activeElement.disabled)) element.focus();
+	}
+
+	/** Somebody calls. The card, and no button of it: whoever is typing has not seen it yet. */
+	focus() {
+		for (const open of document.querySelectorAll('dialog[open]')) open.close();
+		this.#from = document.activeElement;
+		this.element.focus();
+	}
+
+	/** Text that is there or not. */
+	#say(selector, text) {
+		const element = this.#in(selector);
+		element.hidden = !text;
+		if (element.textContent !== (text || '')) element.textContent = text || '';
 	}
 
 	#text({ state, held, away, muted, offersVideo }) {
@@ -109,10 +132,10 @@ export class Card {
 		return [held ? 'On hold' : away && 'On hold by the other side', muted && 'Muted'].filter(Boolean).join(' · ');
 	}
 
-	#button(name, pressed, text, icon) {
+	/** A button that says what it does next. */
+	#toggle(name, on, text, icon) {
 		const button = this.#in(`[data-do=${name}]`);
-		if (pressed === undefined) button.removeAttribute('aria-pressed');
-		else button.setAttribute('aria-pressed', !!pressed);
+		button.toggleAttribute('data-on', !!on);
 		button.querySelector('span').textContent = text;
 		button.querySelector('use').setAttribute('href', `#i-${icon}`);
 	}
@@ -120,7 +143,7 @@ export class Card {
 	/** The timer goes on. */
 	tick() {
 		const { state, start } = this.#call;
-		const runs = start && ['up', 'resuming'].includes(state);
+		const runs = start && ['up', 'ringing', 'resuming'].includes(state);
 		this.#in('.timer').textContent = runs ? clock(Date.now() - start) : '';
 	}
 
@@ -132,14 +155,19 @@ export class Card {
 
 	/** Let the other side be heard. */
 	async hear(track) {
-		const audio = this.#in('audio');
+		const audio = this.#audio;
 		audio.srcObject = new MediaStream([track]);
 		const blocked = await audio.play().then(() => false, (e) => e.name === 'NotAllowedError');
 		this.element.toggleAttribute('data-silent', blocked);
 	}
 
+	/** By that loudspeaker. @param apply  is given the element that sounds */
+	sound(apply) {
+		return apply(this.#audio);
+	}
+
 	unblock() {
-		this.#in('audio').play().then(() => this.element.removeAttribute('data-silent'), () => {});
+		this.#audio.play().then(() => this.element.removeAttribute('data-silent'), () => {});
 	}
 
 	/** The pictures, as far as there are any. */
@@ -152,33 +180,59 @@ export class Card {
 		}
 	}
 
-	/** Behind the others: the call is over. (One that goes on would fall silent for a moment.) */
-	last() {
-		const { activeElement } = document;
-		if (!this.element.nextElementSibling) return;
-		this.element.parentNode.append(this.element);
-		if (this.element.contains(activeElement)) activeElement.focus();
+	#togglePad(open = this.#in('.pad').hidden) {
+		const pad = this.#in('.pad');
+		const focused = pad.contains(document.activeElement);
+		const button = this.#in('[data-do=pad]');
+		pad.hidden = !open;
+		this.element.toggleAttribute('data-pad', open);
+		button.setAttribute('aria-expanded', open);
+		if (open) this.#in('.pad button').focus();
+		else if (focused) button.focus();
 	}
 
-	#togglePad(open = this.#in('.pad').hidden) {
-		this.#in('.pad').hidden = !open;
-		this.element.toggleAttribute('data-pad', open);
-		this.#in('[data-do=pad]').setAttribute('aria-expanded', open);
-		if (open) this.#in('.pad button').focus();
+	/** A form in the card, in the place of what was there; none: what was there goes. */
+	extra(form) {
+		const place = this.#in('.extra');
+		const focused = place.contains(document.activeElement);
+		const button = this.#in('[data-do=transfer]');
+		if (form) place.replaceChildren(form);
+		else place.replaceChildren();
+		button.setAttribute('aria-expanded', !!form);
+		if (focused && !form) button.focus();
 	}
 
 	#press(key) {
 		this.#act.press(key);
-		this.#in('.line').hidden = false;
-		this.#in('.line').textContent = `${/^[0-9*# ]+$/.test(this.#in('.line').textContent) ? this.#in('.line').textContent : ''}${key}`;
+		this.#say('.digits', `${this.#in('.digits').textContent}${key}`.slice(-24));
 	}
 
 	remove() {
-		this.#in('audio').srcObject = null;
-		// Not on a phone, where it would bring up the keyboard.
-		if (this.element.contains(document.activeElement) && matchMedia('(pointer: fine)').matches) {
-			document.getElementById('number').focus();
-		}
+		this.#audio.srcObject = null;
+		this.#audio.remove();
+		const focused = this.element.contains(document.activeElement);
 		this.element.remove();
+		if (focused) this.#back();
 	}
+
+	/** Where the focus goes when the card is gone. Not into a field on a phone, where that would bring up the keyboard. */
+	#back() {
+		const number = document.getElementById('number');
+		const places = [this.#from, document.querySelector('.call:not([data-compact], [data-state=over])'),
+			matchMedia('(pointer: fine)').matches && number, document.getElementById('dialer')];
+		places.find((one) => one && one !== document.body && one.getClientRects().length)?.focus();
+	}
+}
+
+/** Bring cards into this order; the focus stays, and so does what is played. */
+export function arrange(cards) {
+	const calls = document.getElementById('calls');
+	const { activeElement } = document;
+	let at = calls.firstElementChild;
+	for (const { element } of cards) {
+		if (element === at) at = at.nextElementSibling;
+		else if (calls.moveBefore) calls.moveBefore(element, at);
+		else calls.insertBefore(element, at);
+	}
+	if (activeElement !== document.activeElement && calls.contains(activeElement)) activeElement.focus();
 }

@@ -35,7 +35,7 @@
 				card.querySelector('.timer').textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
 			}
 			card.querySelector('.text').textContent = 'Coming back to your call…';
-			for (const what of ['mute', 'hold', 'pad']) card.querySelector(`[data-do=${what}]`).disabled = true;
+			for (const what of ['mute', 'hold', 'pad', 'camera', 'transfer']) card.querySelector(`[data-do=${what}]`).disabled = true;
 			// Who hangs up already now is taken at their word when the modules are here.
 			card.querySelector('[data-do=hangup]').addEventListener('click', () => {
 				card.dataset.leaving = '';

@@ -40,6 +40,12 @@ export const farTrack = (connection, kind) =>
 export const nearTrack = (connection, kind) =>
 	connection.getSenders().map((s) => s.track).find((t) => t?.kind === kind);
 
-/** Whether a picture goes or may go one way or the other. */
-export const hasVideo = (connection) => connection.getTransceivers().some((t) =>
-	t.receiver.track.kind === 'video' && ['sendrecv', 'sendonly', 'recvonly'].includes(t.currentDirection));
+/** The pictures that go one way and the other, as far as there are any. */
+export function pictures(connection) {
+	const goes = (...directions) => connection.getTransceivers()
+		.some((t) => t.receiver.track.kind === 'video' && ['sendrecv', ...directions].includes(t.currentDirection));
+	return {
+		far: goes('recvonly') ? farTrack(connection, 'video') : undefined,
+		near: goes('sendonly') ? nearTrack(connection, 'video') : undefined,
+	};
+}

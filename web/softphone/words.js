@@ -15,6 +15,18 @@ export function span(ms) {
 	return ms < 120_000 ? `${Math.round(ms / 1000)}\u00a0s` : `${Math.round(ms / 60_000)}\u00a0min`;
 }
 
+/** How long a call was, for a list. */
+export const lasted = (seconds) => (seconds < 60 ? `${seconds}\u00a0s` : `${Math.round(seconds / 60)}\u00a0min`);
+
+/** When it was, as short as it is clear: the time today, else the day. */
+export function day(date, now = new Date()) {
+	const start = new Date(now).setHours(0, 0, 0, 0);
+	const time = date.toLocaleTimeString([], { hour: 'numeric', minute: '2-digit' });
+	if (date >= start) return time;
+	if (date >= start - 86_400_000) return `Yesterday ${time}`;
+	return date.toLocaleDateString([], { day: 'numeric', month: 'short', year: date.getFullYear() === now.getFullYear() ? undefined : 'numeric' });
+}
+
 const BY_STATUS = {
 	403: 'You are not allowed to call there.',
 	404: 'There is nobody with this name or number.',
