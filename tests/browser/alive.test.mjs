@@ -62,15 +62,34 @@ for (const [i, library] of ['jssip', 'sipjs'].entries()) {
 		await call.endsBy('far');
 	});
 
+	test(`${library}: ICE has failed, and the call comes back`, async () => {
+		const call = await WebCall.up(stack, browser, { library });
+		await call.tab.page.evaluate(() => {
+			const connection = window.connections.at(-1);
+			Object.defineProperty(connection, 'iceConnectionState', { value: 'failed' });
+			connection.dispatchEvent(new Event('iceconnectionstatechange'));
+		});
+		await call.back();
+		assert.equal(call.far.bye, undefined);
+		await call.endsBy('far');
+	});
+
 	test(`${library}: a microphone that the page has switched off stays off`, async () => {
 		const call = await WebCall.up(stack, browser, { library });
 		await enable(call.tab, false);
+		// Not for a moment: that is heard, if seldom.
+		await call.tab.page.evaluate(() => {
+			const { get, set } = Object.getOwnPropertyDescriptor(MediaStreamTrack.prototype, 'enabled');
+			window.switchedOn = 0;
+			Object.defineProperty(MediaStreamTrack.prototype, 'enabled', { configurable: true, get, set(yes) { if (yes) window.switchedOn++; set.call(this, yes); } });
+		});
 		await call.far.hearsSilence();
 		const { loud } = call.far.rtp.audio;
 		await cuts['nginx is stopped and started'](() => {});
 		await refreshed(call);
 		await call.far.hearsSilence();
 		assert.equal(call.far.rtp.audio.loud, loud);
+		assert.equal(await call.tab.page.evaluate(() => window.switchedOn), 0);
 		await enable(call.tab, true);
 		await call.talks();
 		await call.endsBy('page');
@@ -79,12 +98,12 @@ for (const [i, library] of ['jssip', 'sipjs'].entries()) {
 	test(`${library}: a network that changes and leaves the connection as it was changes nothing`, async () => {
 		const call = await WebCall.up(stack, browser, { library });
 		const { count } = await call.tab.media();
-		let sockets = 0;
-		call.tab.page.on('websocket', () => { sockets++; });
+		const sockets = () => call.tab.page.evaluate(() => window.sockets);
+		const before = await sockets();
 		await call.tab.page.evaluate(() => dispatchEvent(new Event('online')));
 		// A probe that is not content makes another connection two seconds later.
 		await call.tab.page.waitForTimeout(2500);
-		assert.equal(sockets, 0, 'the connection is the same');
+		assert.equal(await sockets(), before, 'the connection is the same');
 		assert.equal(call.far.reinvites, 0);
 		assert.equal((await call.tab.media()).count, count);
 		await call.endsBy('page');
@@ -109,6 +128,22 @@ for (const [i, library] of ['jssip', 'sipjs'].entries()) {
 		await call.endsBy('page');
 		await until('the microphone to be closed', () => call.tab.page.evaluate(
 			() => window.captured.length > 0 && window.captured.every((track) => track.readyState === 'ended')));
+	});
+
+	test(`${library}: lost while the call comes back after a reload`, async () => {
+		const call = await WebCall.up(stack, browser, { library });
+		let answers = false;
+		let asked = false;
+		stack.echo.answer = (m) => {
+			asked ||= m.method === 'INVITE';
+			return m.method !== 'INVITE' || answers;
+		};
+		await call.tab.page.reload();
+		await until('the far end to be asked', () => asked);
+		await cuts['nginx is stopped and started'](() => { answers = true; });
+		await call.tab.up();
+		await call.talks();
+		await call.endsBy('far');
 	});
 
 	test(`${library}: the far end hangs up meanwhile, which the page learns afterwards`, async () => {

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { replyTo } from '../lib/sip.mjs';
 import { sleep, until } from '../lib/wait.mjs';
 import { WebCall } from '../lib/webcall.mjs';
 import { browser, stack, webTests } from '../lib/webtests.mjs';
@@ -71,6 +72,20 @@ for (const library of ['jssip', 'sipjs']) {
 			await call.endsBy('page');
 		});
 	}
+
+	test(`${library}: the far end refuses once, with what the library takes for a state`, async () => {
+		const call = await WebCall.up(stack, browser, { library });
+		let refused = 0;
+		stack.echo.answer = (m) => {
+			if (m.method !== 'INVITE' || !m.tag('to') || refused++) return true;
+			m.answer(replyTo(m, 500, 'Later', { fields: ['Call_State: planted', 'Retry_After: 50'] }));
+			return false;
+		};
+		await call.tab.page.reload();
+		await call.back({ lives: 2 });
+		stack.echo.answer = () => true;
+		await call.endsBy('page');
+	});
 
 	test(`${library}: the token expires while the page stays, and its WebSocket is lost`, async () => {
 		call = await WebCall.up(stack, browser, { library });

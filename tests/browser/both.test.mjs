@@ -28,6 +28,7 @@ async function inCall(mine, theirs) {
 	await tabs[0].dial('bob');
 	await tabs[1].click('answer');
 	for (const tab of tabs) await tab.up();
+	await until('the answer to be acknowledged', async () => await tabs[1].frames(/^ACK /) > 0);
 	return tabs;
 }
 
@@ -89,7 +90,7 @@ for (const [mine, theirs, by] of PAIRS) {
 		}));
 		for (const tab of tabs) await tab.up();
 		for (const { page } of tabs) {
-			const off = await until('a way for media', () => page.evaluate(() => window.first && [...window.first, ...window.tracks()]));
+			const off = await until('both descriptions', () => page.evaluate(() => window.first && [...window.first, ...window.tracks()]));
 			assert.deepEqual(off, ['audio off', 'audio off']);
 		}
 		await tabs[by].click('mute');
@@ -103,17 +104,12 @@ for (const [mine, theirs, by] of PAIRS) {
 	test(`${mine} calls ${theirs}: Kamailio is killed and restarted, both pages stay`, async () => {
 		const tabs = await inCall(mine, theirs);
 		// Each is done when its own re-INVITE was taken.
-		const refreshed = tabs.map(({ page }) => {
-			let now = false;
-			page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => {
-				now ||= /^SIP\/2.0 200 [^]*^CSeq: \d+ INVITE/m.test(payload);
-			}));
-			return () => now;
-		});
+		const taken = () => Promise.all(tabs.map((tab) => tab.frames(/^SIP\/2.0 200 [^]*^CSeq: \d+ INVITE/m)));
+		const before = await taken();
 		const counts = await Promise.all(tabs.map(async (tab) => (await tab.media()).count));
 		await stack.kamailio.kill();
 		await stack.kamailio.boot();
-		await until('both pages to have told where they are', () => refreshed.every((is) => is()), { timeout_ms: 40000 });
+		await until('both pages to have told where they are', async () => (await taken()).every((n, i) => n > before[i]), { timeout_ms: 40000 });
 		for (const tab of tabs) await tab.up();
 		await Promise.all(tabs.map((tab) => tab.hears()));
 		assert.deepEqual(await Promise.all(tabs.map(async (tab) => (await tab.media()).count)), counts, 'the same connections for media');

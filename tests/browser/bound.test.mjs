@@ -69,6 +69,29 @@ for (const library of ['jssip', 'sipjs']) {
 		});
 	}
 
+	test(`${library}: reloaded while the far end plays something before it answers`, async () => {
+		let invite;
+		stack.echo.answer = (m) => m.method !== 'INVITE' || !!m.tag('to') || !(invite ??= m);
+		const tab = await stack.signedIn(browser, library, { query: '?bound' });
+		await tab.dial('echo');
+		const far = await stack.echo.play(await until('the far end to be called', () => invite));
+		await tab.rings();
+		await Promise.all([tab.hears(), far.hears()]);
+		const own = await certificate(tab);
+		for (let lives = 1; lives <= 2; lives++) {
+			await tab.page.reload();
+			await until('it to ring on', async () => /rings on/.test(await tab.line()));
+			await Promise.all([tab.hears(), far.hears()]);
+			assert.equal(await certificate(tab), own);
+		}
+		stack.echo.answer = () => true;
+		await stack.echo.pickUp(invite);
+		await tab.up();
+		await Promise.all([tab.hears(), far.hears()]);
+		assert.equal((await far.hangUp()).status, 200);
+		await stack.noMedia();
+	});
+
 	test(`${library}: put on hold and taken off`, async () => {
 		const call = await WebCall.up(stack, browser, { library, query: '?bound' });
 		await call.tab.click('hold');
@@ -113,14 +136,14 @@ for (const library of ['jssip', 'sipjs']) {
 	test(`${library}: the browser is killed just after, and started again`, async () => {
 		await browser.close();
 		// Signed in yesterday: Chromium keeps a cookie in memory for half a minute.
-		goOnIn(await Browser.spawn(stack.dir, 'chromium'));
+		goOnIn(await Browser.spawn(stack.dir, 'browser'));
 		await stack.signedIn(browser, 'jssip');
 		await browser.quit();
-		goOnIn(await Browser.spawn(stack.dir, 'chromium'));
+		goOnIn(await Browser.spawn(stack.dir, 'browser'));
 		const call = await WebCall.up(stack, browser, { library, query: '?bound' });
 		const own = await certificate(call.tab);
 		await browser.kill();
-		goOnIn(await Browser.spawn(stack.dir, 'chromium'));
+		goOnIn(await Browser.spawn(stack.dir, 'browser'));
 		call.tab = await browser.open(stack.page(library, '?bound'));
 		await call.back();
 		assert.equal(await certificate(call.tab), own);

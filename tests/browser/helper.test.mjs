@@ -2,9 +2,11 @@
 // call-resume.js without a gateway: how a call comes back, or does not, and when it is over.
 
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { test } from 'node:test';
 
-import { ACK, ANSWER, CALLED, helperTests, ID, INVITE, OK, page } from '../lib/helperpage.mjs';
+import { ROOT } from '../lib/kamailio.mjs';
+import { ACK, ANSWER, browser, CALLED, helperTests, ID, INVITE, OK, page } from '../lib/helperpage.mjs';
 
 helperTests();
 
@@ -23,7 +25,11 @@ for (const [what, options, reason, { kept = 0, calls = 1, extra = [], says = /^[
 	['503 with Retry-After, then 481', { answers: [{ status: 503, retryAfter: '1 (soon);duration=9' }, { status: 481 }], patience: 5000 }, 'ended', { calls: 2 }],
 	...['-1', '-1e300', '0.001', '0', '1e-9', 'x'].map((retryAfter) => (
 		[`503 with a Retry-After that is none, ${retryAfter}`, { answers: Array(20).fill({ status: 503, retryAfter }), patience: 300 }, 'failed', { kept: 1, calls: [1, 2, 3] }])),
-	['503 with a Retry-After beyond its patience', { answers: [{ status: 503, retryAfter: '9' }, 200], patience: 5000 }, 'failed', { kept: 1, calls: 1 }],
+	['503 with a Retry-After beyond its patience: a gateway that asks for it is waited for', { answers: [{ status: 503, retryAfter: '2' }, 200], patience: 1000 }, undefined, { kept: 1, calls: 2 }],
+	['... from then on with all its patience', { answers: [{ status: 503, retryAfter: '2' }, { status: 491 }, 200], patience: 1000 }, undefined, { kept: 1, calls: 3 }],
+	['... and not for ever', { answers: [{ status: 503, retryAfter: '999999999' }, 200], patience: 5000 }, 'failed', { kept: 1, calls: 1 }],
+	['... nor by a page that tries once', { answers: [{ status: 503, retryAfter: '1' }, 200] }, 'failed', { kept: 1, calls: 1 }],
+	['500 with a Retry-After, which the far end has written', { answers: [{ status: 500, retryAfter: '999' }, 200], patience: 5000 }, undefined, { kept: 1, calls: 2 }],
 	['488', { answers: [{ status: 488 }] }, 'failed'],
 	['500 for too long', { answers: [{ status: 500 }] }, 'failed', { kept: 1 }],
 	['nobody answers', { answers: [{}] }, 'no-network', { kept: 1 }],
@@ -321,6 +327,32 @@ test('JsSIP: a token that could not be renewed is asked for again', async () => 
 	assert.deepEqual(seen, { asked: 2, registered: 2 });
 });
 
+test('JsSIP: pages that have lost their gateway do not connect again in the same instant', async () => {
+	await browser.context.route('https://page.test/bundle/jssip.js', (route) => route.fulfill({ path: path.join(ROOT, 'build/bundle/jssip.js') }));
+	const after = await page.evaluate(async () => {
+		const { default: { UA, WebSocketInterface } } = await import('/bundle/jssip.js');
+		const { resumeJsSIP } = await import('/call-resume.js');
+		// Each at an address of its own: Firefox has those of one address wait for each other.
+		const one = (_, i) => new Promise((resolve) => {
+			const ua = new UA({ sockets: [new WebSocketInterface(`wss://127.0.0.${i + 1}:1`)], uri: 'sip:alice@example.org' });
+			const calls = resumeJsSIP(ua);
+			let lost;
+			ua.on('disconnected', () => { lost ??= performance.now(); });
+			ua.on('connecting', () => {
+				if (!lost) return;
+				calls.stop();
+				ua.stop();
+				resolve(performance.now() - lost);
+			});
+			ua.start();
+		});
+		return Promise.all(Array.from({ length: 20 }, one));
+	});
+	after.sort((a, b) => a - b);
+	assert.ok(after[0] > 900 && after.at(-1) < 4000, `${after}`);
+	assert.ok(after[15] - after[4] > 300, `${after}`);
+});
+
 test('JsSIP: a wrong password is not tried again', async () => {
 	const registered = await page.evaluate(async () => {
 		const { resumeJsSIP } = await import('/call-resume.js');
@@ -392,7 +424,7 @@ for (const [what, message, reason] of [
 			}
 			const agent = {
 				configuration: { uri: { user: 'alice', clone: () => ({}) } }, state: 'Started', isConnected: () => true,
-				transport: { onMessage() {}, async send() {}, stateChange: { addListener() {} } },
+				transport: { onMessage() {}, async send() {}, stateChange: { addListener() {} } }, userAgentCore: {},
 			};
 			const store = { local: true, load: async () => [['one', '{"state":"x"}']], async save() {}, async remove() {} };
 			const calls = resumeSIPjs(agent, { Inviter, store, patience: 0, token: 'token' });

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Browser } from '../lib/browser.mjs';
+import { Browser, FIREFOX } from '../lib/browser.mjs';
 import { until } from '../lib/wait.mjs';
 import { WebCall } from '../lib/webcall.mjs';
 import { browser, goOnIn, stack, webTests } from '../lib/webtests.mjs';
@@ -17,10 +17,10 @@ webTests('browser-leave', {
 
 /** A browser of a user who signed in yesterday. Chromium keeps a cookie in memory for half a minute. */
 async function signedInBefore() {
-	const first = await Browser.spawn(stack.dir, 'chromium');
+	const first = await Browser.spawn(stack.dir, 'browser');
 	await stack.signedIn(first, 'jssip');
 	await first.quit();
-	return Browser.spawn(stack.dir, 'chromium');
+	return Browser.spawn(stack.dir, 'browser');
 }
 
 const elsewhere = () => `${stack.web.url}/examples/view.js`;
@@ -44,7 +44,8 @@ const ways = {
 		await leaveAndComeBack(call.tab);
 		const { persisted, reasons } = await shown(call.tab);
 		assert.equal(persisted, false);
-		assert.ok(reasons.includes('rtc'), `because of ${reasons}`);
+		// Firefox does not tell why.
+		if (!FIREFOX) assert.ok(reasons.includes('rtc'), `because of ${reasons}`);
 	},
 	'crashed, and loaded in a new tab': async (call) => {
 		await call.tab.crash();
@@ -56,7 +57,7 @@ const ways = {
 	},
 	'killed with its browser, which is started again': async (call) => {
 		await browser.kill();
-		goOnIn(await Browser.spawn(stack.dir, 'chromium'));
+		goOnIn(await Browser.spawn(stack.dir, 'browser'));
 		call.tab = await browser.open(stack.page(call.library));
 	},
 };
@@ -77,7 +78,8 @@ for (const library of ['jssip', 'sipjs']) {
 	test(`${library}: left without a call and shown as it was, the page can call and be called`, async () => {
 		const tab = await stack.signedIn(browser, library);
 		await leaveAndComeBack(tab);
-		assert.equal((await shown(tab)).persisted, true);
+		// Firefox keeps no page that has a WebSocket.
+		assert.equal((await shown(tab)).persisted, !FIREFOX);
 		// Its connection is gone, which the library has yet to notice.
 		await until('the page to get through', async () => {
 			const states = await tab.states();

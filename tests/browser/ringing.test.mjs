@@ -36,6 +36,24 @@ for (const library of ['jssip', 'sipjs']) {
 		await goesOn(library, tab, calling);
 	});
 
+	test(`${library}: a page has answered, and its answer does not leave it before it is reloaded`, async () => {
+		const tab = await stack.signedIn(browser, library);
+		const calling = stack.echo.call('alice');
+		await rings(tab);
+		await tab.page.evaluate(() => {
+			const { send } = WebSocket.prototype;
+			WebSocket.prototype.send = function(text) {
+				if (!/^SIP\/2\.0 200[^]*^CSeq: \d+ INVITE/m.test(text)) send.call(this, text);
+			};
+		});
+		await tab.click('answer');
+		await until('the answer to be kept', async () => (await tab.stored()).length > 0);
+		await tab.page.reload();
+		await until('it to be told', async () => await tab.line() === 'The call ended while you were away.');
+		await rings(tab);
+		await goesOn(library, tab, calling);
+	});
+
 	test(`${library}: a page is called while it is being loaded`, async () => {
 		const tab = await stack.signedIn(browser, library);
 		await tab.page.goto('about:blank');

@@ -11,6 +11,7 @@ import { Browser } from '../lib/browser.mjs';
 import { ROOT } from '../lib/kamailio.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { runFolder } from '../lib/stack.mjs';
+import { ready, signedIn } from '../lib/foreground.mjs';
 import { until } from '../lib/wait.mjs';
 
 let run;
@@ -29,23 +30,11 @@ test('make run: sign in with what it printed, call echo, reload; Ctrl-C ends eve
 			PORT: await freePort(), SIP_PORT: await freePort(), WS_PORT: await freePort(),
 		},
 	});
-	let said = '';
-	for (const out of [run.stdout, run.stderr]) out.on('data', (chunk) => { said += chunk; });
-	await until('its words', () => {
-		if (run.exitCode !== null) throw Object.assign(new Error(said), { fatal: true });
-		return said.includes('Ctrl-C ends everything.');
-	}, { timeout_ms: 60000 });
+	const said = await ready(run);
 
-	const [, url] = said.match(/^The softphone: +(https:\S+)$/m);
-	const [, password] = said.match(/user alice +password (\S+)/);
 	assert.equal(fs.statSync(path.join(ROOT, 'build/run/passwords.json')).mode & 0o777, 0o600);
 	browser = await Browser.start();
-	const tab = await browser.open(url);
-	tab.page.setDefaultTimeout(30000);
-	await tab.page.fill('#user', 'alice');
-	await tab.page.fill('#password', password);
-	await tab.page.click('#sign-in button');
-	await tab.page.locator('#status[data-is=on]').waitFor();
+	const tab = await signedIn(browser, said());
 	const over = async (number, text) => {
 		await tab.page.fill('#number', number);
 		await tab.page.click('#call');

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 
+import { changeSession } from '../lib/browser.mjs';
 import { Phone, softphoneTests } from '../lib/softphone.mjs';
 import { DOMAIN } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
@@ -79,6 +80,19 @@ for (const library of ['jssip', 'plain-jssip', 'sipjs']) {
 	});
 }
 
+test('a page of another origin that has opened it can neither send it elsewhere nor close it', async () => {
+	await browser.context.route('https://other.test/**', (route) => route.fulfill({ contentType: 'text/html', body: '<title>other</title>' }));
+	const { page: other } = await browser.open('https://other.test/');
+	const [opened] = await Promise.all([browser.context.waitForEvent('page'), other.evaluate((url) => { window.phone = window.open(url); }, stack.web.url)]);
+	await opened.locator('#sign-in:visible').waitFor();
+	await other.evaluate(() => { window.phone.location = 'https://other.test/phone'; });
+	await until('the opener to have no hold of it, or to send it elsewhere', async () => await other.evaluate(() => window.phone.closed) || opened.url().startsWith('https://other.test/'));
+	await other.evaluate(() => window.phone.close());
+	assert.equal(opened.isClosed(), false);
+	assert.ok(opened.url().startsWith(`${stack.web.url}/`), opened.url());
+	assert.equal(await opened.evaluate(() => window.opener), null);
+});
+
 test('a second tab says whose call is in the first one, and has it when that is closed', async () => {
 	const first = await Phone.signedIn();
 	await first.dialled('echo');
@@ -100,10 +114,11 @@ test('a second tab says whose call is in the first one, and has it when that is 
 test('calls ring in the tab that was in front last', async () => {
 	const first = await Phone.signedIn();
 	const second = await Phone.signedIn();
-	const again = first.socket.waitForEvent('framereceived', ({ payload }) => /^CSeq: \d+ REGISTER/m.test(payload));
+	const registrations = () => first.tab.frames(/^CSeq: \d+ REGISTER/m);
+	const before = await registrations();
 	// What a tab gets when it comes to the front; without a head all are in front.
 	await first.page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
-	await again;
+	await until('it to register again', async () => await registrations() > before);
 	const call = stack.echo.call('alice');
 	await first.click('echo', 'answer');
 	await first.up('echo');
@@ -130,25 +145,19 @@ test('of two windows the older one says that it does not ring, and does when the
 
 test('the token is renewed before it expires', async () => {
 	const phone = await Phone.open();
-	let asked = 0;
-	await phone.page.route('**/session', async (route) => {
-		const response = await route.fetch();
-		asked++;
-		const json = response.ok() ? await response.json() : {};
-		await route.fulfill({ response, json: { ...json, expires: Date.now() / 1000 + (asked < 3 ? 2 : 3600) } });
+	await changeSession(phone.page, (told) => {
+		window.asked = (window.asked ?? 0) + 1;
+		return { ...told, expires: Date.now() / 1000 + (window.asked < 3 ? 2 : 3600) };
 	});
 	await phone.reload();
 	await phone.signIn('alice', stack.passwords.alice);
 	await phone.registered();
-	await until('the page to have asked again', () => asked >= 3);
+	await until('the page to have asked again', () => phone.page.evaluate(() => window.asked >= 3));
 });
 
 test('whose web session is over is asked to sign in, and gets to that after the call', async () => {
 	const phone = await Phone.open();
-	await phone.page.route('**/session', async (route) => {
-		const response = await route.fetch();
-		await route.fulfill({ response, json: { ...await response.json(), expires: Date.now() / 1000 + 3 } });
-	});
+	await changeSession(phone.page, (told) => ({ ...told, expires: Date.now() / 1000 + 3 }));
 	await phone.reload();
 	await phone.signIn('alice', stack.passwords.alice);
 	await phone.dialled('echo');
@@ -159,6 +168,24 @@ test('whose web session is over is asked to sign in, and gets to that after the 
 	await phone.page.locator('#sign-in').waitFor();
 	assert.equal(await phone.page.locator('#sign-in-why').textContent(), 'Your last session is over.');
 	await stack.noMedia();
+});
+
+test('who signs out hangs up on a call that the library does not find any more', async () => {
+	await browser.context.route('**/bundle/jssip.js', async (route) => {
+		const response = await route.fetch();
+		const text = await response.text();
+		const body = text.replace(/this\._sessions\[(\w+)\.id\]=\1/, 'void 0');
+		assert.notEqual(body, text);
+		await route.fulfill({ response, body });
+	});
+	const phone = await Phone.signedIn();
+	await phone.dialled('echo');
+	const far = stack.echo.last;
+	await far.hears();
+	await phone.page.click('#sign-out');
+	await phone.page.click('#leave [value=leave]');
+	await until('the BYE', () => far.bye);
+	await phone.page.locator('#sign-in').waitFor();
 });
 
 test('who signs out in a call is asked; then call, web session and names are gone', async () => {

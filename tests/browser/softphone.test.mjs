@@ -94,6 +94,36 @@ test('mute and hold stay over a reload, and can be undone', async () => {
 	await phone.gone();
 });
 
+test('on hold from the click on, also while the other side does not answer an offer', async () => {
+	const phone = await Phone.signedIn();
+	await phone.dialled('echo');
+	const far = stack.echo.last;
+	await far.hears();
+	await phone.click('echo', 'hold');
+	await phone.says('echo', /^On hold$/);
+	await far.hearsSilence();
+	stack.echo.answer = (m) => m.method !== 'INVITE';
+	await phone.click('echo', 'hold');
+	await far.hears();
+	await phone.click('echo', 'hold');
+	await far.hearsSilence();
+	await phone.says('echo', /^On hold$/);
+	// Off and on again, and muted and not, without its answer.
+	await phone.click('echo', 'hold');
+	await far.hears();
+	await phone.click('echo', 'hold');
+	for (let i = 0; i < 2; i++) await phone.click('echo', 'mute');
+	await far.hearsSilence();
+	stack.echo.answer = () => true;
+	await until('it to be told', () => /^a=sendonly/m.test(far.requests.findLast((m) => m.method === 'INVITE').body));
+	await phone.says('echo', /^On hold$/);
+	await far.hearsSilence();
+	await phone.click('echo', 'hold');
+	await far.hears();
+	await phone.click('echo', 'hangup');
+	await phone.gone();
+});
+
 test('two calls: the second holds the first, they are swapped, and a reload brings both back', async () => {
 	const phone = await Phone.signedIn();
 	await phone.dialled('100');
@@ -222,20 +252,48 @@ test('the media server is lost: the page says so, and has the call again without
 	await phone.gone();
 });
 
-test('a call is back although the gateway was down while the page was loaded', async () => {
-	const phone = await Phone.signedIn();
-	await phone.dialled('echo');
+const reconnects = (phone) => until('the page to notice', async () => (await phone.page.locator('#status').innerText()) === 'Reconnecting…');
+
+for (const [is, lose, back] of [
+	['is down', async (phone) => { await stack.kamailio.kill(); await reconnects(phone); }, () => stack.kamailio.boot()],
+	['does not answer', () => stack.kamailio.proc.freeze(), () => stack.kamailio.proc.thaw()],
+]) {
+	test(`a gateway that ${is} while the page is loaded: it says so at once, and the call is back later`, async () => {
+		const phone = await Phone.signedIn();
+		await phone.dialled('echo');
+		await lose(phone);
+		try {
+			let asked = 0;
+			phone.page.on('request', (request) => { if (request.url().endsWith('/session')) asked++; });
+			await phone.reload();
+			await phone.call('echo', 'resuming').waitFor();
+			await reconnects(phone);
+			assert.ok(asked < 5, `before that the portal was asked ${asked} times`);
+			assert.equal(await phone.page.locator('#sign-in').isVisible(), false);
+		} finally {
+			await back();
+		}
+		await phone.up('echo');
+		await phone.tab.hears();
+		await phone.click('echo', 'hangup');
+		await phone.gone();
+	});
+}
+
+test('who signs in while the gateway is down is told so, and is signed in later', async () => {
+	const phone = await Phone.open();
+	await phone.page.locator('#sign-in button:enabled').waitFor();
 	await stack.kamailio.kill();
-	await until('the page to notice', async () => (await phone.page.locator('#status').innerText()) === 'Reconnecting…');
-	await phone.reload();
-	await phone.call('echo', 'resuming').waitFor();
-	await until('the page to notice', async () => (await phone.page.locator('#status').innerText()) === 'Reconnecting…');
-	assert.equal(await phone.page.locator('#sign-in').isVisible(), false);
-	await stack.kamailio.boot();
-	await phone.up('echo');
-	await phone.tab.hears();
-	await phone.click('echo', 'hangup');
-	await phone.gone();
+	try {
+		let asked = 0;
+		phone.page.on('request', (request) => { if (request.url().endsWith('/session')) asked++; });
+		await phone.signIn('alice', stack.passwords.alice);
+		await phone.page.locator('#sign-in-error', { hasText: 'does not answer yet' }).waitFor();
+		assert.ok(asked < 5, `before that the portal was asked ${asked} times`);
+	} finally {
+		await stack.kamailio.boot();
+	}
+	await phone.registered();
 });
 
 test('who hangs up while the call comes back has hung up', async () => {
@@ -307,6 +365,42 @@ test('a sound that the browser does not allow is turned on by a button', async (
 	await phone.dialled('echo');
 	await phone.click('echo', 'sound');
 	await phone.call('echo').locator('[data-do=sound]').waitFor({ state: 'hidden' });
+	await phone.click('echo', 'hangup');
+	await phone.gone();
+});
+
+test('what the far end plays before it answers is heard, after a reload too, and no tone of the page with it', async () => {
+	let invite;
+	stack.echo.answer = (m) => m.method !== 'INVITE' || !!m.tag('to') || !(invite ??= m);
+	await browser.context.addInitScript(() => {
+		const { connect, disconnect } = AudioNode.prototype;
+		const tones = new Set();
+		window.tones = () => tones.size;
+		AudioNode.prototype.connect = function(to) {
+			if (to === this.context.destination) tones.add(this);
+			return connect.apply(this, arguments);
+		};
+		AudioNode.prototype.disconnect = function() {
+			tones.delete(this);
+			return disconnect.apply(this, arguments);
+		};
+	});
+	const phone = await Phone.signedIn();
+	await phone.dial('echo');
+	const far = await stack.echo.play(await until('the far end to be called', () => invite));
+	const hears = async () => {
+		await phone.call('echo', 'ringing').waitFor();
+		await Promise.all([phone.tab.hears(), far.hears()]);
+		assert.ok(await phone.page.locator('#sounds audio').evaluateAll((all) => all.some((audio) => audio.srcObject && !audio.paused)), 'it is played');
+		assert.equal(await phone.page.evaluate(() => window.tones()), 0);
+	};
+	await hears();
+	await phone.reload();
+	await hears();
+	stack.echo.answer = () => true;
+	await stack.echo.pickUp(invite);
+	await phone.up('echo');
+	await Promise.all([phone.tab.hears(), far.hears()]);
 	await phone.click('echo', 'hangup');
 	await phone.gone();
 });

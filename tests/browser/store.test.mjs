@@ -30,6 +30,23 @@ const kept = () => page.page.evaluate(async () => {
 	return Object.keys(await ask('/session/calls', { headers: { Authorization: `Bearer ${token}` } }));
 });
 
+test('what is on the network under names that are none of a call is asked for nothing: nobody is signed out by it', async () => {
+	const peer = await call('jssip', '?store=network');
+	await until('the state to be on the network', async () => (await kept()).length === 1);
+	const [key] = stack.redis.cli('KEYS', 'call_resume:calls:*').split('\n');
+	const names = ['../../session', '..', '?', 'x/y', '', 'x'.repeat(65)];
+	for (const name of names) stack.redis.cli('HSET', key, name, '{}');
+	const asked = [];
+	page.page.on('request', (r) => { if (r.method() !== 'GET') asked.push(`${r.method()} ${new URL(r.url()).pathname}`); });
+	await page.page.reload();
+	await page.up();
+	await page.hears();
+	assert.equal((await peer.hangUp()).status, 200);
+	await until('the network to forget the call', async () => (await kept()).length === names.length);
+	assert.deepEqual(asked.filter((what) => !/^(POST \/session|(PUT|DELETE) \/session\/calls\/[\w-]{36})$/.test(what)), []);
+	await stack.noMedia();
+});
+
 for (const library of ['jssip', 'sipjs']) {
 	test(`${library}: on the network, for a browser that keeps nothing`, async () => {
 		const peer = await call(library, '?store=network');

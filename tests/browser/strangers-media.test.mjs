@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 
+import { replyTo } from '../lib/sip.mjs';
 import { Stranger } from '../lib/stranger.mjs';
 import { until } from '../lib/wait.mjs';
 import { WebCall } from '../lib/webcall.mjs';
@@ -24,10 +25,10 @@ async function sprays(kinds) {
 	await until('every port to have got something', () => stranger.seq > 8);
 }
 
-/** The far end counts packets that are the stranger's: of his SSRC (RFC 3550 section 5.1). */
+/** The far end counts the stranger's media: what has his SSRC (RFC 3550 section 5.1). RTCP is shorter; see docs/limits.md. */
 function countStrangers({ rtp: { audio } }) {
 	audio.strangers = 0;
-	audio.socket.on('message', (m) => { if (m.readUInt32BE(8) === 0xbadbad) audio.strangers++; });
+	audio.socket.on('message', (m) => { if (m.length >= 12 && m.readUInt32BE(8) === 0xbadbad) audio.strangers++; });
 }
 
 for (const kinds of [['rtp', 'rtcp'], ['stun']]) {
@@ -56,6 +57,36 @@ test('a page that is called, and comes back, under RTP, RTCP and STUN', async ()
 	assert.equal(stranger.heard, 0);
 	await stranger.close();
 	await call.endsBy('far');
+});
+
+test('a page hears what is played before the answer, and is reloaded meanwhile, under RTP, RTCP and STUN', async () => {
+	let invite;
+	const { answer } = stack.echo;
+	stack.echo.answer = (m) => {
+		if (m.method !== 'INVITE' || m.tag('to')) return true;
+		invite ??= m;
+		return false;
+	};
+	try {
+		await sprays(QUIET);
+		const tab = await stack.signedIn(browser, 'jssip');
+		await tab.dial('echo');
+		await until('the far end to be called', () => invite);
+		const far = await stack.echo.play(invite);
+		countStrangers(far);
+		const hears = () => Promise.all([tab.hears(), far.hears()]);
+		await hears();
+		await tab.page.reload();
+		await hears();
+		assert.equal(far.rtp.audio.strangers, 0);
+		assert.equal(stranger.heard, 0);
+		await stranger.close();
+		invite.answer(replyTo(invite, 486, 'Busy Here', { to: `${invite.get('to')};tag=busy` }));
+		await tab.up(0);
+		await stack.noMedia();
+	} finally {
+		stack.echo.answer = answer;
+	}
 });
 
 // rtpengine takes the first ClientHello for the browser's, and waits for the rest of it. That keeps the call silent, for both;

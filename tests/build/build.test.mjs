@@ -64,6 +64,33 @@ function buildIn(tree) {
 	return path.join(cmake ? path.join(tree, 'here/src/modules/call_resume') : folder, 'call_resume.so');
 }
 
+/** Which functions each object file has, and of which files it calls some. */
+function calls(objects) {
+	const files = objects.map((o) => ({ name: path.basename(o), symbols: run('nm', ['-P', o]).split('\n').map((line) => line.split(' ')) }));
+	const at = new Map(files.flatMap(({ name, symbols }) => symbols.filter(([, type]) => type === 'T').map(([symbol]) => [symbol, name])));
+	return new Map(files.map(({ name, symbols }) => [name, new Set(symbols.filter(([symbol, type]) => type === 'U' && at.has(symbol)).map(([symbol]) => at.get(symbol)))]));
+}
+
+/** The way from a file back to it, or none. */
+function circle(graph) {
+	const done = new Set();
+	const from = (file, way) => {
+		if (way.includes(file)) return [...way.slice(way.indexOf(file)), file];
+		if (done.has(file)) return undefined;
+		for (const next of graph.get(file)) {
+			const found = from(next, [...way, file]);
+			if (found) return found;
+		}
+		done.add(file);
+		return undefined;
+	};
+	for (const file of graph.keys()) {
+		const found = from(file, []);
+		if (found) return found.join(' > ');
+	}
+	return undefined;
+}
+
 test(`the folder, copied into a fresh Kamailio tree, builds there with plain ${cmake ? 'CMake' : 'make'}, without a warning`, () => {
 	const tree = freshTree();
 	const modules = path.join(tree, 'src/modules');
@@ -72,6 +99,11 @@ test(`the folder, copied into a fresh Kamailio tree, builds there with plain ${c
 	const so = buildIn(tree);
 	assert.match(run('nm', ['-D', '--defined-only', so]), / exports$/m);
 	noSearchPath(so);
+
+	// Each file stands on others, and none of these on it.
+	const graph = calls(run('find', [path.dirname(so), '-name', '*.o']).trim().split('\n'));
+	assert.ok(graph.size > 80, `${graph.size} files`);
+	assert.equal(circle(graph), undefined);
 
 	// Kamailio loads it: the version and the flags it was built with are right.
 	const cfg = path.join(tmp, 'kamailio.cfg');
@@ -90,6 +122,22 @@ test('the core includes nothing of Kamailio', () => {
 	for (const file of fs.readdirSync(FOLDER).filter((f) => /\.[ch]$/.test(f) && !/^(kam|call_resume_mod)/.test(f))) {
 		assert.doesNotMatch(fs.readFileSync(path.join(FOLDER, file), 'utf8'), /#include "\.\./, file);
 	}
+});
+
+test('no condition of cfg/ goes on behind a route that may end the script: Kamailio would run what is behind && all the same', () => {
+	const text = fs.readdirSync(path.join(ROOT, 'cfg')).filter((f) => f.endsWith('.cfg'))
+		.map((f) => fs.readFileSync(path.join(ROOT, 'cfg', f), 'utf8')).join('\n').replace(/^#.*$/gm, '').replace(/^\t+#.*$/gm, '');
+	const routes = [...text.matchAll(/^route\[(\w+)\] \{\n([^]*?)^\}/gm)];
+	const ends = new Set();
+	for (let n = -1; n < ends.size;) {
+		n = ends.size;
+		for (const [, name, body] of routes) {
+			if (/\b(exit|drop);/.test(body) || [...body.matchAll(/\broute\((\w+)\)/g)].some(([, called]) => ends.has(called))) ends.add(name);
+		}
+	}
+	assert.ok(ends.has('RESUME_CLIENT') && !ends.has('FROM_TRUNK'), [...ends].join());
+	const wrong = [...text.matchAll(/\broute\((\w+)\)[ )]*(?:&&|\|\|)/g)].filter(([, name]) => ends.has(name));
+	assert.deepEqual(wrong.map(([found]) => found), []);
 });
 
 test("systemd takes the drop-in for Debian's service", () => {

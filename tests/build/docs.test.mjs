@@ -87,15 +87,30 @@ test('what the installed documentation links to is installed with it', () => {
 	assert.deepEqual(missing, []);
 });
 
+test('the proxies in front of the gateway in docs/integrate.md are those that are tested', () => {
+	for (const name of ['first-hop', 'outbound']) {
+		const cfg = fs.readFileSync(path.join(ROOT, `tests/lib/${name}.cfg`), 'utf8');
+		const [, routes] = /^#+ For the documentation, from here\n\n([^]*)\n#+ To here$/m.exec(cfg);
+		assert.ok(fs.readFileSync(path.join(ROOT, 'docs/integrate.md'), 'utf8').includes(`\`\`\`\n${routes}\`\`\`\n`), name);
+	}
+});
+
 const ENDS = { unit: '.c', lib: '.mjs' };
 const sourceOf = (suite, file) => fs.readFileSync(
 	path.join(ROOT, 'tests', suite, file + (ENDS[suite] ?? '.test.mjs')), 'utf8').replaceAll('\\', '');
 
 test('every test that docs/threat-model.md names is there', () => {
 	const text = fs.readFileSync(path.join(ROOT, 'docs/threat-model.md'), 'utf8');
-	const named = [...text.matchAll(/`(sip|unit|js|browser|model|build|integrate|lib)\/([\w-]+): ([^`]*)`/g)];
+	const named = [...text.matchAll(/`(sip|cluster|unit|js|browser|model|build|integrate|lib)\/([\w-]+): ([^`]*)`/g)];
 	assert.ok(named.length > 50, `${named.length} tests are named`);
 	const missing = named.filter(([, suite, file, words]) => words.trim() === '' || !sourceOf(suite, file).includes(words))
 		.map(([all]) => all);
 	assert.deepEqual(missing, []);
+});
+
+test('every target of the fuzzers has its row in docs/testing.md', () => {
+	const rows = fs.readFileSync(path.join(ROOT, 'docs/testing.md'), 'utf8').match(/^\| `fuzz_.*\|$/gm).map((row) => row.split('|')[1]).join();
+	for (const file of fs.readdirSync(path.join(ROOT, 'tests/fuzz'))) {
+		if (/^fuzz_.*\.c$/.test(file)) assert.ok(rows.includes(`\`${file.slice(0, -2)}\``), file);
+	}
 });

@@ -6,6 +6,8 @@ import assert from 'node:assert/strict';
 
 import { Asterisk } from '../lib/asterisk.mjs';
 import { Browser } from '../lib/browser.mjs';
+import { Integrated } from '../lib/integrate.mjs';
+import { LANGUAGES, withSteps } from '../integrate/kemi.mjs';
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { FarEnd } from '../lib/sip.mjs';
 import { PCMA, PCMU, Voice, heard, pitch, sdp } from '../lib/voice.mjs';
@@ -25,13 +27,13 @@ const HEARERS = {
 };
 
 /** Call and come back by hand; every new stream begins behind the old one, where a browser may begin. */
-function clients(what, { steps, resumes, hears }) {
+function clients(what, { steps, quiet = 0, resumes, hears, start = () => Stack.start('farends-heard', { defines: { RESUME_STEPS: steps, RESUME_QUIET: quiet } }) }) {
 	describe(what, () => {
 		let stack, asterisk, phone, token;
 		let open = [];
 		const keep = (s) => (open.push(s), s);
 		before(async () => {
-			stack = await Stack.start('farends-heard', { defines: { RESUME_STEPS: steps } });
+			stack = await start();
 			token = await stack.kamailio.token(`sip:alice@${DOMAIN}`, 'web-session-1');
 			asterisk = await Asterisk.start(stack);
 			({ phone } = asterisk);
@@ -63,9 +65,13 @@ function clients(what, { steps, resumes, hears }) {
 			.then(() => true, () => false);
 		const spoke = (one) => until('it to have spoken', () => one.voice.sent > 25);
 
+		/** How many resumes Asterisk got no re-INVITE for. */
+		const unasked = async () => Number(/resumes_quiet: (\d+)/.exec(await stack.kamailio.kamcmd('call_resume.stats'))[1]);
+
 		/** Be lost and come back; which of the lives were not heard, as far as that is known now. */
 		async function live(one, dialog, { state, law, service, body }) {
 			const lost = [];
+			const before = await unasked();
 			for (let n = 0; ; n++) {
 				speak(one, n, body);
 				if (service === 'record') await spoke(one);
@@ -79,6 +85,7 @@ function clients(what, { steps, resumes, hears }) {
 				({ state, final: { body } } = dialog);
 			}
 			assert.equal((await dialog.request('BYE')).status, 200);
+			assert.equal(await unasked() - before, quiet ? resumes : 0, stack.kamailio.log().match(/the far end is asked.*/)?.[0]);
 			return lost;
 		}
 
@@ -121,6 +128,10 @@ function clients(what, { steps, resumes, hears }) {
 
 clients('without steps', { steps: 0, resumes: 2, hears: false });
 clients('with steps', { steps: 2, resumes: RESUMES, hears: true });
+clients('without a re-INVITE', { steps: 2, quiet: 1, resumes: RESUMES, hears: true });
+for (const language of Object.keys(LANGUAGES)) {
+	clients(`routes in ${language}`, { resumes: RESUMES, hears: true, start: () => Integrated.start(`heard-${language}`, withSteps(language)) });
+}
 
 describe('pages, as they are by default', () => {
 	let stack, asterisk, phone, chromium;

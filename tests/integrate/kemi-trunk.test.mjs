@@ -2,8 +2,6 @@
 // Who is believed in a dialog where the routes are in Lua or in Python and say who the trunk
 // is: resume.is_from_trunk of resume.lua and resume.py, as RESUME_FROM_TRUNK of resume.cfg.
 
-import fs from 'node:fs';
-import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 
@@ -11,7 +9,7 @@ import { Integrated } from '../lib/integrate.mjs';
 import { STRANGER_IP } from '../lib/lab.mjs';
 import { Dialog, FarEnd, sdp } from '../lib/sip.mjs';
 import { DOMAIN, TRUNK_IP } from '../lib/stack.mjs';
-import { LANGUAGES, kemi } from './kemi.mjs';
+import { LANGUAGES, changed } from './kemi.mjs';
 
 /** What the routes say of the trunk, and the table of what is revoked. */
 const TRUNK = {
@@ -20,27 +18,15 @@ const TRUNK = {
 };
 const REVOCATION = '#!define WITH_REVOCATION\nloadmodule "htable.so"\nmodparam("htable", "htable", "revoked=>size=4;autoexpire=43260;")\n$&';
 
-function change(file, from, to) {
-	const text = fs.readFileSync(file, 'utf8');
-	assert.ok(text.includes(from), `${from} in ${file}`);
-	fs.writeFileSync(file, text.replace(from, to));
-}
-
-for (const [language, routes] of Object.entries(LANGUAGES)) {
+for (const language of Object.keys(LANGUAGES)) {
 	describe(language, () => {
 		let stack;
 		let open = [];
 		const keep = (party) => (open.push(party), party);
 		before(async () => {
-			const how = kemi(language);
-			stack = await Integrated.start(`trunk-${language}`, {
-				...how,
-				prepare: (s) => {
-					how.prepare(s);
-					change(path.join(s.dir, routes), ...TRUNK[language]);
-					change(path.join(s.dir, 'kemi.cfg'), 'include_file "resume.cfg"', REVOCATION);
-				},
-			});
+			stack = await Integrated.start(`trunk-${language}`, changed(language, {
+				[LANGUAGES[language]]: [TRUNK[language]], 'kemi.cfg': [['include_file "resume.cfg"', REVOCATION]],
+			}));
 		});
 		afterEach(async () => {
 			open.splice(0).forEach((party) => party.close());

@@ -309,6 +309,11 @@ test('the frozen session reference', () => {
   checkBox(v, [v.call_id], Buffer.concat([hex(v.hint), be32(v.start), with8(v.sub), with8(v.sid)]));
 });
 
+test('the frozen time of an answer', () => {
+  const v = vector('answered');
+  checkBox(v, [v.call_id], be32(v.answered));
+});
+
 test('the C code opens a box made here, for its purpose and context only', () => {
   const text = sealBox(k1, 'c', ['call', 'tag'], Buffer.from('héllo'));
   assert.equal(open('box', k1.master, text, 'c', 'call', 'tag'), 'héllo');

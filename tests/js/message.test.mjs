@@ -10,7 +10,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-import { addressOf, mediaOf, partsOf, readMessage } from '../../web/call-resume/message.js';
+import { addressOf, mediaOf, partsOf, readMessage, refusal } from '../../web/call-resume/message.js';
 import { random } from './random.mjs';
 
 const tool = fileURLToPath(new URL('../../build/unit/tool_fields', import.meta.url));
@@ -30,7 +30,7 @@ const text = (hex) => Buffer.from(hex, 'hex').toString();
 const unfolded = (value) => value.replace(/\r\n[ \t]+/g, ' ');
 
 /** The same as seenByC(), of the fields that C knows. */
-const KNOWN = ['via', 'from', 'to', 'call-id', 'cseq', 'contact', 'route', 'record-route', 'rack', 'replaces', 'join', 'refer-to', 'target-dialog',
+const KNOWN = ['via', 'from', 'to', 'call-id', 'cseq', 'contact', 'route', 'record-route', 'rack', 'event', 'replaces', 'join', 'refer-to', 'target-dialog',
 	'authorization', 'call-state', 'call-state-fingerprint'];
 
 // LF and CR alone, NUL, vertical tab, form feed, next line, line and paragraph separator, and ends of line in odd places.
@@ -132,6 +132,7 @@ test('a caller is named by the URI, not by the display name', () => {
 		['sip:m@x;tag=3', 'sip:m@x', '3'], ['<sip:m@x;tag=9>', 'sip:m@x;tag=9', undefined], ['"open <sip:bob@x>', undefined, undefined],
 		// SEMI and EQUAL (RFC 3261 section 25.1).
 		['<sip:m@x> ; tag = 4', 'sip:m@x', '4'], ['sip:m@x ;\ttag =5', 'sip:m@x', '5'], ['<sip:m@x>;x="; tag=6"; tag=7 ; y', 'sip:m@x', '7'],
+		['<sip:m@x>;tag\v=1;tag=8', 'sip:m@x', '8'], ['<sip:m@x>;tagged=1;tag=9', 'sip:m@x', '9'],
 	]) assert.deepEqual(addressOf(value), { uri, tag }, value);
 });
 
@@ -151,6 +152,16 @@ function time(read, given) {
 	}
 	return best;
 }
+
+test('in a refusal a field is one of ours when its name is', () => {
+	const data = (...fields) => ({ data: `${HEAD.replace(/^[^\r]*/, 'SIP/2.0 503 x')}${fields.join('\r\n')}\r\n\r\n` });
+	const none = { retryAfter: undefined, state: undefined };
+	assert.deepEqual(refusal(data('Call-State: a', 'retry-after : 5')), { retryAfter: '5', state: 'a' });
+	assert.deepEqual(refusal(data('Call_State: a', 'CALL_STATE: b', 'Retry_After: 5', 'Subject: x\r\n Call-State: c')), none);
+	assert.deepEqual(refusal(data('Call_State: a', 'Call-State: b')), { ...none, state: 'b' });
+	assert.deepEqual(refusal(data('Call-State: a', 'Call-State: b')), none);
+	assert.deepEqual([{}, { data: '' }].map(refusal), [none, none]);
+});
 
 // What the network sends is read in the page's only thread: in a time that grows as its length does, and not as its square.
 const field = (value) => readMessage(`${HEAD}${value}\r\n\r\n`);

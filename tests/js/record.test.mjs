@@ -6,14 +6,15 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 
-import { readAll, readRecord, writeRecord } from '../../web/call-resume/record.js';
+import { claim, dialledBy, readAll, readRecord, writeRecord } from '../../web/call-resume/record.js';
 import { mediaOf } from '../../web/call-resume/message.js';
 import { random } from './random.mjs';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 20_000);
+const DIALLED = { callId: 'a.b-c', tag: 'x1', cseq: 7, peer: 'sip:bob@example.org' };
 const WHOLE = {
-	state: 'eyJh.x-_.y', update: 'eyJi', tag: "a~.!%*_+`'-", media: [{ kind: 'audio', direction: 'sendrecv' }, { kind: 'video', rejected: true }, { kind: 'text' }],
-	sends: ['audio', 'video'], off: ['video'], screen: true, held: true, muted: false, videoMuted: true, data: { name: 'Bob', list: [1, null] }, start: 1, seen: 2,
+	state: 'eyJh.x-_.y', dialled: undefined, update: 'eyJi', tag: "a~.!%*_+`'-", media: [{ kind: 'audio', direction: 'sendrecv' }, { kind: 'video', rejected: true }, { kind: 'text' }],
+	sends: ['audio', 'video'], off: ['video'], screen: true, early: true, held: true, muted: false, videoMuted: true, data: { name: 'Bob', list: [1, null] }, start: 1, seen: 2,
 };
 const FIELDS = Object.keys(WHOLE);
 const read = (record) => readRecord(JSON.stringify(record));
@@ -22,6 +23,16 @@ test('what is written is read again', () => {
 	const { seen, ...rest } = readRecord(writeRecord({ ...WHOLE, id: 'one', session: {}, release() {}, up: true, over: true }));
 	assert.ok(Math.abs(seen - Date.now()) < 10_000);
 	assert.deepEqual({ ...rest, seen: WHOLE.seen }, WHOLE);
+});
+
+test('a call that has been dialled has the names of its INVITE, until there is a state', () => {
+	assert.deepEqual(readRecord(writeRecord({ dialled: DIALLED, early: true })).dialled, DIALLED);
+	assert.equal(claim({ dialled: DIALLED }), 'dialled;call-id=a.b-c;tag=x1;cseq=7');
+	assert.equal(claim({ ...WHOLE, dialled: DIALLED, again: true }), `${WHOLE.state};update=${WHOLE.update};tag=${WHOLE.tag};again`);
+	assert.deepEqual(dialledBy({ method: 'INVITE', cseq: 7 }, 'a.b-c', { tag: 'x1' }, { uri: DIALLED.peer }), DIALLED);
+	for (const [method, callId, to] of [['BYE', 'a', {}], ['INVITE', 'a@b', {}], ['INVITE', 'a', { tag: 'y' }]]) {
+		assert.equal(dialledBy({ method, cseq: 7 }, callId, { tag: 'x1' }, { uri: DIALLED.peer, ...to }), undefined);
+	}
 });
 
 test('also the media of any description that a far end sends', () => {
@@ -43,12 +54,14 @@ test('a field that is not there or null is undefined, and without a state there 
 
 for (const [name, values] of Object.entries({
 	state: ['', 'a b', 'x\r\nContact: sip:mallory@example.org', 'x;again', 'x\u2028', 'x\n', 7, true, {}, ['x'], 'x'.repeat(8193)],
+	dialled: ['x', 1, {}, ...[{ callId: '' }, { callId: 'a@b' }, { callId: 'a;b' }, { callId: 'a'.repeat(256) }, { tag: '' }, { tag: '\r\n' }, { cseq: '7' }, { cseq: -1 }, { cseq: 1.5 },
+		{ peer: 'sip:x\r\nVia: y' }, { peer: 'sip:a>b' }, { peer: 'tel:1' }].map((one) => ({ ...DIALLED, ...one }))],
 	update: ['', 'x;tag=1', 'x\r\n', 1, []],
 	tag: ['a;b', 'a b', 'a\r\nb', '"', 1, {}],
 	media: ['audio', {}, [null], [undefined], ['audio'], [{}], [{ kind: 1 }], [{ kind: 'audio', direction: 'up' }], [{ kind: 'audio', direction: null }], [{ kind: 'audio', rejected: 1 }], [[]]],
 	sends: ['audio', {}, [null], ['screen'], [['audio']], 1, true],
 	off: ['video', [0], {}],
-	screen: ['', 0, {}], held: ['no', 0, []], muted: [1, 'true'], videoMuted: [1],
+	screen: ['', 0, {}], early: ['', 1], held: ['no', 0, []], muted: [1, 'true'], videoMuted: [1],
 	start: ['1', [], true, {}], seen: ['1', true],
 })) {
 	test(`${name}: of another kind the record is damaged`, () => {

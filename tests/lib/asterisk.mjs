@@ -11,7 +11,6 @@ import path from 'node:path';
 import { FarEnd } from './sip.mjs';
 import { Proc } from './proc.mjs';
 import { ROOT } from './kamailio.mjs';
-import { TRUNK_IP } from './stack.mjs';
 import { Voice } from './voice.mjs';
 import { freePort } from './ports.mjs';
 import { writeTone } from './wav.mjs';
@@ -25,21 +24,23 @@ exten => record,1,Answer()
 exten => conference,1,Answer()
  same => n,ConfBridge(room)
 exten => phone,1,Dial(PJSIP/phone,30)
+exten => carol,1,Dial(PJSIP/gateway/sip:carol@\${GATEWAY},30)
 [phone]
 exten => conference,1,Answer()
  same => n,ConfBridge(room)
 exten => alice,1,Dial(PJSIP/gateway/sip:alice@\${GATEWAY},30)
+exten => carol,1,Dial(PJSIP/gateway/sip:carol@\${GATEWAY},30)
 `;
 
-/** What Asterisk has of one side: direct_media off, so that its audio goes through. */
-const endpoint = (name, at, contact, codecs) => `
+/** What Asterisk has of one side. direct_media is off, so that its audio goes through, unless extra has it on. */
+const endpoint = (name, ip, at, contact, codecs, extra) => `
 [${name}]
 type=endpoint
 context=${name}
 disallow=all
 allow=${codecs}
-direct_media=no
-media_address=${TRUNK_IP}
+${Object.entries({ direct_media: 'no', ...extra }).map(([k, v]) => `${k}=${v}`).join('\n')}
+media_address=${ip}
 bind_rtp_to_media_address=yes
 aors=${name}
 [${name}]
@@ -54,15 +55,21 @@ match=${at.split(':')[0]}
 const PHONE_IP = '127.0.0.12';
 
 export class Asterisk {
-	/** At the trunk's address of a stack; asterisk.phone is a FarEnd with a Voice, which A-law is sent to. */
-	static async start(stack) {
-		const self = new Asterisk();
-		const voice = await Voice.open({ ip: PHONE_IP });
-		self.phone = Object.assign(await FarEnd.open({
-			user: 'phone', ip: PHONE_IP, port: await freePort(PHONE_IP), media: voice.port, to: { ip: TRUNK_IP, port: stack.trunkPort },
+	/**
+	 * At the trunk's address of a stack; asterisk.phone is a FarEnd with a Voice, which A-law is sent to.
+	 * @param phone  another one, by hand
+	 * @param extra  {OPTION: value} for both endpoints
+	 * @param network  where it is, if not in that of the test
+	 */
+	static async start(stack, { phone, extra = {}, network } = {}) {
+		const self = Object.assign(new Asterisk(), { extra });
+		const voice = phone?.voice ?? await Voice.open({ ip: PHONE_IP });
+		self.phone = phone?.party ?? Object.assign(await FarEnd.open({
+			user: 'phone', ip: PHONE_IP, port: await freePort(PHONE_IP), media: voice.port, to: { ip: stack.trunkIp, port: stack.trunkPort },
 		}), { voice });
+		self.voice = voice;
 		try {
-			await self.#boot(stack.dir, stack.trunkPort, stack.gateway);
+			await self.#boot(stack, network?.enter ?? []);
 		} catch (e) {
 			await self.stop();
 			throw e;
@@ -70,7 +77,7 @@ export class Asterisk {
 		return self;
 	}
 
-	async #boot(dir, port, gateway) {
+	async #boot({ dir, trunkIp: ip, trunkPort: port, gateway }, enter) {
 		const self = this;
 		self.root = execFileSync(path.join(ROOT, 'tools/farends'), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
 		self.dir = path.join(dir, 'asterisk');
@@ -103,16 +110,17 @@ type=global
 [udp]
 type=transport
 protocol=udp
-bind=${TRUNK_IP}:${port}
+bind=${ip}:${port}
 `
-				+ endpoint('gateway', gateway, `sip:${gateway}`, 'alaw,ulaw')
-				+ endpoint('phone', PHONE_IP, `sip:phone@${self.phone.host}`, 'alaw'),
+				+ endpoint('gateway', ip, gateway, `sip:${gateway}`, 'alaw,ulaw', self.extra)
+				+ endpoint('phone', ip, self.phone.ip, `sip:phone@${self.phone.host}`, 'alaw', self.extra),
 		};
 		for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(self.dir, name), text);
-		self.proc = new Proc('asterisk', dir, 'unshare', ['--mount', '--pid', '--fork', '--kill-child', 'sh', '-euc', `
+		const [command, ...args] = [...enter, 'unshare', '--mount', '--pid', '--fork', '--kill-child', 'sh', '-euc', `
 			mount --bind "$2" "$1/mnt"
 			mount -t proc proc "$1/proc"
-			exec chroot "$1" env -i PATH=/usr/sbin:/usr/bin LANG=C.UTF-8 asterisk -f -C /mnt/asterisk.conf`, 'asterisk', self.root, self.dir]);
+			exec chroot "$1" env -i PATH=/usr/sbin:/usr/bin LANG=C.UTF-8 asterisk -f -C /mnt/asterisk.conf`, 'asterisk', self.root, self.dir];
+		self.proc = new Proc('asterisk', dir, command, args);
 		await until('Asterisk', () => {
 			self.proc.assertAlive();
 			return /Asterisk Ready/.test(self.proc.output());
@@ -128,7 +136,7 @@ bind=${TRUNK_IP}:${port}
 
 	/** It is the first process of its namespace, and all others end with it. */
 	async stop() {
-		this.phone.voice.close();
+		this.voice.close();
 		this.phone.close();
 		await this.proc?.kill();
 	}

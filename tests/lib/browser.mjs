@@ -40,21 +40,61 @@ const PREFS = {
 	'media.gmp-manager.updateEnabled': false, 'network.captive-portal-service.enabled': false, 'network.connectivity-service.enabled': false,
 	'app.update.enabled': false, 'datareporting.policy.dataSubmissionEnabled': false, 'toolkit.telemetry.enabled': false,
 	'browser.safebrowsing.malware.enabled': false, 'services.settings.server': 'data:,', 'extensions.getAddons.cache.enabled': false,
+	// Notifications that it draws itself: of a desktop there is none here.
+	'alerts.useSystemBackend': false,
+	// After it was killed it starts as always, with no old tabs.
+	'toolkit.startup.max_resumed_crashes': -1, 'browser.sessionstore.resume_from_crash': false,
 };
 
-/** Debian's own Firefox, by WebDriver BiDi. */
-async function startFirefox() {
-	const browser = await firefox.launch({
-		channel: 'moz-firefox', executablePath: '/usr/bin/firefox-esr', headless: true, firefoxUserPrefs: PREFS,
-		handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
-	});
-	// The ESR does not know one of the commands that Playwright begins each context with, and no test needs it.
+const firefoxOptions = (network) => ({
+	channel: 'moz-firefox', executablePath: path.join(ROOT, 'tests/lib/firefox'), headless: true, firefoxUserPrefs: PREFS,
+	env: { ...process.env, ...network && { NETWORK: String(network.holder.pid) } },
+	handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
+});
+
+let taught = false;
+
+/** The ESR does not know one of the commands that Playwright begins each context with, and no test needs it. */
+function teach(browser) {
+	if (taught) return;
+	taught = true;
 	const session = Object.getPrototypeOf(browser._connection.toImpl(browser)._browserSession);
 	const { send } = session;
 	session.send = function (command, ...rest) {
 		return command === 'emulation.setMediaFeaturesOverride' ? Promise.resolve({}) : send.call(this, command, ...rest);
 	};
+}
+
+/** Debian's own Firefox, by WebDriver BiDi. */
+async function startFirefox(network) {
+	const browser = await firefox.launch(firefoxOptions(network));
+	teach(browser);
 	return browser;
+}
+
+/** The process of a context's browser, as Playwright has started it: in a group of its own. */
+const processOf = (context) => context._connection.toImpl(context)._browser.options.browserProcess;
+
+/** Kill what renders the pages of that Firefox, which lives on. */
+function crashPages({ process: { pid } }) {
+	const read = (file) => {
+		try {
+			return fs.readFileSync(file, 'utf8');
+		} catch {
+			return ''; // it has ended meanwhile
+		}
+	};
+	const ours = new RegExp(`[ \\0]-parentPid[ \\0]${pid}[ \\0].*[ \\0]tab\\0*$`, 's');
+	const pages = fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name) && ours.test(read(`/proc/${name}/cmdline`)));
+	if (!pages.length) throw new Error('no page to crash');
+	for (const page of pages) process.kill(Number(page), 'SIGKILL');
+	return until('the pages to be gone', () => pages.every((page) => !ours.test(read(`/proc/${page}/cmdline`))));
+}
+
+/** One with a profile that stays: its context. */
+async function startFirefoxIn(profile) {
+	if (!taught) await (await startFirefox()).close();
+	return firefox.launchPersistentContext(profile, { ...firefoxOptions(), ...CONTEXT });
 }
 
 /** What each user's browser has. Firefox takes no permissions: it asks for none. */
@@ -68,7 +108,7 @@ function instrument() {
 	const capture = mediaDevices?.getUserMedia.bind(mediaDevices);
 	if (capture) {
 		const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-		mediaDevices.getUserMedia = ({ audio, ...others }) => capture({ ...others, audio: audio && plain });
+		mediaDevices.getUserMedia = ({ audio, ...others }) => capture({ ...others, audio: audio && { ...audio === true ? {} : audio, ...plain } });
 	}
 	addEventListener('pageshow', ({ persisted }) => { window.persisted = persisted; });
 	window.inDatabase = (mode, act) => new Promise((resolve, reject) => {
@@ -90,10 +130,33 @@ function instrument() {
 			window.connections.push(this);
 		}
 	};
+	// Not every browser tells the tests of its WebSockets.
+	const Socket = window.WebSocket;
+	Object.assign(window, { sockets: 0, opened: 0, frames: [] });
+	window.WebSocket = class extends Socket {
+		constructor(...args) {
+			super(...args);
+			window.sockets++;
+			this.addEventListener('open', () => { window.opened++; });
+			this.addEventListener('message', ({ data }) => window.frames.push(String(data)));
+		}
+	};
 }
 
+/** In each new page of a tab or a context: what the portal says of the web session is changed on its way to the page. (Of a
+ * request in Firefox Playwright has no body, and so cannot ask in its place.)
+ * @param change  (told, argument) => told; it runs in the page */
+export const changeSession = (where, change, argument) => where.addInitScript({ content: `{
+	const { fetch } = window;
+	window.fetch = async (...how) => {
+		const answer = await fetch(...how);
+		if (answer.status !== 200 || !answer.url.endsWith('/session')) return answer;
+		return Response.json((${change})(await answer.json(), ${JSON.stringify(argument)}));
+	};
+}` });
+
 /** For addInitScript(): in the page, what it captures (captured), and which tracks are on: of its newest connection
- * (tracks()), and of its first one when there was a way for media, before which nothing is sent (first). */
+ * (tracks()), and of its first one when it had both descriptions, from when on they are encoded (first). */
 export function noteTracks() {
 	const { mediaDevices } = navigator;
 	const capture = mediaDevices.getUserMedia.bind(mediaDevices);
@@ -105,13 +168,17 @@ export function noteTracks() {
 	};
 	const said = (connection) => connection.getSenders().filter(({ track }) => track)
 		.map(({ track }) => `${track.kind} ${track.enabled ? 'on' : 'off'}`).sort();
-	window.tracks = () => said(window.connections.at(-1));
+	// Of one that is closed Firefox has no senders.
+	window.tracks = () => said(window.connections.findLast(({ connectionState }) => connectionState !== 'closed'));
 	window.RTCPeerConnection = class extends window.RTCPeerConnection {
-		constructor(...args) {
-			super(...args);
-			this.addEventListener('iceconnectionstatechange', () => {
-				if (this.iceConnectionState === 'connected') window.first ??= said(this);
-			});
+		setLocalDescription(...args) {
+			if (this.signalingState === 'have-remote-offer') window.first ??= said(this);
+			return super.setLocalDescription(...args);
+		}
+
+		setRemoteDescription(...args) {
+			if (this.signalingState === 'have-local-offer') window.first ??= said(this);
+			return super.setRemoteDescription(...args);
 		}
 	};
 }
@@ -129,7 +196,7 @@ export class Browser {
 	 */
 	static async start({ profile, args = [], network, ignoreDefaultArgs } = {}) {
 		const self = new Browser();
-		if (FIREFOX && (profile || network || args.length)) throw new Error('this test is for Chromium');
+		if (FIREFOX && (profile || args.length)) throw new Error('this test is for Chromium');
 		const options = {
 			executablePath: network?.chromium ?? '/usr/bin/chromium', headless: true, ignoreDefaultArgs,
 			args: [...ARGS, ...network ? [] : ['--allow-loopback-in-peer-connection'], ...args],
@@ -138,7 +205,7 @@ export class Browser {
 		if (profile) {
 			self.context = await chromium.launchPersistentContext(profile, { ...options, ...CONTEXT });
 		} else {
-			self.browser = FIREFOX ? await startFirefox() : await chromium.launch(options);
+			self.browser = FIREFOX ? await startFirefox(network) : await chromium.launch(options);
 			self.context = await self.browser.newContext(CONTEXT);
 		}
 		await self.context.addInitScript(instrument);
@@ -150,9 +217,14 @@ export class Browser {
 	 * @param dir      of its log and profile; the next one in the same folder goes on with the profile
 	 */
 	static async spawn(dir, name) {
-		if (FIREFOX) throw new Error('this test is for Chromium');
 		const self = new Browser();
 		const profile = path.join(dir, `${name}.profile`);
+		if (FIREFOX) {
+			self.context = await startFirefoxIn(profile);
+			self.process = processOf(self.context);
+			await self.context.addInitScript(instrument);
+			return self;
+		}
 		const port = path.join(profile, 'DevToolsActivePort');
 		fs.rmSync(port, { force: true });
 		self.proc = new Proc(name, dir, '/usr/bin/chromium', [
@@ -172,15 +244,17 @@ export class Browser {
 
 	/** As its user does; then everything is on the disk. */
 	async quit() {
+		if (FIREFOX) return this.context.close();
 		const devtools = await this.browser.newBrowserCDPSession();
 		devtools.send('Browser.close').catch(() => {});
-		await this.proc.exited;
+		return this.proc.exited;
 	}
 
 	/** All its processes at once. */
 	async kill() {
+		if (FIREFOX) return this.process.kill();
 		await this.proc.kill('SIGKILL');
-		await this.browser.close();
+		return this.browser.close();
 	}
 
 	/** Another user's browser in the same process: nothing is shared between them. */
@@ -191,6 +265,16 @@ export class Browser {
 		return other;
 	}
 
+	/** As a browser is that has not been asked yet: Chromium denies notifications where others than these are granted. */
+	asksForNotifications() {
+		return this.context.clearPermissions();
+	}
+
+	/** What a user says who is asked. */
+	allowNotifications(url) {
+		return this.context.grantPermissions([...CONTEXT.permissions ?? [], 'notifications'], { origin: new URL(url).origin });
+	}
+
 	/** A new tab. */
 	async open(url) {
 		const tab = new Tab(await this.context.newPage());
@@ -199,7 +283,7 @@ export class Browser {
 	}
 
 	async close() {
-		if (this.proc) return this.kill();
+		if (this.proc ?? this.process) return this.kill();
 		// What a test does with requests on their way would fail when the page is gone.
 		for (const one of [this.context, ...this.context.pages()]) await one.unrouteAll({ behavior: 'ignoreErrors' });
 		await this.context.close();
@@ -257,6 +341,16 @@ class Tab {
 		});
 	}
 
+	/** The pair of candidates that the page's media goes through: its local side. */
+	route() {
+		return this.page.evaluate(async () => {
+			const stats = await window.connections.at(-1).getStats();
+			const transport = [...stats.values()].find((s) => s.type === 'transport');
+			const local = stats.get(stats.get(transport.selectedCandidatePairId).localCandidateId);
+			return { type: local.candidateType, protocol: local.relayProtocol };
+		});
+	}
+
 	/** The calls in the page's storage: their names, in both places where they are kept. */
 	stored() {
 		return this.page.evaluate(async () => {
@@ -270,18 +364,38 @@ class Tab {
 		return this.page.evaluate(async () => (await window.inDatabase('readonly', (calls) => calls.getAll()))[0][1]);
 	}
 
+	/** Its only call rings at the far end, and the page has stored the state of that. */
+	rings() {
+		return until('a state of a call that rings', async () => /"state":/.test(await this.record().catch(() => '')));
+	}
+
 	/** Put a record into the page's storage, as if the page had. */
 	plant(user, text) {
 		return this.page.evaluate(([name, value]) => window.inDatabase('readwrite',
 			(calls) => calls.put(['stolen', value], `call-resume ${name} stolen`)), [user, text]);
 	}
 
+	/** How many messages that match came over the page's WebSockets. */
+	frames(pattern) {
+		return this.page.evaluate(([source, flags]) => window.frames.filter((text) => new RegExp(source, flags).test(text)).length, [pattern.source, pattern.flags]);
+	}
+
 	/** Kill the process of the page. */
 	async crash() {
+		if (FIREFOX) return crashPages(processOf(this.page.context()));
 		const crashed = new Promise((resolve) => { this.page.once('crash', resolve); });
 		const devtools = await this.page.context().newCDPSession(this.page);
 		devtools.send('Page.crash').catch(() => {});
 		await crashed;
+	}
+
+	/** Another tab in front of it. */
+	async putBehind() {
+		const context = this.page.context();
+		// In Chromium Playwright has each page believe that it is in front.
+		if (!FIREFOX) await (await context.newCDPSession(this.page)).send('Emulation.setFocusEmulationEnabled', { enabled: false });
+		await (await context.newPage()).bringToFront();
+		await until('the page to be behind', () => this.page.evaluate(() => !document.hasFocus()));
 	}
 
 	close() {

@@ -123,10 +123,11 @@ export class Echo extends Endpoint {
 	/**
 	 * @param video   take video as well
 	 * @param answer  (request, call) => false: do not answer this one
+	 * @param allow   methods that it says it allows, such as 'INVITE, ACK, UPDATE'; by default it does not say
 	 */
-	static async open({ user = 'echo', video = false, answer = () => true, ...options }) {
+	static async open({ user = 'echo', video = false, answer = () => true, allow, ...options }) {
 		const self = await super.open(options);
-		Object.assign(self, { user, video, answer, calls: [] });
+		Object.assign(self, { user, video, answer, allow, calls: [] });
 		self.handle = (m) => {
 			if (m.status) return false;
 			self.#request(m).catch((e) => { self.error = e; });
@@ -137,6 +138,37 @@ export class Echo extends Endpoint {
 
 	get uri() {
 		return `sip:${this.user}@${this.host}`;
+	}
+
+	#rung = new Map(); // by Call-ID: the calls that ring
+
+	/** Ring, and wait for the test to answer(). */
+	ring(invite) {
+		this.#progress(invite, 180, 'Ringing');
+	}
+
+	/** Send back what comes before there is an answer (early media). Resolves with the call. */
+	async play(invite) {
+		const call = this.#ringing(invite);
+		this.#progress(invite, 183, 'Session Progress', await call.description(mediaOf(invite.body)));
+		return call;
+	}
+
+	/** Take a call that rings; resolves when the answer is sent. */
+	pickUp(invite) {
+		return this.#offered(invite);
+	}
+
+	#ringing(invite) {
+		if (!this.#rung.has(invite.callId)) this.#rung.set(invite.callId, Object.assign(new Call(this), { tag: random(4) }));
+		return this.#rung.get(invite.callId);
+	}
+
+	#progress(invite, status, reason, body) {
+		invite.answer(replyTo(invite, status, reason, {
+			to: `${invite.get('to')};tag=${this.#ringing(invite).tag}`, body,
+			fields: [...invite.recordRoutes.map((r) => `Record-Route: ${r}`), `Contact: <${this.uri}>`],
+		}));
 	}
 
 	/** The call that came or was made last. */
@@ -159,14 +191,15 @@ export class Echo extends Endpoint {
 		if (call) call.lastCseq = m.cseq;
 		if (m.method === 'INVITE' || m.method === 'UPDATE' && m.body) return this.#offered(m, call);
 		if (m.method === 'BYE') call.close();
+		if (m.method === 'UPDATE') call.dialog.target = m.contact ?? call.dialog.target;
 		return m.answer(replyTo(m, 200, 'OK'));
 	}
 
 	async #offered(m, known) {
-		const call = known ?? new Call(this);
+		const call = known ?? this.#ringing(m);
 		if (!known) {
 			call.dialog = new Dialog(this, {
-				callId: m.callId, local: `${m.get('to')};tag=${random(4)}`, remote: m.get('from'), routes: m.recordRoutes,
+				callId: m.callId, local: `${m.get('to')};tag=${call.tag}`, remote: m.get('from'), routes: m.recordRoutes,
 			});
 			call.lastCseq = m.cseq;
 			this.calls.push(call);
@@ -174,8 +207,12 @@ export class Echo extends Endpoint {
 		call.dialog.target = m.contact ?? call.dialog.target;
 		m.answer(replyTo(m, 200, 'OK', {
 			to: call.dialog.local, body: await call.description(m.body ? mediaOf(m.body) : undefined),
-			fields: [...m.recordRoutes.map((r) => `Record-Route: ${r}`), `Contact: <${this.uri}>`],
+			fields: [...m.recordRoutes.map((r) => `Record-Route: ${r}`), `Contact: <${this.uri}>`, ...this.#allows()],
 		}));
+	}
+
+	#allows() {
+		return this.allow ? [`Allow: ${this.allow}`] : [];
 	}
 
 	/** Call a client; resolves when it has answered. */
@@ -186,10 +223,13 @@ export class Echo extends Endpoint {
 		const fields = [`From: <sip:${this.user}@${DOMAIN}>;tag=${random(4)}`, `To: <sip:${user}@${DOMAIN}>`, `Call-ID: ${random()}`];
 		this.to = to;
 		this.send(message(`INVITE sip:${user}@${DOMAIN} SIP/2.0`, [
-			`Via: SIP/2.0/UDP ${this.host};branch=${branch}`, 'Max-Forwards: 70', ...fields, 'CSeq: 1 INVITE', `Contact: <${this.uri}>`,
+			`Via: SIP/2.0/UDP ${this.host};branch=${branch}`, 'Max-Forwards: 70', ...fields, 'CSeq: 1 INVITE', `Contact: <${this.uri}>`, ...this.#allows(),
 		], await call.description()));
 		const final = await this.take('the answer of the client', (m) => m.status >= 200 && m.get('via').includes(branch), { timeout_ms: 20000 });
-		if (final.status >= 300) throw new Error(`${user}: ${final.start}`);
+		if (final.status >= 300) {
+			call.close();
+			throw new Error(`${user}: ${final.start}`);
+		}
 		call.dialog = new Dialog(this, {
 			callId: final.callId, local: final.get('from'), remote: final.get('to'), target: final.contact,
 			routes: final.recordRoutes.reverse(), cseq: 1,
@@ -201,7 +241,7 @@ export class Echo extends Endpoint {
 	}
 
 	close() {
-		for (const call of this.calls) call.close();
+		for (const call of [...this.calls, ...this.#rung.values()]) call.close();
 		super.close();
 	}
 }

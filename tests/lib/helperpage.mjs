@@ -60,6 +60,7 @@ const sendingTracks = async (ANSWER, tracks, kept = {}) => {
 	const helper = window.helper({ answers: [], ...kept });
 	const connection = Object.assign(new EventTarget(), {
 		signalingState: 'stable', iceConnectionState: 'connected', getSenders: () => tracks.map((track) => ({ track })),
+		getTransceivers: () => tracks.map((track) => ({ direction: 'sendrecv', receiver: { track } })),
 	});
 	const session = {};
 	helper.phone.connection = (one) => (one === session ? connection : undefined);

@@ -13,7 +13,7 @@ import { Kamailio, ROOT, writeKeyRing } from './kamailio.mjs';
 import { freePort } from './ports.mjs';
 import { Rtp } from './rtp.mjs';
 import { Rtpengine } from './rtpengine.mjs';
-import { Endpoint, FarEnd, message, random } from './sip.mjs';
+import { Endpoint, FarEnd, message, random, replyTo, sdp } from './sip.mjs';
 import { withPassword } from './phone.mjs';
 import { until } from './wait.mjs';
 
@@ -43,6 +43,7 @@ export class Integrated extends Stack {
 		self.parties = [];
 		try {
 			self.rtpengine = await Rtpengine.start(self.dir, {});
+			self.trunkIp = TRUNK_IP;
 			self.trunkPort = await freePort(TRUNK_IP);
 			for (const [file, text] of Object.entries(files(self))) fs.writeFileSync(path.join(self.dir, file), text);
 			await prepare(self);
@@ -177,6 +178,43 @@ export function integrationTests(name, { service = 'bob', from = `<sip:bob@trunk
 				const back = await resume(await alice(transport), `${sealed};tag=${/;tag=(.*)/.exec(two.dialog(theirs.callId).local)[1]}`);
 				assert.equal((await back.request('BYE')).status, 200);
 				await far.take('the BYE', (m) => m.method === 'BYE' && m.callId === theirs.callId);
+			});
+
+			test(`${transport}: a caller is lost while it rings, hears ringing again, and resumes`, async () => {
+				const far = await bob();
+				far.answer = (m) => m.method !== 'INVITE' || !!m.tag('to');
+				const one = await alice(transport);
+				const calling = one.call({ service });
+				calling.catch(() => {});
+				const invite = await far.take('the INVITE', (m) => m.method === 'INVITE');
+				invite.answer(replyTo(invite, 180, 'Ringing', {
+					to: `${invite.get('to')};tag=rings`, fields: [...invite.recordRoutes.map((x) => `Record-Route: ${x}`), `Contact: <${far.uri}>`],
+				}));
+				const state = (await one.take('a 180', (m) => m.status === 180)).get('call-state');
+				assert.equal(state?.split('.').length, 5, 'a sealed state in the 180');
+				one.close();
+				const two = await alice(transport);
+				const waiting = two.call({ state, service });
+				await two.take('a 180', (m) => m.status === 180);
+				// As often as a phone says it (RFC 3261 section 13.3.1.4): nobody knows of a client on UDP that it is gone.
+				await until('the ACK', () => {
+					invite.answer(replyTo(invite, 200, 'OK', {
+						to: `${invite.get('to')};tag=rings`, body: sdp(far.ip, far.media),
+						fields: [...invite.recordRoutes.map((x) => `Record-Route: ${x}`), `Contact: <${far.uri}>`],
+					}));
+					return far.requests.some((m) => m.method === 'ACK');
+				}, { every_ms: 500 });
+				const { final } = await waiting;
+				assert.match(final.start, /^SIP\/2.0 500 Call Answered/);
+				// Where it came back as the answer came, that says when to come again (Retry-After).
+				const back = await until('the call', async () => {
+					const dialog = await two.call({ state: final.get('call-state') ?? state, service });
+					assert.ok([200, 500].includes(dialog.final.status), dialog.final.start);
+					return dialog.final.status === 200 && dialog;
+				}, { every_ms: 500 });
+				assert.equal((await back.request('BYE')).status, 200);
+				await far.take('the BYE', (m) => m.method === 'BYE' && m.callId === invite.callId);
+				await stack.noMedia();
 			});
 
 			test(`${transport}: what the far end sends while the client is away`, async () => {

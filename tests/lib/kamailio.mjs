@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Kamailio with the project's own configuration, its defines set for one run.
 
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { randomBytes } from 'node:crypto';
@@ -14,6 +14,8 @@ import { until } from './wait.mjs';
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /* tools/sanitize has another one. */
 export const MODULE = process.env.CALL_RESUME_MODULE ?? path.join(ROOT, 'build', 'call_resume.so');
+/** The longest message that Kamailio takes out of a datagram: from 6.0 on msg_recv_max_size says so, 32767 where it is not set. */
+export const DATAGRAM_MAX = /^version: kamailio [1-5]\./m.test(spawnSync('kamailio', ['-v'], { encoding: 'utf8' }).stdout) ? 65507 : 32767;
 
 /** Write a key ring of one key; returns its path. */
 export function writeKeyRing(file, kids = ['k1']) {
@@ -34,7 +36,7 @@ export class Kamailio {
 	 * @param defines  what kamailio.cfg's defines are set to: {NAME: 'value'}, with
 	 *                 quotes in the value where the configuration has them; true
 	 *                 for a define without a value
-	 * @param ports    {port, ws, tls} where they must not be just any
+	 * @param ports    {port, ws, tls, wss} where they must not be just any
 	 * @param syslog   a Syslog that gets the log, in the place of stderr
 	 * @param under    a command that runs it, with its arguments
 	 * @param own      a configuration of the test's own, as text; in it KEY_RING is a key ring
@@ -53,7 +55,7 @@ export class Kamailio {
 		self.port = ports.port ?? await freePort(ip);
 		self.ws = ports.ws ?? await freePort(ip);
 		self.tls = ports.tls ?? await freePort(ip);
-		self.wss = await freePort(ip);
+		self.wss = ports.wss ?? await freePort(ip);
 		self.defines = {
 			LISTEN_UDP: `udp:${ip}:${self.port}`,
 			LISTEN_TCP: `tcp:${ip}:${self.port}`,
@@ -77,7 +79,8 @@ export class Kamailio {
 
 	/** Start it again with the same ports and defines, after kill() or stop(). */
 	async boot() {
-		const args = ['-f', this.cfg, '-Y', this.dir, '-w', this.dir, '-DD', ...(this.syslog ? [] : ['-E']), '-m', '64', '-M', '8', ...this.args];
+		/* The memory is that of cfg/systemd.conf. */
+		const args = ['-f', this.cfg, '-Y', this.dir, '-w', this.dir, '-DD', ...(this.syslog ? [] : ['-E']), '-m', '512', '-M', '16', ...this.args];
 		for (const [key, value] of Object.entries(this.defines)) {
 			if (value === undefined || value === false) continue;
 			args.push('-A', value === true ? key : `${key}=${value}`);
@@ -113,9 +116,31 @@ export class Kamailio {
 		return out.match(/[\w-]+\.[\w-]+\.[\w-]+/)[0];
 	}
 
+	/** As many tokens as there are [sub, sid], at once: kamcmd reads commands from its standard input. */
+	tokens(sessions) {
+		return new Promise((resolve, reject) => {
+			const child = execFile('kamcmd', ['-s', `unixs:./${this.name}.ctl`], { cwd: this.dir, maxBuffer: 1 << 26 }, (e, out, err) => {
+				const tokens = out.match(/[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}/g) ?? [];
+				if (tokens.length === sessions.length) resolve(tokens);
+				else reject(new Error(`${tokens.length} of ${sessions.length} tokens: ${err}`));
+			});
+			child.stdin.end(sessions.map(([sub, sid]) => `call_resume.issue ${sub} ${sid}\n`).join(''));
+		});
+	}
+
 	/** The log without Kamailio's own start-up chatter. */
 	log() {
 		return this.proc.output();
+	}
+
+	/** What happens meanwhile Kamailio finds all at once: none of its processes runs. */
+	async paused(what) {
+		await this.proc.freeze();
+		try {
+			return await what();
+		} finally {
+			this.proc.thaw();
+		}
 	}
 
 	/** Kamailio and all its children with SIGKILL. */

@@ -101,8 +101,8 @@ export class Lab {
 }
 
 /** A reply that nobody has asked for: with names of a call, and a second Via of the sender's choice. */
-export function stray(lab, { callId, from, to, method = 'INVITE', via = `SIP/2.0/UDP ${STRANGER_IP}:9`, fields = [], body = '' }) {
-	return message('SIP/2.0 200 OK', [`Via: SIP/2.0/UDP ${lab.stack.gateway};branch=z9hG4bK${random()}`,
+export function stray(lab, { callId, from, to, method = 'INVITE', i, via = `SIP/2.0/UDP ${STRANGER_IP}:9`, fields = [], body = '' }) {
+	return message('SIP/2.0 200 OK', [`Via: SIP/2.0/UDP ${lab.stack.gateway};branch=z9hG4bK${random()}${i ? `;i=${i}` : ''}`,
 		`Via: ${via};branch=z9hG4bK${random()}`, `From: <sip:a@a>;tag=${from}`, `To: <sip:b@b>;tag=${to}`,
 		`Call-ID: ${callId}`, `CSeq: 77 ${method}`, ...fields], body);
 }

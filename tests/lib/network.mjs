@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A network of its own for the browser, whose address can move and whose link can go
-// down: a network namespace, joined to the one of the tests by a pair of virtual
+// A network of its own for a browser or a far end, whose address can move and whose link
+// can go down: a network namespace, joined to the one of the tests by a pair of virtual
 // Ethernet devices.
 //
 //	browser (10.99.0.2, .3, ...) veth --- veth 10.99.0.1 (gateway, nginx, rtpengine)
@@ -36,7 +36,7 @@ export class Network {
 			self.inside('ip', 'link', 'set', 'cr1', 'addrgenmode', 'none');
 			self.up();
 			self.chromium = path.join(dir, 'chromium');
-			fs.writeFileSync(self.chromium, `#!/bin/sh\nexec nsenter -t ${self.holder.pid} -n /usr/bin/chromium "$@"\n`, { mode: 0o755 });
+			fs.writeFileSync(self.chromium, `#!/bin/sh\nexec ${self.enter.join(' ')} /usr/bin/chromium "$@"\n`, { mode: 0o755 });
 		} catch (e) {
 			await self.stop();
 			throw e;
@@ -48,9 +48,20 @@ export class Network {
 		return `10.99.0.${this.host}/24`;
 	}
 
-	/** Run a command in the browser's namespace. */
+	/** A command line that runs another one in that namespace. */
+	get enter() {
+		return ['nsenter', '-t', String(this.holder.pid), '-n'];
+	}
+
+	/** Run a command in that namespace. */
 	inside(...command) {
-		return execFileSync('nsenter', ['-t', String(this.holder.pid), '-n', ...command], { encoding: 'utf8' });
+		const [enter, ...rest] = [...this.enter, ...command];
+		return execFileSync(enter, rest, { encoding: 'utf8' });
+	}
+
+	/** Another address on this side. */
+	outside(ip) {
+		execFileSync('ip', ['addr', 'add', `${ip}/24`, 'dev', 'cr0']);
 	}
 
 	up() {

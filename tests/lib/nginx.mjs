@@ -11,20 +11,23 @@ import { until } from './wait.mjs';
 
 /**
  * cfg/nginx.conf with other values on its marked lines, those that end with "# NAME":
- * {NAME: 'value'}, where the value is what follows the directive's name.
+ * {NAME: 'value'}, where the value is what follows the directive's name, or makes that of what was there.
  */
 function adapt(text, values) {
 	for (const [name, value] of Object.entries(values)) {
-		const line = new RegExp(`^(\\s*\\w+) .*; # ${name}$`, 'm');
+		const line = new RegExp(`^(\\s*\\w+) (.*); # ${name}$`, 'm');
 		if (!line.test(text)) throw new Error(`nginx.conf has no line marked ${name}`);
-		text = text.replace(line, (_, directive) => `${directive} ${value};`);
+		text = text.replace(line, (_, directive, was) => `${directive} ${typeof value === 'function' ? value(was) : value};`);
 	}
 	return text;
 }
 
+/** Others in the place of the one server of an upstream, with its parameters. */
+const servers = (all) => (was) => [all].flat().map((address) => was.replace(/^\S+/, address)).join('; server ');
+
 export class Nginx {
 	/**
-	 * @param kamailio     ip:port of the portal and the WebSockets
+	 * @param kamailio     ip:port of the portal and the WebSockets, or several
 	 * @param portal       ip:port of another portal
 	 * @param certificate  {cert, key}
 	 * @param root         what is served, and bundle, below /bundle/
@@ -41,8 +44,8 @@ export class Nginx {
 		self.accessLog = path.join(dir, `${name}.access.log`);
 		const site = path.join(dir, `${name}.site.conf`);
 		fs.writeFileSync(site, adapt(fs.readFileSync(path.join(ROOT, 'cfg/nginx.conf'), 'utf8'), {
-			KAMAILIO: kamailio,
-			PORTAL: portal,
+			KAMAILIO: servers(kamailio),
+			PORTAL: servers(portal),
 			LISTEN_HTTP: `${ip}:${self.http}`,
 			LISTEN_HTTPS: `${ip}:${self.port} ssl http2`,
 			CERTIFICATE: certificate.cert,

@@ -27,15 +27,26 @@ for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15], ['SIGHUP', 1]]) 
 	process.on(signal, () => process.exit(128 + number));
 }
 
-/** Whether a process of that group still has anything open: not one that is over and not yet asked for. */
-function groupLives(pgid) {
-	for (const pid of fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+/** The processes of that group that still have anything open: none that is over and not yet asked for. */
+function group(pgid) {
+	return fs.readdirSync('/proc').filter((name) => {
+		if (!/^\d+$/.test(name)) return false;
 		try {
-			const [state, , group] = fs.readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ');
-			if (Number(group) === pgid && !/[ZX]/.test(state)) return true;
-		} catch { /* it has ended meanwhile */ }
+			const [state, , theirs] = fs.readFileSync(`/proc/${name}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ');
+			return Number(theirs) === pgid && !/[ZX]/.test(state);
+		} catch {
+			return false; // it has ended meanwhile
+		}
+	});
+}
+
+/** All of its threads are stopped. */
+function stands(pid) {
+	try {
+		return fs.readdirSync(`/proc/${pid}/task`).every((tid) => /^T/.test(fs.readFileSync(`/proc/${pid}/task/${tid}/stat`, 'latin1').replace(/^.*\) /s, '')));
+	} catch {
+		return false; // one has ended meanwhile
 	}
-	return false;
 }
 
 export class Proc {
@@ -61,7 +72,7 @@ export class Proc {
 				if (this.pid) signalGroup(this.pid, 'SIGKILL');
 				running.delete(this);
 				// Until they are gone they have its ports.
-				until('its children to end', () => !groupLives(this.pid)).catch(() => {}).then(() => resolve(this.code));
+				until('its children to end', () => group(this.pid).length === 0).catch(() => {}).then(() => resolve(this.code));
 			});
 			this.child.once('error', (e) => {
 				this.code = `${command}: ${e.message}`;
@@ -82,11 +93,28 @@ export class Proc {
 		return fs.readFileSync(this.log, 'utf8');
 	}
 
+	/** Milliseconds on a processor since they started: all its processes, all their threads. */
+	cpu_ms() {
+		return group(this.pid).reduce((sum, pid) => sum + fs.readdirSync(`/proc/${pid}/task`).reduce((of, tid) => of
+			+ Number(fs.readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'latin1').split(' ')[0]), 0), 0) / 1e6;
+	}
+
 	/** Throws, with the end of the log, when the program has ended. */
 	assertAlive() {
 		if (this.alive) return;
 		const tail = this.output().split('\n').filter((l) => !/ (INFO|NOTICE):/.test(l)).slice(-12).join('\n');
 		throw Object.assign(new Error(`${this.name} ended (${this.code}):\n${tail}`), { fatal: true });
+	}
+
+	/** As a machine that has stopped: none of its threads runs any more. (A signal alone is not at once: one that is asleep
+	 * has to be woken to tell the others, and meanwhile they answer.) */
+	async freeze() {
+		signalGroup(this.pid, 'SIGSTOP');
+		await until(`${this.name} to stand still`, () => group(this.pid).every(stands), { every_ms: 1 });
+	}
+
+	thaw() {
+		signalGroup(this.pid, 'SIGCONT');
 	}
 
 	/** The process and all its children, at once. */

@@ -18,11 +18,13 @@ export class Rtp {
 		const self = new Rtp();
 		self.socket = dgram.createSocket('udp4');
 		self.sent = 0;
+		self.spoke = undefined;	 // when the last one of its own went, as first
 		self.received = 0;
 		self.loud = 0;			 // of these with a sound
 		self.first = undefined;	 // when the first packet came, in ms of performance.now()
 		self.last = undefined;
 		self.gaps = [];			 // [{from, to}] pauses of more than 60 ms
+		self.hole = 0;			 // the longest run of packets that have not come, by their numbers, in ms; of a new source the time without one
 		self.socket.on('message', (m, from) => {
 			if (m.length < 12 || (m[1] & 0x7f) >= 72 && (m[1] & 0x7f) <= 76) return; // RTCP
 			const now = performance.now();
@@ -30,6 +32,7 @@ export class Rtp {
 			if (self.last !== undefined && now - self.last > 3 * PACKET_MS) {
 				self.gaps.push({ from: self.last, to: now });
 			}
+			self.#number(m, now - (self.last ?? now));
 			self.last = now;
 			self.received++;
 			if (isLoud(m)) self.loud++;
@@ -44,6 +47,16 @@ export class Rtp {
 		});
 		self.port = self.socket.address().port;
 		return self;
+	}
+
+	/** By what comes in order: what is late is not lost. The numbers of another source begin anew. */
+	#number(packet, pause) {
+		const ssrc = packet.readUInt32BE(8);
+		const seq = packet.readUInt16BE(2);
+		const ahead = (seq - (this.seq ?? seq)) & 0xffff;
+		if (ssrc === this.ssrc && ahead >= 0x8000) return;
+		this.hole = Math.max(this.hole, ssrc === this.ssrc ? (ahead - 1) * PACKET_MS : pause - PACKET_MS);
+		Object.assign(this, { ssrc, seq });
 	}
 
 	/** Send audio to there until close(), or until it is sent elsewhere. */
@@ -63,6 +76,7 @@ export class Rtp {
 				packet.writeUInt32BE((seq * SAMPLES) >>> 0, 4);
 				this.socket.send(Buffer.from(packet), port, ip);
 				this.sent++;
+				this.spoke = performance.now();
 			}
 		};
 		tick();

@@ -106,6 +106,11 @@ export class Rtpengine {
 		return (await this.ask({ command: 'list', limit: 1000 })).calls ?? [];
 	}
 
+	/** How many commands of a kind it has had: offer, answer, query ... */
+	async count(command) {
+		return Number((await this.ask({ command: 'statistics' })).statistics.controlstatistics[`total${command}count`]);
+	}
+
 	/** The tags of a call, in the order of rtpengine's answer. */
 	async tags(callId) {
 		const q = await this.ask({ command: 'query', 'call-id': callId });

@@ -55,9 +55,10 @@ export class Message {
 		return Number.parseInt(this.get('cseq'), 10);
 	}
 
-	/** The URI of the first Contact. */
+	/** The URI of the first Contact, which need not have brackets around it. */
 	get contact() {
-		return /<([^>]*)>/.exec(this.get('contact') ?? '')?.[1];
+		const value = this.get('contact')?.replace(/^"(\\.|[^"\\])*"/, '');
+		return /<([^>]*)>/.exec(value ?? '')?.[1] ?? value?.split(/[;,\s]/)[0];
 	}
 
 	/** The Record-Route values, in the order of the message. */
@@ -66,15 +67,19 @@ export class Message {
 	}
 }
 
+// One for all: each new one reads the list of all authorities, which takes longer than a handshake.
+const secureContext = tls.createSecureContext();
+
 /** A socket that speaks SIP: a UDP port, a connection over TCP, TLS or WebSocket, or a listener. */
 export class Endpoint {
 	/**
 	 * @param to      {ip, port} where messages go unless send() says otherwise; of a WebSocket also {host, path,
 	 *                origin} if they are not the usual ones
 	 * @param transport  udp, tcp, tls, ws or wss
+	 * @param session  of TLS that is to go on, as its socket's event session gave it
 	 * @param listen  TCP, TLS: accept connections instead of making one; for TLS with {cert, key}
 	 */
-	static async open({ ip = '127.0.0.1', port = 0, transport = 'udp', to, listen = false } = {}) {
+	static async open({ ip = '127.0.0.1', port = 0, transport = 'udp', to, session, listen = false } = {}) {
 		const self = new this();
 		Object.assign(self, { ip, transport, to, inbox: [], waiting: [], sockets: new Set() });
 		if (transport === 'udp') {
@@ -97,7 +102,7 @@ export class Endpoint {
 		} else {
 			const where = { host: to.ip, port: to.port, localAddress: ip, localPort: port || undefined };
 			const secure = ['tls', 'wss'].includes(transport);
-			self.socket = secure ? tls.connect({ ...where, rejectUnauthorized: false }) : net.connect(where);
+			self.socket = secure ? tls.connect({ ...where, secureContext, session, rejectUnauthorized: false }) : net.connect(where);
 			await once(self.socket, secure ? 'secureConnect' : 'connect');
 			self.port = self.socket.localPort;
 			if (self.web) await self.#web();
@@ -256,12 +261,16 @@ export class Dialog {
 
 /** A client that has a token. */
 export class Client extends Endpoint {
-	static async open({ user = 'alice', token, media = 4000, ...options }) {
-		return Object.assign(await super.open(options), { user, token, media });
+	/**
+	 * @param timeout_ms  that it waits for an answer to a request outside of a dialog
+	 * @param flow        {instance, id} of a client with several flows (RFC 5626): its URN, and reg-id
+	 */
+	static async open({ user = 'alice', token, media = 4000, timeout_ms, flow, ...options }) {
+		return Object.assign(await super.open(options), { user, token, media, timeout_ms, flow });
 	}
 
 	get uri() {
-		return `sip:${this.user}@${this.host};transport=${this.web ? 'ws' : this.transport}`;
+		return `sip:${this.user}@${this.host};transport=${this.web ? 'ws' : this.transport}${this.flow ? ';ob' : ''}`;
 	}
 
 	/** Send a request outside of a dialog; resolves with its final reply. */
@@ -278,10 +287,12 @@ export class Client extends Endpoint {
 			`Call-ID: ${callId}`,
 			`CSeq: ${cseq} ${method}`,
 			this.token ? `Authorization: Bearer ${this.token}` : '',
-			`Contact: <${this.uri}>`,
+			`Contact: <${this.uri}>${this.flow && method === 'REGISTER' ? `;reg-id=${this.flow.id};+sip.instance="<${this.flow.instance}>"` : ''}`,
+			this.flow ? 'Supported: path, outbound' : '',
 			...headers,
 		], body));
-		return this.take(`the answer to ${method}`, (m) => m.status >= 200 && m.method === method && m.get('via')?.includes(branch));
+		return this.take(`the answer to ${method}`, (m) => m.status >= 200 && m.method === method && m.get('via')?.includes(branch),
+			{ timeout_ms: this.timeout_ms });
 	}
 
 	register(options) {
@@ -312,17 +323,18 @@ export class FarEnd extends Client {
 	/**
 	 * @param copy    put Record-Route into the 200 of a re-INVITE too
 	 * @param answer  (request) => false: leave this one to the test
+	 * @param says    header fields beside its descriptions, such as 'Allow: INVITE, UPDATE'
 	 * describe(), where it is set, gives its answers
 	 */
-	static async open({ user = 'bob', media = 4100, copy = true, answer = () => true, ...options }) {
+	static async open({ user = 'bob', media = 4100, copy = true, answer = () => true, says = [], ...options }) {
 		const self = await super.open({ user, media, ...options });
-		Object.assign(self, { copy, answer, requests: [], dialogs: new Map() });
+		Object.assign(self, { copy, answer, says, requests: [], dialogs: new Map() });
 		self.handle = (m) => self.#handle(m);
 		return self;
 	}
 
 	async call(options) {
-		const d = await super.call(options);
+		const d = await super.call({ ...options, headers: [...this.says, ...options?.headers ?? []] });
 		this.dialogs.set(d.callId, d);
 		return d;
 	}
@@ -343,11 +355,12 @@ export class FarEnd extends Client {
 			d ??= new Dialog(this, {
 				callId: m.callId, local: `${m.get('to')};tag=${random(4)}`, remote: m.get('from'), routes: m.recordRoutes,
 			});
-			d.target = m.contact;
 			this.dialogs.set(m.callId, d);
 		}
-		this.reply(m, 200, 'OK', m.method === 'INVITE'
-			? { body: this.describe?.() ?? sdp(this.ip, this.media), copy: this.copy || !renewed, contact: true } : {});
+		// Both are target refresh requests (RFC 3261 section 12.2.2, RFC 3311 section 5.2).
+		if (d && m.contact && /^(INVITE|UPDATE)$/.test(m.method)) d.target = m.contact;
+		this.reply(m, 200, 'OK', m.method === 'INVITE' || (m.method === 'UPDATE' && m.body)
+			? { body: this.describe?.() ?? sdp(this.ip, this.media), copy: this.copy || !renewed, contact: true, headers: this.says } : {});
 	}
 
 	reply(m, status, reason, { body = '', copy = false, contact = false, headers = [] } = {}) {

@@ -114,7 +114,8 @@ export class Sipp {
 	}
 }
 
-function listens(port, transport) {
+/** Whether somebody has that port. */
+export function listens(port, transport) {
 	const file = transport === 'udp' ? '/proc/net/udp' : '/proc/net/tcp';
 	const hex = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
 	return fs.readFileSync(file, 'latin1').split('\n')

@@ -22,7 +22,7 @@ export const DOMAIN = 'example.org';
 export const TRUNK_IP = '127.0.0.2';
 
 /** A folder with nothing in it, for its owner alone. */
-function emptied(dir) {
+export function emptied(dir) {
 	fs.rmSync(dir, { recursive: true, force: true });
 	fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
 	return dir;
@@ -53,19 +53,22 @@ export class Stack {
 	 * @param turn     with coturn, whose credentials the portal gives: stack.turn; only with web; true,
 	 *                 or what Coturn.start() takes
 	 * @param store    with Redis and the network store: stack.redis; only with web
+	 * @param trunk    the trunk's address
 	 * @param defines  for kamailio.cfg, see Kamailio.start()
 	 */
-	static async start(name, { resume = true, tls = false, web = false, turn = false, store = false, defines = {}, dir, kamailio = {}, rtpengine = {} } = {}) {
+	static async start(name, { resume = true, tls = false, web = false, turn = false, store = false, trunk = TRUNK_IP, defines = {}, dir, kamailio = {}, rtpengine = {} } = {}) {
 		const self = new this();
 		self.dir = dir ? emptied(dir) : runFolder(name);
 		self.parties = [];
 		try {
 			self.rtpengine = await Rtpengine.start(self.dir, rtpengine);
-			self.trunkPort = await freePort(TRUNK_IP);
+			self.trunkIp = trunk;
+			// One that is not here yet has all its ports.
+			self.trunkPort = await freePort(trunk.startsWith('127.') ? trunk : undefined);
 			const set = {
 				DOMAIN: `"${DOMAIN}"`,
-				TRUNK_IP: `"${TRUNK_IP}"`,
-				TRUNK_URI: `"sip:${TRUNK_IP}:${self.trunkPort}"`,
+				TRUNK_IP: `"${trunk}"`,
+				TRUNK_URI: `"sip:${trunk}:${self.trunkPort}"`,
 				RTPENGINE: `"udp:${self.rtpengine.control}:${self.rtpengine.ng}"`,
 				MEDIA_DENIED: '""', // Everything is on loopback here.
 			};

@@ -98,9 +98,10 @@ export class Part {
 	 * @param cseq   of the next request
 	 * @param name   makes the branches of this part its own
 	 * @param pause  ms before each request, so that what went before has arrived
+	 * @param acks   more than one ACK may come for an answer: the gateway's own, where that of the client is late
 	 */
-	constructor({ cseq = 3, name = 's', pause = 100 } = {}) {
-		Object.assign(this, { cseq, name, pause, steps: [], n: 0 });
+	constructor({ cseq = 3, name = 's', pause = 100, acks = false } = {}) {
+		Object.assign(this, { cseq, name, pause, acks, steps: [], n: 0 });
 	}
 
 	toString() {
@@ -213,6 +214,7 @@ export class Part {
 		const final = cancel ? 487 : code;
 
 		if (invite && final < 300 && body === undefined) [body, type] = [sdp(ANSWERS[direction]), 'application/sdp'];
+		if (this.acks) this.add(recv('request="ACK" optional="true"'));
 		this.add(recv(`request="${method}"`, [
 			...(REFRESH.includes(method) ? [TAKE_TARGET] : []), ...(late ? TAKE_VIAS : [])]));
 		if (ring || cancel) this.add(this.#response(180, { contact }));

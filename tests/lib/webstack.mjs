@@ -2,12 +2,17 @@
 // The stack of a browser test: what stack.mjs has, with nginx, the portal, a user and
 // an echo at the far end.
 
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+
 import { Echo } from './echo.mjs';
+import { ROOT } from './kamailio.mjs';
 import { DOMAIN, Stack, TRUNK_IP } from './stack.mjs';
 
 export class WebStack extends Stack {
 	/** As Stack.start(). @param echo  false: something else is the trunk */
 	static async start(name, { echo = true, ...options } = {}) {
+		execFileSync(path.join(ROOT, 'tools/web'));
 		const self = await super.start(name, { web: true, ...options });
 		self.passwords = {};
 		for (const user of ['alice', 'bob']) self.passwords[user] = self.portal.add(`${user}@${DOMAIN}`);

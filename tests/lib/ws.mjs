@@ -18,7 +18,11 @@ export class WebSocketClient {
 			`GET ${path} HTTP/1.1`, `Host: ${host}`, 'Upgrade: websocket', 'Connection: Upgrade', `Origin: ${origin}`,
 			`Sec-WebSocket-Key: ${key}`, 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Protocol: sip', '\r\n',
 		].join('\r\n'));
-		const [answer] = await once(socket, 'data', { signal: AbortSignal.timeout(5000) });
+		const closed = new AbortController();
+		const close = () => closed.abort();
+		socket.once('close', close);
+		const [answer] = await once(socket, 'data', { signal: AbortSignal.any([closed.signal, AbortSignal.timeout(5000)]) });
+		socket.off('close', close);
 		const fields = answer.toString('latin1');
 		const accept = createHash('sha1').update(key + GUID).digest('base64');
 		if (!/^HTTP\/1\.1 101 /.test(fields) || !fields.endsWith('\r\n\r\n')

@@ -101,6 +101,27 @@ for (const role of ['caller', 'callee']) {
 	});
 }
 
+// What Asterisk does with direct_media on: its BYE waits behind a re-INVITE that it sends again for as long as it gets 491.
+test('a far end that tries a re-INVITE for ever gets another answer than 491 after 32 s', async () => {
+	const bob = await lives.far();
+	const one = await lives.alice('tcp');
+	const { state, theirs, callId } = await lives.call(one, bob);
+	one.close();
+	const start = performance.now();
+	let reply;
+	do {
+		reply = await reinvite(theirs);
+		if (reply.status === 491) await sleep(2000);
+	} while (reply.status === 491 && performance.now() - start < 45000);
+	assert.ok(performance.now() - start > 31000);
+	assert.equal(reply.start, 'SIP/2.0 500 Client Away');
+	assert.match(reply.get('retry-after'), /^[1-9]$/);
+	// The call is still there, and another series begins anew.
+	await resumes(await lives.alice('ws'), state, callId);
+	assert.equal((await theirs.request('BYE')).status, 200);
+	await stack.noMedia();
+});
+
 async function comesTooLate(state) {
 	const two = await lives.alice('ws');
 	const late = await two.call({ state });

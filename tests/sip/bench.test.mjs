@@ -11,6 +11,7 @@ import path from 'node:path';
 import { freshFolder } from '../../bench/gateway.mjs';
 import { INSTEAD } from '../../bench/instead.mjs';
 import { findRate } from '../../bench/rate.mjs';
+import { atLeast, BELOW_NOTHING, row } from '../../bench/stats.mjs';
 import { ROOT, writeKeyRing } from '../lib/kamailio.mjs';
 import { runFolder } from '../lib/stack.mjs';
 
@@ -39,7 +40,7 @@ test('cfg/kamailio.cfg under load, plain and sealed', () => {
 
 test('all that is compared takes its load, and the other process its part of it', () => {
 	const { rows } = bench('cpu', 'cpu');
-	for (const row of rows) assert.equal(typeof row.value, 'number', JSON.stringify(row));
+	for (const row of rows) assert.ok(typeof row.value === 'number' || row.why === BELOW_NOTHING, JSON.stringify(row));
 	for (const { title, other } of Object.values(INSTEAD)) {
 		const at = rows.findIndex((r) => r.name.includes(`: ${title} /`));
 		assert.ok(at >= 0, title);
@@ -51,10 +52,19 @@ test('what cannot be measured here says so, and the rest is measured', () => {
 	const { rows, stdout } = bench('without', 'cpu', { env: instead('redis-server', 'exit 1') });
 	for (const row of rows) {
 		const lacks = /Redis/.test(row.name);
-		assert.equal(row.value === null, lacks, JSON.stringify(row));
+		assert.equal(row.value === null && row.why !== BELOW_NOTHING, lacks, JSON.stringify(row));
 		if (lacks) assert.ok(stdout.includes(`${row.name}: not measured, ${row.why}`), stdout);
 	}
-	assert.equal(rows.filter((r) => r.value === null).length, 4);
+	assert.equal(rows.filter((r) => /Redis/.test(r.name)).length, 4);
+});
+
+test('a cost that comes out below nothing is none, whatever it was to be', () => {
+	for (const target of [null, 1, atLeast(3)]) {
+		const { value, ok, why } = row('a difference', [-2, -1, 3], 'ratio', target);
+		assert.deepEqual({ value, ok, why }, { value: null, ok: null, why: BELOW_NOTHING });
+	}
+	assert.equal(row('a difference', [-1, 1, 3], 'ratio', 1).ok, true);
+	assert.equal(row('less memory', -5, 'bytes', 0).value, -5);
 });
 
 test('a slow machine gets as many calls a second as it bears', async () => {

@@ -39,6 +39,96 @@ for (const [who, ip, status] of [['a stranger', '127.0.0.66', 403], ['who forges
 	});
 }
 
+test('a BYE of another user, with a token of his own, ends neither the dialog nor the CDR', async () => {
+	const to = { ip: stack.kamailio.ip, port: stack.kamailio.port };
+	const far = await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to });
+	const alice = await FarEnd.open({ user: 'alice', token: await stack.kamailio.token(`sip:alice@${DOMAIN}`), to });
+	const mallory = await FarEnd.open({ user: 'mallory', token: await stack.kamailio.token(`sip:mallory@${DOMAIN}`), to });
+	try {
+		const call = await alice.call({ service: '100' });
+		assert.equal(call.final.status, 200);
+		await far.take('the ACK', (m) => m.method === 'ACK');
+		const before = cdrs().length;
+		const tag = (value) => /;tag=([^;]+)/.exec(value)[1];
+		for (const route of [`<sip:${stack.gateway};lr>`, call.routes[0].replace(/crs-a=[^;>]*/, 'crs-a=a')]) {
+			const made = new Dialog(mallory, { callId: call.callId, routes: [route], target: `sip:x@127.0.0.1:${mallory.port}`, cseq: 50,
+				local: `<sip:mallory@${DOMAIN}>;tag=${tag(call.local)}`, remote: `<sip:x@x>;tag=${tag(call.remote)}` });
+			await made.request('BYE', { headers: [`Authorization: Bearer ${mallory.token}`] });
+			assert.equal(await dialogs(), 1);
+			assert.equal(cdrs().length, before);
+		}
+		assert.equal((await call.request('BYE')).status, 200);
+		await until('the CDR', () => cdrs().length > before);
+		await until('the dialog to end', async () => (await dialogs()) === 0, { timeout_ms: 15000 });
+	} finally {
+		for (const party of [far, alice, mallory]) party.close();
+	}
+});
+
+/** A far end at the trunk, and clients; all are closed in the end. */
+async function parties(work) {
+	const to = { ip: stack.kamailio.ip, port: stack.kamailio.port };
+	const open = [await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to })];
+	const client = async (user = 'alice') => {
+		open.push(await FarEnd.open({ user, token: await stack.kamailio.token(`sip:${user}@${DOMAIN}`), to }));
+		return open.at(-1);
+	};
+	try {
+		await work(open[0], client);
+	} finally {
+		for (const one of open) one.close();
+	}
+}
+
+const ended = async (callId) => {
+	const line = await until('the CDR', () => cdrs().find((l) => l.includes(`call_id=${callId}`)));
+	return /caller=(\S+); callee=(\S+);/.exec(line).slice(1);
+};
+
+const OF_ALICE = [`sip:alice@${DOMAIN}`, `sip:100@${DOMAIN}`];
+
+for (const by of ['client', 'far end']) {
+	test(`the BYE of a ${by} does not say who has called whom`, () => parties(async (far, client) => {
+		const call = await (await client()).call({ service: '100' });
+		await far.take('the ACK', (m) => m.method === 'ACK');
+		const side = by === 'client' ? call : far.dialog(call.callId);
+		for (const name of ['local', 'remote']) side[name] = side[name].replace(/<[^>]*>/, `<sip:victim-${name}@${DOMAIN}>`);
+		assert.equal((await side.request('BYE')).status, 200);
+		assert.deepEqual(await ended(call.callId), OF_ALICE);
+	}));
+}
+
+for (const [what, options] of [
+	['in its To another one than it calls', { to: `sip:free@${DOMAIN}` }],
+	['nobody as its caller', { from: '<sip:anonymous@anonymous.invalid>' }],
+	['fields of a CDR as its caller', { from: `<sip:alice@${DOMAIN};callee=sip:free>` }],
+]) {
+	test(`a call that names ${what} is that of its client, to whom it was put through`, () => parties(async (far, client) => {
+		const call = await (await client()).call({ service: '100', ...options });
+		assert.equal(call.final.status, 200, call.final.start);
+		assert.equal((await call.request('BYE')).status, 200);
+		assert.deepEqual(await ended(call.callId), OF_ALICE);
+	}));
+}
+
+test('a call goes on for which dialog has a CDR, because of a BYE that was refused: its end has a line', () => parties(async (far, client) => {
+	const call = await (await client()).call({ service: '100' });
+	await far.take('the ACK', (m) => m.method === 'ACK');
+	far.answer = (m) => (m.method === 'BYE' ? far.reply(m, 500, 'CSeq is too low') ?? false : true);
+	assert.equal((await call.request('BYE')).status, 500);
+	await ended(call.callId);
+	await until('dialog to forget it', async () => (await dialogs()) === 0, { timeout_ms: 15000 });
+	const line = () => stack.kamailio.log().split('\n').filter((l) => l.includes(`CDR end=`) && l.includes(`call_id=${call.callId};`));
+	assert.deepEqual(line(), []);
+	far.answer = () => true;
+	call.local = call.local.replace('alice@', 'victim@');
+	assert.equal((await call.request('BYE')).status, 200);
+	const [one, ...more] = await until('the line', () => line().length > 0 && line());
+	assert.deepEqual(more, []);
+	const [, end, begun] = /CDR end=(\d+);call_id=[^;]+;node=0;begun=(\d+);caller=sip:alice@example\.org;callee=sip:100@example\.org;answered=0$/.exec(one) ?? assert.fail(one);
+	assert.ok(end - begun >= 1 && end - begun < 60, one);
+}));
+
 test('one dialog and one CDR span the loss of the client', async () => {
 	const before = cdrs().length;
 	const token = await stack.kamailio.token(`sip:alice@${DOMAIN}`);

@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { randomBytes } from 'node:crypto';
 
+import { ROOT } from '../lib/kamailio.mjs';
 import { Stack, runFolder } from '../lib/stack.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { check as checkStack } from '../lib/check.mjs';
@@ -33,6 +34,40 @@ test('all is well', () => {
 	]) assert.match(text, line);
 	assert.ok(!text.includes(fs.readFileSync(stack.keyRing, 'utf8').split(' ')[1].trim()), 'no key');
 });
+
+test('what is too small for everybody to come back at once', async () => {
+	const file = (name, text) => {
+		fs.writeFileSync(path.join(stack.dir, name), text);
+		return path.join(stack.dir, name);
+	};
+	const nginx = (n) => file('nginx.conf', `worker_processes 2;\nevents {\n\tworker_connections ${n};\n}\n`);
+	const ports = (most) => file('rtpengine.conf', `[rtpengine]\n# port-max = 1\nport-min = 30000\nport-max = ${most}\n`);
+	const good = check({ nginx: nginx(8192), rtpengine: path.join(ROOT, 'cfg/rtpengine.conf') });
+	assert.equal(good.code, 0, good.text);
+	for (const line of [
+		/^ok .*512 MB of shared memory for 4096 connections/m, /^ok .*\d+ open files for 4096 connections/m,
+		/^ok .*8192 worker_connections/m, /^ok .*ports for 2500 calls/m, /^(ok|note) .*\d{6} bytes for what arrives over UDP at once/m,
+	]) assert.match(good.text, line);
+	const small = check({ nginx: nginx(768), rtpengine: ports(30999) });
+	assert.equal(small.code, 1);
+	assert.match(small.text, /^NO .*768 worker_connections, for 384 WebSockets\n +worker_connections 8192; and worker_rlimit_nofile 16384;/m);
+	assert.match(small.text, /^NO .*ports for 250 calls with audio, of 2048 clients\n +port-max = 38191/m);
+});
+
+for (const [what, options, line] of [
+	['shared memory', { kamailio: { args: ['-m', '64'] } }, /^NO .*64 MB of shared memory for 4096 connections, of 2048 clients: 466 are needed\n +SHM_MEMORY=466/m],
+	['files', { kamailio: { under: ['prlimit', '--nofile=1024:1024'] }, defines: { OPEN_FILES: 1024 } }, /^NO .*1024 open files for 4096 connections: .*\n +LimitNOFILE=16384/m],
+	['a buffer for UDP', { defines: { UDP_BUFFER: 262144 } }, /^note .*bytes for what arrives over UDP at once: maxbuffer=4194304 .*net\.core\.rmem_max=4194304/m],
+]) {
+	test(`too little for everybody to come back at once: ${what}`, async () => {
+		const own = await Stack.start('check-small', options);
+		try {
+			assert.match(checkStack(own, { sip: false }).text, line);
+		} finally {
+			await own.stop();
+		}
+	});
+}
 
 test('a key ring that others can read, one with a bad line, and none', () => {
 	const good = fs.readFileSync(stack.keyRing);

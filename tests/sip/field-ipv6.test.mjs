@@ -53,6 +53,24 @@ for (const [was, is] of [['ws', 'ws'], ['tcp', 'tcp'], ['udp', 'ws'], ['ws', 'ud
 	}
 }
 
+test('a state that is pushed', async () => {
+	const port = await freePort();
+	const other = await Field.start('field-ipv6-push', { defines: { RESUME_PUSH: true, LISTEN_WS: `tcp:[::1]:${port}`, WS_PORT: port } });
+	const gateway = other.gateway.bind(other);
+	other.gateway = (transport) => (transport === 'ws' ? { ip: '::1', port, host: `[::1]:${port}` } : gateway(transport));
+	try {
+		const bob = await other.far();
+		const alice = await other.alice('ws', { ip: '::1' });
+		alice.ip = '127.0.0.1'; // of its media
+		assert.equal((await bob.call({ service: 'alice' })).final.status, 200);
+		const notify = await alice.take('the NOTIFY', (m) => m.method === 'NOTIFY' && !m.status);
+		assert.ok(notify.get('call-state') && isGood(notify.contact), notify.text);
+	} finally {
+		await other.end();
+		await other.stack.stop();
+	}
+});
+
 test('the trunk on IPv6', async () => {
 	const [sip, trunk] = [await freePort(), await freePort()];
 	const other = await Field.start('field-ipv6-trunk', {

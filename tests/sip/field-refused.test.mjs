@@ -144,6 +144,26 @@ test('an offer that is refused when the call is over brings nothing back', async
 	await field.stack.noMedia();
 });
 
+for (const method of ['INVITE', 'UPDATE']) {
+	for (const who of ['far end', 'client']) {
+		test(`the ${method} of the ${who} comes behind its BYE, as may be over UDP: no media are left`, async () => {
+			const bob = await field.far();
+			const one = await field.alice('ws');
+			const call = await field.call(one, bob);
+			await field.talk(one, call.body, call.callId);
+			const [dialog, body, other] = who === 'client' ? [call.mine, sdp(one.ip, one.media, 8), bob] : [call.theirs, sdp(bob.ip, bob.media, 8), one];
+			assert.equal((await dialog.request('BYE')).status, 200);
+			await field.stack.noMedia();
+			refuses(other, 481);
+			// A page that was reloaded says 481 as well: to the far end the client is away then.
+			const away = method === 'INVITE' ? 491 : 500;
+			await refused(dialog, method, body, who === 'client' ? 481 : away);
+			assert.ok(other.requests.some((m) => m.method === method && m.body && m.cseq === dialog.cseq), 'it was asked');
+			await field.stack.noMedia();
+		});
+	}
+}
+
 test('media of which rtpengine has more to say than Kamailio prints (8192 bytes) end with the call', async () => {
 	const bob = await field.far();
 	const one = await field.alice('udp');
@@ -153,6 +173,18 @@ test('media of which rtpengine has more to say than Kamailio prints (8192 bytes)
 	assert.equal(call.final.status, 200);
 	const answer = await field.stack.rtpengine.ask({ command: 'query', 'call-id': call.callId });
 	assert.ok(JSON.stringify(answer).length > 8192);
+	assert.equal((await call.request('BYE')).status, 200);
+	await field.stack.noMedia();
+});
+
+test('a Contact that is none (RFC 3261 section 25.1): the call has no state, and that has a line and a count', async () => {
+	const bob = await field.far({ write: (text) => (/^SIP\/2\.0 200/.test(text) ? text.replace(/^Contact: </m, 'Contact: Doe, John <') : text) });
+	const one = await field.alice('ws');
+	const call = await one.call();
+	assert.equal(call.final.status, 200);
+	assert.equal(call.state, undefined);
+	assert.match(await field.stack.kamailio.kamcmd('call_resume.stats'), /seals_failed: 1\b/);
+	assert.match(field.stack.kamailio.log(), /ERROR.*a state could not be sealed: malformed/);
 	assert.equal((await call.request('BYE')).status, 200);
 	await field.stack.noMedia();
 });

@@ -310,6 +310,7 @@ test('a thief who sends a re-INVITE into the dialog is refused, whatever he make
 	const headers = [`Authorization: Bearer ${token}`];
 	const seen = bob.requests.length;
 	const before = await stat('fingerprints_refused');
+	const [at, started] = [stack.kamailio.log().length, Date.now()];
 	let n = 0;
 	for (const [what, uri] of Object.entries(ways)) {
 		for (const [kind, body] of Object.entries(bodies)) {
@@ -325,7 +326,9 @@ test('a thief who sends a re-INVITE into the dialog is refused, whatever he make
 		n += 2;
 	}
 	assert.equal(bob.requests.length, seen, 'the far end hears nothing of it');
-	assert.match(stack.kamailio.log(), /NOTICE: .*INVITE from 127.0.0.1 refused: the call is bound to another certificate/);
+	const lines = stack.kamailio.log().slice(at).match(/NOTICE: .*(INVITE|UPDATE|ACK) from 127.0.0.1 refused: the call is bound to another certificate/g);
+	const PROCESSES = 4;
+	assert.ok(lines.length <= PROCESSES * (1 + Math.ceil((Date.now() - started) / 1000)), `${lines.length} lines`);
 	// The client itself, and what says nothing about media.
 	assert.equal((await dialog.request('INVITE', { body: media(MINE, { version: 4 }) })).status, 200);
 	dialog.ack();

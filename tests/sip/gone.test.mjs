@@ -123,6 +123,44 @@ test('a client that has resumed before, and one that is called again by the same
 	await stack.noMedia();
 });
 
+for (const role of ['caller', 'callee']) {
+	test(`${role}: the far end hangs up when it gets the re-INVITE, and does not answer that`, async () => {
+		const bob = await lives.far();
+		const one = await lives.alice('ws');
+		const { callId, state, theirs } = await lives.call(one, bob, role);
+		one.close();
+		bob.answer = (m) => m.method !== 'INVITE';
+		const two = await lives.alice('ws');
+		const start = performance.now();
+		const coming = two.call({ state });
+		await bob.take('the re-INVITE', (m) => m.method === 'INVITE' && m.callId === callId && m.tag('to'));
+		assert.equal((await theirs.request('BYE')).status, 200);
+		const { final } = await coming;
+		assert.equal(final.start, ENDED);
+		assert.equal(final.tag('to'), /;tag=(.*)/.exec(theirs.local)[1], 'as any answer in that dialog');
+		assert.ok(performance.now() - start < SOON, 'soon');
+		await stack.noMedia();
+		await isTold(two, state, bob);
+	});
+}
+
+test('a forged BYE ends no resume that waits', async () => {
+	const bob = await lives.far();
+	const one = await lives.alice('ws');
+	const { callId, state, theirs } = await lives.call(one, bob);
+	one.close();
+	bob.answer = (m) => m.method !== 'INVITE';
+	const two = await lives.alice('ws');
+	const coming = two.call({ state });
+	const invite = await bob.take('the re-INVITE', (m) => m.method === 'INVITE' && m.callId === callId && m.cseq > 100);
+	assert.ok((await theirs.request('BYE', { routes: [] })).status >= 300);
+	bob.accept(invite);
+	const back = await coming;
+	assert.equal(back.final.status, 200, back.final.start);
+	assert.equal((await back.request('BYE')).status, 200);
+	await stack.noMedia();
+});
+
 test('a BYE that does not prove to be of the call ends nothing', async () => {
 	const bob = await lives.far();
 	const one = await lives.alice('ws');

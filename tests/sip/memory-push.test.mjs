@@ -18,7 +18,7 @@ const LAST = 160;
 let stack, usage, far, alice, again;
 before(async () => {
 	stack = await Stack.start('memory-push', {
-		defines: { RESUME_PUSH: true, CHILDREN: 1 }, kamailio: { args: ['-x', 'qm', '-X', 'qm', '-m', '128'] },
+		defines: { RESUME_PUSH: true, CHILDREN: 1, RESUMES_MAX: 0 }, kamailio: { args: ['-x', 'qm', '-X', 'qm', '-m', '128'] },
 	});
 	usage = new Usage(stack.kamailio);
 	const to = { ip: stack.kamailio.ip, port: stack.kamailio.port };

@@ -266,7 +266,7 @@ for (const [name, path, atClient, atFar] of [
 		];
 		try {
 			const contact = `sip:[user]@${away.address};transport=[transport]`;
-			const far = new Part({ name: 'f', pause });
+			const far = new Part({ name: 'f', pause, acks: true });
 			const two = new Part({ pause });
 			far.answers('INVITE', { contact });
 			for (const [from, to] of [[two, far], [far, two]]) {

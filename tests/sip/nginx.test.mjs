@@ -50,6 +50,7 @@ describe('the page', () => {
 		assert.match(page.headers['content-security-policy'], /default-src 'none'; script-src 'self';.*connect-src 'self';.*frame-ancestors 'none'/);
 		assert.doesNotMatch(page.headers['content-security-policy'], /unsafe/);
 		assert.equal(page.headers['x-content-type-options'], 'nosniff');
+		assert.equal(page.headers['cross-origin-opener-policy'], 'same-origin');
 		assert.equal(page.headers.server, 'nginx');
 		for (const script of ['/app.mjs', '/bundle/all.mjs']) {
 			const { status, headers } = await fetchJson(url + script, { ca });
@@ -245,18 +246,49 @@ describe('as it comes', () => {
 		assert.match(slow[0].headers['content-security-policy'], /default-src/);
 	});
 
-	test('a thousand handshakes that are none on one connection: not a line, and an end', async () => {
-		const at = plain.kamailio.log().length;
-		const socket = keep(tls.connect({ host: '127.0.0.1', port: plain.web.port, rejectUnauthorized: false }));
+	for (const [what, localAddress, fields] of [
+		['that are none', '127.0.0.1', ''],
+		['with an empty key in front of the real one', '127.0.0.68', 'Sec-WebSocket-Protocol: sip\r\nSec-WebSocket-Key: \r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n'],
+	]) {
+		test(`a thousand handshakes ${what} on one connection: not a line, and an end`, async () => {
+			const at = plain.kamailio.log().length;
+			const socket = keep(tls.connect({ host: '127.0.0.1', port: plain.web.port, localAddress, rejectUnauthorized: false }));
+			socket.close = socket.destroy;
+			await once(socket, 'secureConnect');
+			const seen = {};
+			socket.on('data', (data) => { for (const [, status] of data.toString('latin1').matchAll(/HTTP\/1\.1 (\d+)/g)) seen[status] = (seen[status] ?? 0) + 1; });
+			const host = new URL(plain.web.url).host;
+			for (let i = 0; i < 1000; i++) socket.write(`GET /ws HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: upgrade\r\n${fields}\r\n`);
+			await until('the answers', () => Object.values(seen).reduce((a, b) => a + b, 0) >= 990, { timeout_ms: 20000 });
+			assert.ok(seen[429] > 50 && seen[400] >= 300, JSON.stringify(seen));
+			assert.equal(plain.kamailio.log().slice(at), '');
+		});
+	}
+
+	test('over HTTP/2 a handshake is none: no answer of one, and not a line', async () => {
+		const short = (text) => Buffer.from([text.length, ...Buffer.from(text)]);
+		const literal = ([name, value]) => Buffer.concat([Buffer.of(0), short(name), short(value)]); // RFC 7541 section 6.2.2
+		const frame = (type, flags, stream, payload) => Buffer.concat([Buffer.of(0, payload.length >> 8, payload.length & 255, type, flags, 0, 0, 0, stream), payload]);
+		const [SETTINGS, HEADERS, END] = [4, 1, 5];
+		const whole = Object.entries({
+			':method': 'GET', ':path': '/ws', ':scheme': 'https', ':authority': new URL(plain.web.url).host, upgrade: 'websocket', connection: 'upgrade',
+			'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==', 'sec-websocket-version': '13', 'sec-websocket-protocol': 'sip',
+		});
+		// An address of its own: 127.0.0.1 may still be over its rate.
+		const socket = keep(tls.connect({ host: '127.0.0.1', port: plain.web.port, localAddress: '127.0.0.67', rejectUnauthorized: false, ALPNProtocols: ['h2'] }));
 		socket.close = socket.destroy;
 		await once(socket, 'secureConnect');
-		const seen = {};
-		socket.on('data', (data) => { for (const [, status] of data.toString('latin1').matchAll(/HTTP\/1\.1 (\d+)/g)) seen[status] = (seen[status] ?? 0) + 1; });
-		const host = new URL(plain.web.url).host;
-		for (let i = 0; i < 1000; i++) socket.write(`GET /ws HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n`);
-		await until('the answers', () => Object.values(seen).reduce((a, b) => a + b, 0) >= 990, { timeout_ms: 20000 });
-		assert.ok(seen[429] > 50 && seen[400] >= 300, JSON.stringify(seen));
-		assert.equal(plain.kamailio.log().slice(at), '');
+		let got = Buffer.alloc(0);
+		socket.on('data', (data) => { got = Buffer.concat([got, data]); });
+		socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(SETTINGS, 0, 0, Buffer.alloc(0)), frame(HEADERS, END, 1, Buffer.concat(whole.map(literal)))]));
+		/** What a frame of HEADERS begins with: the status. */
+		const status = () => {
+			for (let at = 0; at + 9 < got.length; at += 9 + got.readUIntBE(at, 3)) if (got[at + 3] === HEADERS) return got.subarray(at + 9, at + 14);
+			return undefined;
+		};
+		const NOT_FOUND = 0x8d; // RFC 7541, appendix A
+		assert.equal((await until('an answer', status))[0], NOT_FOUND, status().toString('latin1'));
+		assert.doesNotMatch(plain.web.proc.output(), /\[(alert|crit|emerg)\]/);
 	});
 
 	test('bodies that come a byte at a time: so many of one address, and no more', async () => {
@@ -310,6 +342,23 @@ describe('as it comes', () => {
 			await until('room to be there again', async () => (await fetchJson(`${few.url}/index.html`, { ca: plain.certificate.cert })).status === 200);
 		} finally {
 			await few.stop();
+		}
+	});
+
+	test('of several gateways none is left out because somebody has asked for what Kamailio does not answer', async () => {
+		const one = `${plain.kamailio.ip}:${plain.kamailio.ws}`;
+		const both = await Nginx.start(plain.dir, { name: 'nginx-both', kamailio: [one, one], certificate: plain.certificate, root });
+		try {
+			for (const path of ['/ws', '/session']) {
+				const socket = keep(tls.connect({ host: '127.0.0.1', port: both.port, rejectUnauthorized: false }));
+				socket.close = socket.destroy;
+				socket.write(`ACK ${path} HTTP/1.1\r\nHost: ${new URL(both.url).host}\r\n\r\n`);
+				assert.match((await once(socket, 'data'))[0].toString(), /^HTTP\/1\.1 503/);
+				keep(await Client.open({ transport: 'wss', to: { ip: both.ip, port: both.port, host: new URL(both.url).host, path: '/ws' } }));
+				assert.equal((await new Visitor(both.url, { ca: plain.certificate.cert }).renew()).status, 401);
+			}
+		} finally {
+			await both.stop();
 		}
 	});
 

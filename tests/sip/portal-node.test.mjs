@@ -239,6 +239,32 @@ test('X-Forwarded-For that is no address is refused; of many addresses so many a
 	assert.deepEqual(['j', 'a'].map(waits), [true, true]);
 });
 
+test('guesses from many addresses keep nobody who has signed in from a token, nor for long who signs in', async () => {
+	const { cookie } = await signedIn();
+	const asked = async (address, { body, headers } = {}) => {
+		const answer = await fetch(`http://127.0.0.1:${port}/session`, {
+			method: 'POST', body, headers: { 'content-type': 'application/json', 'x-forwarded-proto': 'https', 'x-forwarded-for': address, ...headers },
+		});
+		return { status: answer.status, wait: Number(answer.headers.get('retry-after')) };
+	};
+	let looked = 0;
+	const guesses = [...Array(40).keys()].flatMap((i) => [...Array(5).keys()].map((j) => asked(`2001:db8:40:${i}::1`, { body: JSON.stringify({ user: `user${j}`, password: 'guessed' }) })
+		.then((answer) => (looked += answer.status === 401, answer))));
+	await guesses[0];
+	const renewed = await asked('192.0.2.78', { headers: { cookie: `__Host-call_resume=${cookie}` } });
+	assert.equal(renewed.status, 200);
+	assert.ok(looked < 25, `${looked} guesses were looked at first`);
+	const answers = await Promise.all(guesses);
+	assert.ok(answers.every(({ status, wait }) => status === 401 || (status === 503 && wait > 0)));
+	// What is not looked at does not count.
+	const from = answers.findIndex(({ status }, i) => status === 503 && i % 5 === 0) / 5;
+	assert.ok(from >= 0, 'all were looked at');
+	// 50 wait for their turn, and some more have had theirs while the others came.
+	assert.ok(looked < 120, `${looked} of ${answers.length}`);
+	for (let i = 0; i < 5; i++) assert.equal((await asked(`2001:db8:40:${from}::1`, { body: JSON.stringify({ user: 'user0', password: 'guessed' }) })).status, 401);
+	await signedIn();
+});
+
 test('a /64 of IPv6 is one address, and a user begins no more than twenty sessions', async () => {
 	const direct = (address, credentials = { user: 'nobody', password: 'guessed' }) => new Promise((resolve, reject) => {
 		const request = http.request({

@@ -283,7 +283,7 @@ describe('key ring', () => {
 
 test('every command says what it is for, to kamcmd and in JSON-RPC', async () => {
 	const commands = (await kamcmd('system.listMethods')).match(/call_resume\.\w+/g).sort();
-	assert.deepEqual(commands, ['check', 'inspect', 'issue', 'keys', 'reload', 'revoke', 'revoked', 'rotate', 'stats', 'version'].map((c) => `call_resume.${c}`));
+	assert.deepEqual(commands, ['abandoned', 'check', 'drain', 'end', 'inspect', 'issue', 'keys', 'nodes', 'reload', 'revoke', 'revoked', 'rotate', 'stats', 'version'].map((c) => `call_resume.${c}`));
 	for (const command of commands) assert.match(await kamcmd('help', command), /^[A-Z].{30,}\.\s*$/s, command);
 	assert.equal((await json('check')).result.state, 'ok');
 	assert.match((await json('revoke', 'sid', 'x')).error.message, /Revocation is off/);

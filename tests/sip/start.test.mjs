@@ -92,9 +92,24 @@ refuses('a time that is none', { ring: `k1 ${key()} tomorrow\n` }, /line 1: not-
 refuses('a duplicate kid', { ring: `k1 ${key()}\nk2 ${key()}\nk1 ${key()}\n` }, /line 3: the kid k1 stands on an earlier line/);
 refuses('17 keys', { ring: Array.from({ length: 17 }, (_, i) => `k${i} ${key()}\n`).join('') }, /line 17: more than 16 keys/);
 refuses('only retired keys', { ring: `k1 ${key()} 2020-01-01T00:00:00Z\n` }, /no usable key \(1 retired\)/);
+refuses('abandoned_after below 0', { ring: `k1 ${key()}\n`, defines: { RESUME_ABANDONED: -1 } }, /abandoned_after is not negative, and a year at the most/);
+refuses('abandoned_after of over a year', { ring: `k1 ${key()}\n`, defines: { RESUME_ABANDONED: 31622401 } }, /abandoned_after is not negative/);
+refuses('leaving_after 0', { ring: `k1 ${key()}\n`, defines: { RESUME_LEAVING: 0 } }, /leaving_after has to be positive/);
+refuses('abandoned_after without media_server', { ring: `k1 ${key()}\n`, cfg: { more: 'modparam("call_resume", "abandoned_after", 60)' } },
+	/abandoned_after needs media_server/);
+refuses('a trunk_uri that is none', { ring: `k1 ${key()}\n`, cfg: { more: 'modparam("call_resume", "trunk_uri", "192.0.2.7:5060")' } },
+	/trunk_uri: \[192\.0\.2\.7:5060\] is no SIP URI/);
+for (const where of ['tcp:127.0.0.1:2223', 'udp:127.0.0.1', 'udp:', '127.0.0.1:2223']) {
+	refuses(`media_server ${where}`, {
+		ring: `k1 ${key()}\n`, cfg: { more: `modparam("call_resume", "abandoned_after", 60)\nmodparam("call_resume", "media_server", "udp:127.0.0.1:1 ${where}")` },
+	}, new RegExp(`media_server: ${where} is not udp:host:port`));
+}
 for (const [name, define] of [['token_lifetime', 'RESUME_TOKEN_LIFETIME'], ['clock_skew', 'RESUME_CLOCK_SKEW']]) {
 	// Their sum is how long a revocation lasts, and was below zero.
 	refuses(`a ${name} beyond measure`, { ring: `k1 ${key()}\n`, defines: { [define]: 2147483647 } }, new RegExp(`${name}.* a year at the most`));
+}
+for (const most of [-1, 100001]) {
+	refuses(`${most} resumes a second`, { ring: `k1 ${key()}\n`, defines: { RESUMES_MAX: most } }, /resumes_max is from 0 to 100000/);
 }
 refuses('a lifetime of nothing', { ring: `k1 ${key()}\n`, defines: { RESUME_MAP_LIFETIME: 0 } }, /map_lifetime.* positive/);
 refuses('a proxy that is no address', { ring: `k1 ${key()}\n`, defines: { RESUME_TRUSTED_PROXY: '"127.0.0.1, localhost"' } },
@@ -137,6 +152,16 @@ test('allow_insecure warns', async () => {
 	assert.match(log, /WARNING: call_resume.*allow_insecure is set: .* in the clear/);
 });
 
+for (const [what, more, line] of [
+	['a number of a node that is none', 'modparam("call_resume", "node", 10000)', /node is a number from 1 to 9999, or 0/],
+	['a node without a socket for nodes', 'modparam("call_resume", "node", 1)', /node needs node_socket/],
+	['a node with a socket that is signed in vain', 'modparam("call_resume", "node", 1)\nmodparam("call_resume", "node_socket", "tcp:127.0.0.1:5090")', /node needs node_socket/],
+	['a node whose socket for nodes is another one than it listens on', 'modparam("call_resume", "node", 1)\nmodparam("call_resume", "node_socket", "udp:127.0.0.1:5090")', /node_socket udp:127\.0\.0\.1:5090 is none of the sockets/],
+	['a node whose far ends hear of no resume', 'modparam("call_resume", "node", 1)\nmodparam("call_resume", "node_socket", "udp:127.0.0.1:5090")\nmodparam("call_resume", "quiet", 1)', /quiet has to be 0 in a cluster/],
+]) {
+	refuses(what, { ring: `k1 ${key()}\n`, cfg: { more } }, line);
+}
+
 test('nothing but tm, rr and sl is needed', async () => {
 	const { started, log } = await start({ ring: `k1 ${key()}\n`, cfg: {} });
 	assert.ok(started, log);
@@ -148,6 +173,7 @@ const SWITCHES = [
 	['WITH_TLS'], ['WITH_PORTAL'], ['WITH_PORTAL', 'WITH_NETWORK_STORE'], ['WITH_DIGEST'], ['WITH_ACC'], ['WITH_REVOCATION'],
 	['WITH_REVOCATION', 'WITH_REVOKED_DB'], ['WITH_REVOCATION', 'WITH_DMQ'], ['WITH_NEWEST_STATE'], ['WITH_PROMETHEUS'],
 	['WITH_SLOW_DOWN'], ['WITH_AWAY_ANNOUNCEMENT'], ['RESUME_PUSH'], ['RESUME_SESSION_ID'], ['RESUME_BIND_FINGERPRINT=1'], ['RESUME_TURN_SECRET_FILE="/dev/null"'],
+	['WITH_CLUSTER'],
 ];
 
 const check = (defines) => new Promise((resolve) => {

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { ROOT } from '../lib/kamailio.mjs';
+import { DATAGRAM_MAX, ROOT } from '../lib/kamailio.mjs';
 import { Rtp } from '../lib/rtp.mjs';
 import { Endpoint, FarEnd, sdp } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
@@ -138,7 +138,7 @@ describe('a network that is denied', () => {
 			for (const type of ['Content-Type: text/plain;charset=UTF-8', 'c: text/plain']) {
 				assert.equal((await alice.outside('MESSAGE', `sip:100@${DOMAIN}`, { headers: [type], body })).status, 200, body);
 				assert.equal((await call.request('INFO', { headers: [type], body })).status, 200, body);
-				for (const m of far.requests.slice(-2)) assert.equal(m.body, body);
+				for (const m of far.requests.filter(({ method }) => method !== 'ACK').slice(-2)) assert.equal(m.body, body);
 			}
 		}
 		for (const type of [['application/sdp'], ['Application / SDP;x=y'], ['multipart/mixed;boundary=x'], ['text/plain', 'application/sdp']]) {
@@ -230,4 +230,58 @@ test('what cfg/resume.cfg denies: the machine itself, its control port for rtpen
 		open.splice(0).forEach((s) => s.close());
 		await stack.stop();
 	}
+});
+
+describe('what ends a media server, or has it not answer', () => {
+	before(async () => { stack = await Stack.start('strangers-formats'); });
+	afterEach(async () => {
+		open.splice(0).forEach((s) => s.close());
+		await stack.dropMedia();
+	});
+	after(() => stack?.stop());
+
+	const of = (unit, n) => unit.repeat(Math.floor(n / unit.length));
+	const audio = (line, rest = '') => sdp('127.0.0.1', 4000).replace(/m=.*\r\n/, `m=audio 4000 ${line}\r\n`) + rest;
+	const known = (n) => `a=fmtp:8 ${of('x', n)}\r\n`;
+	for (const [what, body] of Object.entries({
+		'a format ten thousand times': audio(`RTP/AVP${of(' 8', 20000)}`),
+		'a format four times, and much to say about it': audio('RTP/AVP 8 8 8 8', known(18000)),
+		'a format in other ways to write it': audio('rtp/avp 8 08 008 0008 00008', known(18000)),
+		'a format, and what one reader takes for it': audio('RTP/AVP 8 8x 8x +8 8y', known(18000)),
+		'a format in a stream that is switched off': audio('RTP/AVP 8', known(18000)).replace('t=0 0\r\n', `t=0 0\r\nm=audio 0 RTP/AVP${of(' 8', 400)}\r\n`),
+	})) {
+		test(`${what}: the media server goes on, and so do the calls of others`, async () => {
+			far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
+			const others = await (await party('carol')).call({ service: '100' });
+			assert.equal(others.final.status, 200);
+			const alice = await party('alice', { transport: 'tcp' });
+			assert.equal((await alice.register()).status, 200);
+			assert.equal((await alice.call({ service: '100', body })).final.status, 488, 'in the offer of a client');
+			const forger = keep(await FarEnd.open({ ip: TRUNK_IP, to: gateway() }));
+			assert.equal((await forger.call({ service: 'alice', body })).final.status, 488, 'with the address of the trunk');
+			far.describe = () => body;
+			const call = await alice.call({ service: '100' });
+			assert.equal(call.final.status, 200);
+			assert.equal(call.final.body, '', 'in the answer of the far end');
+			await call.request('BYE');
+			assert.deepEqual(await stack.rtpengine.calls(), [others.callId]);
+			assert.equal((await others.request('BYE')).status, 200);
+		});
+	}
+
+	test('a description that is as long as may be has its answer; one that is longer, 488', {
+		skip: DATAGRAM_MAX < 40_000 && 'Kamailio takes no message that is so long',
+	}, async () => {
+		far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
+		const alice = await party('alice');
+		const all = Array.from({ length: 128 }, (_, i) => ` ${i}`).join('');
+		const most = (n) => {
+			const streams = sdp('127.0.0.1', 4000).replace(/m=[^]*/, `m=audio 4000 RTP/AVP${all}\r\n`.repeat(8));
+			return `${streams}a=x:${'x'.repeat(n - streams.length - 6)}\r\n`;
+		};
+		const call = await alice.call({ service: '100', body: most(32768) });
+		assert.equal(call.final.status, 200, call.final.start);
+		assert.equal((await call.request('BYE')).status, 200);
+		assert.equal((await alice.call({ service: '100', body: most(32769) })).final.status, 488);
+	});
 });

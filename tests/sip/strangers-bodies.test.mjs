@@ -5,9 +5,10 @@
 import { after, before, beforeEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 
+import { Kamailio, small } from '../lib/kamailio.mjs';
 import { Lab } from '../lib/lab.mjs';
-import { random, replyTo, sdp } from '../lib/sip.mjs';
-import { DOMAIN } from '../lib/stack.mjs';
+import { Endpoint, message, random, replyTo, sdp } from '../lib/sip.mjs';
+import { DOMAIN, runFolder } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
 
 const ELSEWHERE = '127.0.0.77'; // where they would lead
@@ -174,4 +175,28 @@ describe('session descriptions under other names', () => {
 		bob.reply(invite, 486, 'Busy Here', { body: mine });
 		assert.equal((await calling).final.status, 486);
 	});
+});
+
+test('behind what Kamailio cannot read is a description that nobody may get, for a script of one\'s own', async () => {
+	const kamailio = await Kamailio.start(runFolder('strangers-bodies-own'), { own: small(`modparam("call_resume", "bind_fingerprint", 1)
+		request_route {
+			$var(sdp) = "good";
+			if (!resume_check_sdp()) $var(sdp) = "bad";
+			$var(media) = "good";
+			if (!resume_check_media()) $var(media) = "bad";
+			xlog("L_ERR", "$ci: sdp $var(sdp), media $var(media).\\n");
+		}`, { modules: ['xlog'] }) });
+	const party = await Endpoint.open({ to: kamailio });
+	try {
+		for (const [fields, body, said] of [[[], '', 'sdp good, media good'], [[], mine, 'sdp good, media bad'], [['Subject'], mine, 'sdp bad, media bad'], [['Subject'], '', 'sdp bad, media bad']]) {
+			const callId = random();
+			party.send(message('UPDATE sip:bob@example.org SIP/2.0', [`Via: SIP/2.0/UDP ${party.host};branch=z9hG4bK${random()}`, 'From: <sip:a@b>;tag=1', 'To: <sip:b@b>;tag=2',
+				`Call-ID: ${callId}`, 'CSeq: 1 UPDATE', ...fields], body));
+			const line = await until('the line', () => new RegExp(`${callId}: (.*)\\.`).exec(kamailio.log()));
+			assert.equal(line[1], said, fields[0]);
+		}
+	} finally {
+		party.close();
+		await kamailio.stop();
+	}
 });

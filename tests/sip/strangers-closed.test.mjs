@@ -3,7 +3,6 @@
 
 import { after, before, beforeEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
 import net from 'node:net';
 import { once } from 'node:events';
 
@@ -18,13 +17,12 @@ const BY_ITSELF = {
 	'HTTP with Expect': ['ws', 'GET /nothing HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx'],
 };
 
+const HANDSHAKE = ['GET / HTTP/1.1', 'Host: x', 'Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Protocol: sip',
+	`Sec-WebSocket-Key: ${Buffer.alloc(16).toString('base64')}`, '', ''].join('\r\n');
+
 /** Write it all at once and reset the connection, before Kamailio reads. @return what listens at its port since */
-async function hitAndRun(lab, port, text, listen = (localPort) => lab.trap(STRANGER_IP, localPort)) {
-	const { pid } = lab.stack.kamailio.proc;
-	const pids = [pid, ...fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').map(Number)];
-	const all = (signal) => { for (const one of pids) process.kill(one, signal); };
-	all('SIGSTOP');
-	try {
+function hitAndRun(lab, port, text, listen = (localPort) => lab.trap(STRANGER_IP, localPort)) {
+	return lab.stack.kamailio.paused(async () => {
 		const socket = net.connect({ host: lab.stack.kamailio.ip, port, localAddress: STRANGER_IP });
 		socket.on('error', () => {});
 		await once(socket, 'connect'); // by the kernel
@@ -32,10 +30,8 @@ async function hitAndRun(lab, port, text, listen = (localPort) => lab.trap(STRAN
 		await new Promise((resolve) => { socket.write(text, resolve); });
 		socket.resetAndDestroy();
 		await once(socket, 'close');
-		return await listen(localPort);
-	} finally {
-		all('SIGCONT');
-	}
+		return listen(localPort);
+	});
 }
 
 describe('requests on a connection that is closed before their answer', () => {
@@ -60,6 +56,20 @@ describe('requests on a connection that is closed before their answer', () => {
 		});
 	}
 
+	test('pings leave no line, however many connections are gone before the answer', async () => {
+		const { kamailio } = lab.stack;
+		const { length } = kamailio.log();
+		for (let round = 0; round < 50; round++) {
+			const socket = net.connect({ host: kamailio.ip, port: kamailio.port, localAddress: STRANGER_IP });
+			socket.on('error', () => {});
+			await once(socket, 'connect');
+			socket.write('\r\n\r\n'.repeat(1000));
+			socket.resetAndDestroy();
+		}
+		await gone();
+		assert.equal(kamailio.log().slice(length), '');
+	});
+
 	test('SIP: none is opened back', async () => {
 		for (const user of ['closed-1', 'closed-2', 'closed-3']) {
 			const requests = ['INVITE', 'OPTIONS', 'MESSAGE', 'BYE', 'INVITE', 'REGISTER'].map((method) => message(`${method} sip:x@${DOMAIN} SIP/2.0`, [
@@ -78,6 +88,17 @@ describe('requests on a connection that is closed before their answer', () => {
 			await gone();
 			assert.equal(back.connections, 0);
 		}
+	});
+
+	test('handshakes of a WebSocket: none is opened back, and they leave no line', async () => {
+		const { kamailio } = lab.stack;
+		const { length } = kamailio.log();
+		for (let round = 0; round < 4; round++) {
+			const back = await hitAndRun(lab, kamailio.ws, HANDSHAKE);
+			await gone();
+			assert.equal(back.connections, 0);
+		}
+		assert.deepEqual(kamailio.log().slice(length).split('\n').filter((line) => line && !line.includes('SIGCHLD')), []);
 	});
 
 	test('pings behind a reply that nobody has asked for: none is opened back', async () => {
@@ -102,6 +123,61 @@ describe('requests on a connection that is closed before their answer', () => {
 			socket.destroy();
 		}
 	});
+});
+
+describe('where clients are, answers to connections that are gone', () => {
+	const MAX = 5;
+	const EACH = 20;
+	let lab;
+	before(async () => {
+		lab = await Lab.start('closed-familiar', { defines: { STRANGERS_MAX: MAX } });
+		const mallory = await lab.party('mallory', { transport: 'tcp', ip: STRANGER_IP });
+		assert.equal((await mallory.register()).status, 200);
+	});
+	after(async () => {
+		await lab?.clear();
+		await lab?.stack.stop();
+	});
+
+	const request = (via) => message(`OPTIONS sip:x@${DOMAIN} SIP/2.0`, [`Via: SIP/2.0/${via} ${STRANGER_IP}:9;branch=z9hG4bK${random()}`, 'Max-Forwards: 70',
+		`From: <sip:x@${DOMAIN}>;tag=1`, `To: <sip:x@${DOMAIN}>`, `Call-ID: ${random()}`, 'CSeq: 1 OPTIONS']);
+	/** With a mask of zeros. */
+	const frame = (text) => Buffer.concat([Buffer.from([0x81, 0xfe, text.length >> 8, text.length & 0xff, 0, 0, 0, 0]), Buffer.from(text)]);
+	/** What is sent, to which port, behind what has been answered. */
+	const KINDS = {
+		'of SIP': ['port', () => request('TCP')],
+		'of HTTP': ['ws', () => 'GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n'],
+		'in a WebSocket': ['ws', () => frame(request('WS')), HANDSHAKE],
+	};
+	for (const [what, [port, one, first]] of Object.entries(KINDS)) {
+		test(`${what}: leave no more lines than others`, async () => {
+			const { kamailio } = lab.stack;
+			const { length } = kamailio.log();
+			for (let round = 0; round < 10; round++) {
+				const socket = net.connect({ host: kamailio.ip, port: kamailio[port], localAddress: STRANGER_IP });
+				socket.on('error', () => {});
+				await once(socket, 'connect');
+				if (first) {
+					socket.write(first);
+					await once(socket, 'data');
+				}
+				await kamailio.paused(async () => {
+					for (let i = 0; i < EACH; i++) socket.write(one());
+					await new Promise((resolve) => { socket.write('', resolve); });
+					socket.resetAndDestroy();
+					await once(socket, 'close');
+				});
+			}
+			await until('all of them to be gone', async () => /opened_connections: 1\b/.test(await kamailio.kamcmd('core.tcp_info')));
+			await until('the log to be still', async () => {
+				const before = kamailio.log().length;
+				await new Promise((resolve) => { setTimeout(resolve, 300); });
+				return kamailio.log().length === before;
+			});
+			const lines = kamailio.log().slice(length).split('\n').filter((line) => line && !line.includes('SIGCHLD'));
+			assert.ok(lines.length <= 4 * MAX, lines.join('\n'));
+		});
+	}
 });
 
 test('where Kamailio opens them: they are of that address, and end', async () => {

@@ -21,7 +21,7 @@ const at = () => ({ ip: stack.kamailio.ip, port: stack.kamailio.port });
 
 before(async () => {
 	const dir = runFolder('strangers-connections');
-	stack = await Stack.start('strangers-connections', { dir, web: true, defines: { WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${dir}/portal.sqlite"` } });
+	stack = await Stack.start('strangers-connections', { dir, web: true, defines: { CONNECTIONS_MAX: 1024, WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${dir}/portal.sqlite"` } });
 	({ certificate: { cert: ca } } = stack);
 	mallory = stack.portal.add(`mallory@${DOMAIN}`);
 	alice = stack.portal.add(`alice@${DOMAIN}`);

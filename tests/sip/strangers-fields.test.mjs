@@ -5,7 +5,7 @@
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 
-import { FarEnd } from '../lib/sip.mjs';
+import { FarEnd, replyTo, sdp } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 
 let stack, far, alice, token, call;
@@ -100,7 +100,9 @@ const OFF = ['P-Asserted-Identity', 'P-Preferred-Identity', 'Remote-Party-ID', '
 const PASS = ['Privacy', 'Referred-By', 'User-to-User', 'Subject', 'Organization', 'X-Own'];
 
 test('identity fields of a client go no further, in any request; others do', async () => {
-	const spellings = OFF.flatMap((n) => [`${n}: <sip:PLANTED@x>`, `${n.toUpperCase()}\t : <sip:PLANTED@x>`, `${n.toLowerCase()}:\r\n PLANTED`]);
+	const spellings = OFF.flatMap((n) => [`${n}: <sip:PLANTED@x>`, `${n.toUpperCase()}\t : <sip:PLANTED@x>`, `${n.toLowerCase()}:\r\n PLANTED`,
+		// As JsSIP and SIP.js read it.
+		`${n.replaceAll('-', '_')}: <sip:PLANTED@x>`]);
 	const requests = await passed('INFO', [...spellings, ...PASS.map((n) => `${n}: passes`)]);
 	assert.ok(requests.length >= 4);
 	for (const m of requests) {
@@ -118,6 +120,53 @@ test('nor in its answers', async () => {
 	assert.ok(!incoming.final.text.includes('PLANTED'), incoming.final.text);
 	assert.equal(incoming.final.get('subject'), 'passes');
 	assert.equal((await incoming.request('BYE')).status, 200);
+});
+
+test('nor in an answer that belongs to no transaction, and proves its call all the same', async () => {
+	const send = alice.answer;
+	alice.answer = (m) => m.method !== 'INVITE';
+	const calling = far.call({ service: 'alice' });
+	const invite = await alice.take('the INVITE', (m) => m.method === 'INVITE' && m.callId === far.last.callId);
+	alice.answer = send;
+	// Of another branch than the gateway's, and the caller's own.
+	invite.answer(replyTo(invite, 200, 'OK', { to: `${invite.get('to')};tag=1`, body: sdp('127.0.0.1', alice.media),
+		fields: [...invite.recordRoutes.map((r) => `Record-Route: ${r}`), `Contact: <${alice.uri}>`, ...OFF.map((n) => `${n}: <sip:PLANTED@x>`), 'Subject: passes'],
+	}).replace(/^(Via: .*;branch=)\S+/m, '$1z9hG4bKother'));
+	const { final } = await calling;
+	assert.equal(final.status, 200);
+	assert.equal(final.get('subject'), 'passes');
+	assert.ok(!final.text.includes('PLANTED'), final.text);
+});
+
+describe('nobody but the far end may ask a client for a password', () => {
+	/** What alice gets when mallory asks her for one, as an answer to her request. */
+	async function asked(by, change = (text) => text) {
+		const fields = ['WWW', 'Proxy'].map((n) => `${n}-Authenticate: Digest realm="${DOMAIN}", nonce="PLANTED", qop="auth"`);
+		by.answer = (m) => {
+			if (m.method === 'INFO') m.answer(change(replyTo(m, 407, 'Proxy Authentication Required', { fields: [...m.recordRoutes.map((r) => `Record-Route: ${r}`), ...fields] })));
+			return m.method !== 'INFO';
+		};
+		const own = await alice.call({ service: by.user });
+		assert.equal(own.final.status, 200);
+		const reply = await own.request('INFO');
+		by.answer = () => true;
+		assert.equal((await own.request('BYE')).status, 200);
+		assert.equal(reply.status, 407);
+		return reply.text.includes('PLANTED');
+	}
+
+	test('another client does not', async () => {
+		const token2 = await stack.kamailio.token(`sip:mallory@${DOMAIN}`, 's-2');
+		const mallory = await FarEnd.open({ user: 'mallory', token: token2, to: { ip: stack.kamailio.ip, port: stack.kamailio.port } });
+		try {
+			assert.equal((await mallory.register()).status, 200);
+			assert.equal(await asked(mallory), false);
+		} finally {
+			mallory.close();
+		}
+	});
+
+	test('the far end does', async () => assert.equal(await asked(far), true));
 });
 
 test('what the far end says of itself gets to the client', async () => {

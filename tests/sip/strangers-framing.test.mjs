@@ -4,6 +4,7 @@
 import { after, afterEach, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 
+import { DATAGRAM_MAX } from '../lib/kamailio.mjs';
 import { Client, Endpoint, FarEnd, message, random } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
@@ -118,6 +119,93 @@ describe('a message of more fields than any has', () => {
 			const again = keep(await Endpoint.open({ ip: STRANGER_IP, transport, to: at(transport) }));
 			ask(again, MOST);
 			await again.take('an answer', (m) => m.status >= 400);
+		});
+	}
+
+	for (const [what, end] of [['with CR LF', '\r\n'], ['with LF alone', '\n']]) {
+		test(`over HTTP, lines that end ${what}: the same`, async () => {
+			const before = await stat('heads_malformed');
+			const s = keep(await Endpoint.open({ ip: STRANGER_IP, transport: 'tcp', to: at('ws') }));
+			let got = '';
+			s.socket.on('data', (d) => { got += d; });
+			const get = (n) => s.socket.write(`GET /none HTTP/1.1${end}${`A: b${end}`.repeat(n)}${end}`);
+			get(MOST);
+			await until('an answer', () => /^HTTP\/1.1 404 /.test(got));
+			got = '';
+			get(MOST + 1);
+			await until('it to be counted', async () => await stat('heads_malformed') === before + 1);
+			assert.equal(got, '');
+		});
+	}
+});
+
+const PARTS_MAX = 2048; // semicolons and commas in a head
+
+describe('a message of more parameters than any has', () => {
+	const ask = (s, { to = '', via = '', route = '' }) => s.send([`OPTIONS sip:${DOMAIN} SIP/2.0`, `Via: SIP/2.0/${s.transport.toUpperCase()} ${s.host};branch=z9hG4bK${random()};rport${via}`,
+		`Route: <sip:x.invalid;lr>${route}`, `From: <sip:e@${DOMAIN}>;tag=1`, `To: <sip:e@${DOMAIN}>${to}`, `Call-ID: ${random()}`, 'CSeq: 1 OPTIONS', 'Max-Forwards: 70', 'Content-Length: 0', '', ''].join('\r\n'));
+	const of = (n) => ';a'.repeat(n);
+	for (const [where, transport] of [['to', 'udp'], ['via', 'udp'], ['route', 'udp'], ['to', 'tcp'], ['via', 'ws']]) {
+		test(`in ${where}, over ${transport}: nobody's; one with less is answered`, async () => {
+			const before = await stat('heads_malformed');
+			const { length } = stack.kamailio.log();
+			const s = keep(await Endpoint.open({ ip: STRANGER_IP, transport, to: at(transport) }));
+			ask(s, { [where]: of(PARTS_MAX + 1) });
+			await until('it to be counted', async () => await stat('heads_malformed') === before + 1);
+			assert.equal(s.inbox.length, 0);
+			assert.equal(stack.kamailio.log().slice(length), '');
+			const again = keep(await Endpoint.open({ ip: STRANGER_IP, transport, to: at(transport) }));
+			ask(again, { [where]: of(PARTS_MAX - 10) });
+			await again.take('an answer', (m) => m.status >= 400);
+		});
+	}
+	test('over HTTP: the same', async () => {
+		const before = await stat('heads_malformed');
+		const s = keep(await Endpoint.open({ ip: STRANGER_IP, transport: 'tcp', to: at('ws') }));
+		let got = '';
+		s.socket.on('data', (d) => { got += d; });
+		const get = (n) => s.socket.write(`GET /none HTTP/1.1\r\nVia: SIP/2.0/TCP x${of(n)}\r\n\r\n`);
+		get(PARTS_MAX);
+		await until('an answer', () => /^HTTP\/1.1 404 /.test(got));
+		got = '';
+		get(PARTS_MAX + 1);
+		await until('it to be counted', async () => await stat('heads_malformed') === before + 1);
+		assert.equal(got, '');
+	});
+});
+
+describe('a message as long as there are is looked at in a moment', () => {
+	const MOMENT_MS = 1000; // what takes the square of the longest length takes five times as long
+	const LENGTH = DATAGRAM_MAX - 5000;
+	const of = (unit) => unit.repeat(Math.floor(LENGTH / unit.length));
+	/** As many parts as there may be. */
+	const parts = (unit, filler = 'a') => of(unit.padEnd(Math.ceil(LENGTH / (PARTS_MAX - 50)), filler));
+	const sdp = (body) => ({ body: `v=0\r\n${body}` });
+	for (const [what, { fields = [], body = '', uri = `sip:bob@${DOMAIN}`, to = uri }] of Object.entries({
+		'formats of a stream': sdp(`m=audio 9 RTP/AVP${of(' 1')}\r\n`),
+		'blanks in a stream': sdp(`m=audio 9 RTP/AVP${of(' ')}1\r\n`),
+		'streams': sdp(of('m=audio 9 RTP/AVP 1\r\n')),
+		'candidates': sdp(`m=audio 9 RTP/SAVPF 8\r\na=ice-ufrag:a\r\n${of('a=candidate:1 1 UDP 1 127.0.0.1 5 typ host\r\n')}`),
+		'formats by name': sdp(`m=audio 9 RTP/SAVPF 96\r\n${of('a=rtpmap:96 x/8000\r\n')}`),
+		'parts': { fields: ['Content-Type: multipart/mixed;boundary=a'], body: of('--a\r\nContent-Type: application/sdp\r\n\r\nm=audio 9 RTP/AVP 8\r\n') },
+		'parameters of a type': { fields: [`Content-Type: multipart/mixed${parts(';boundary=')}`], body: 'x' },
+		'Vias': { fields: [`Via: ${parts(',SIP/2.0/UDP x').slice(1)},SIP/2.0/UDP x`] },
+		'Contacts': { fields: [`Contact: <sip:a@b>${parts(',<sip:a@b>', ' ')}`] },
+		'names in quotation marks': { fields: [`Contact: ${of('"a" ')}<sip:a@b>`] },
+		'maps in a Contact': { fields: [`Contact: <sip:a@b${of(`;crm1=${'a'.repeat(60)}`)}>`] },
+		'parameters of To': { to: `sip:bob@${DOMAIN}>${parts(';a=b')};a=<` },
+		'a token': { fields: [`Authorization: Bearer ${of('a.')}`] },
+		'credentials': { fields: [`Authorization: Digest username="x"${parts(', x=""', ' ')}`] },
+		'a state': { fields: [`Call-State: ${parts(';a=b')}`] },
+		'a Request-URI': { uri: `sip:a@b${parts(';a=b')}`, to: `sip:bob@${DOMAIN}` },
+	})) {
+		test(what, async () => {
+			const one = keep(await Client.open({ ip: STRANGER_IP, user: 'x', to: at() }));
+			const begun = performance.now();
+			const answer = await one.outside('INVITE', uri, { to, headers: fields, body });
+			const took = performance.now() - begun;
+			assert.ok(answer.status >= 400, answer.start);
+			assert.ok(took < MOMENT_MS, `${took} ms`);
 		});
 	}
 });

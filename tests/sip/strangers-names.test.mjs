@@ -8,7 +8,7 @@ import { once } from 'node:events';
 
 import { Lab, STRANGER_IP, tagOf } from '../lib/lab.mjs';
 import { Rtp } from '../lib/rtp.mjs';
-import { Client, Dialog, FarEnd, message, random, sdp } from '../lib/sip.mjs';
+import { Client, Dialog, FarEnd, message, random, replyTo, sdp } from '../lib/sip.mjs';
 import { DOMAIN, TRUNK_IP } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -65,6 +65,26 @@ describe('a user like others, who knows the names of a call', () => {
 		assert.equal((await answer).status, 200);
 	});
 
+	for (const [what, via, number] of [['its Via, and another number', (v) => v, 2], ['a Via of the old kind, and another Request-URI', (v) => v.replace('z9hG4bK', ''), 1]]) {
+		test(`nor with ${what}, so that it looks like a copy`, async () => {
+			const phone = await lab.party('mallory', { answer: (m) => m.method !== 'INVITE' });
+			assert.equal((await phone.register()).status, 200);
+			const [alice, bob, far] = [await lab.party('alice'), await lab.party('bob'), await lab.far()];
+			const callId = random();
+			const begin = (party, uri, cseq, same) => party.send(message(`INVITE ${uri} SIP/2.0`, [`Via: ${same}`, 'Max-Forwards: 70', `From: <sip:${party.user}@${DOMAIN}>;tag=${random()}`,
+				`To: <sip:x@${DOMAIN}>`, `Call-ID: ${callId}`, `CSeq: ${cseq} INVITE`, `Contact: <${party.uri}>`, `Authorization: Bearer ${party.token}`]));
+			const same = via(`SIP/2.0/UDP ${alice.host};branch=z9hG4bK${random()}`);
+			begin(alice, `sip:mallory@${DOMAIN}`, 1, same);
+			const invite = await phone.take('the INVITE', (m) => m.method === 'INVITE');
+			begin(bob, `sip:100@${DOMAIN}`, number, same);
+			const { start } = await bob.take('the answer', (m) => m.status >= 200);
+			assert.equal(start, 'SIP/2.0 482 Call-ID In Use');
+			assert.deepEqual(far.requests.filter((m) => m.method !== 'ACK'), []);
+			phone.accept(invite);
+			assert.equal((await alice.take('the answer', (m) => m.status >= 200)).status, 200);
+		});
+	}
+
 	test('does not touch its media by requests in a dialog of these names, with a token of her own', async () => {
 		const { far, audio, call } = await lab.call();
 		const spy = lab.keep(await Rtp.open());
@@ -81,6 +101,19 @@ describe('a user like others, who knows the names of a call', () => {
 			assert.deepEqual(await lab.stack.rtpengine.calls(), [call.callId]);
 		});
 		assert.equal(spy.received, 0);
+	});
+
+	test('does not fill the log by references that she has made up', async () => {
+		const mallory = await lab.party('mallory');
+		const tag = random();
+		const mine = new Dialog(mallory, { callId: random(), routes: [`<sip:${lab.stack.gateway};lr;ftag=${tag};crs-a=a;crs-b=b>`], target: `sip:x@127.0.0.1:${mallory.port}`,
+			local: `<sip:mallory@${DOMAIN}>;tag=${tag}`, remote: '<sip:x@x>;tag=x' });
+		const lines = () => lab.stack.kamailio.log().match(/a state could not be sealed/g)?.length ?? 0;
+		const before = { lines: lines(), at: Date.now() };
+		for (let i = 0; i < 40; i++) assert.equal((await mine.request('INFO', { headers: [`Authorization: Bearer ${mallory.token}`] })).status, 200);
+		const seconds = (Date.now() - before.at) / 1000;
+		const processes = 8;
+		assert.ok(lines() - before.lines <= processes * (seconds + 2), `${lines() - before.lines} lines in ${seconds} s`);
 	});
 
 	test('does not end its media by a CANCEL in these names, of a call of her own whose client is gone', async () => {
@@ -101,6 +134,44 @@ describe('a user like others, who knows the names of a call', () => {
 			assert.equal((await final).status, 487);
 		});
 	});
+
+	/** What would be words of a command to rtpengine, if it came to stand in one. */
+	const words = (call) => `"x call-id=${call.callId} from-tag=${tagOf(call.local)} to-tag=${tagOf(call.remote)}"`;
+
+	for (const [what, tagged] of [['in quotation marks', (call) => `;tag=${words(call)}`], ['that is the second one', (call) => `;tag=x;tag=${words(call)}`]]) {
+		test(`does not move its media by the tag of an accomplice ${what}`, async () => {
+			const { far, audio, call } = await lab.call();
+			const mallory = await lab.party('mallory');
+			const phone = await lab.party('mallory', { answer: () => false });
+			assert.equal((await phone.register()).status, 200);
+			const answer = (m, status, to, body) => m.answer(replyTo(m, status, 'x', {
+				to, body, fields: [...m.recordRoutes.map((r) => `Record-Route: ${r}`), `Contact: <${phone.uri}>`] }));
+			await lab.unharmed({ far, audio, call }, async () => {
+				const before = await lab.stat('replies_refused');
+				const calling = mallory.call({ service: 'mallory' }).catch(() => {});
+				const invite = await phone.take('the INVITE', (m) => m.method === 'INVITE');
+				answer(invite, 200, invite.get('to') + tagged(call), sdp('127.0.0.1', phone.media));
+				const refused = until('it to be refused', async () => await lab.stat('replies_refused') > before);
+				const own = await Promise.race([calling, refused.then(() => undefined)]);
+				if (!own) return;
+				// An offer that is refused is taken back, at rtpengine too.
+				const offer = own.request('INVITE', { body: sdp('127.0.0.1', mallory.media, 2) });
+				const again = await phone.take('the re-INVITE', (m) => m.method === 'INVITE');
+				answer(again, 488, again.get('to'));
+				assert.equal((await offer).status, 488);
+			});
+		});
+
+		test(`nor by her own ${what}`, async () => {
+			const mallory = await lab.party('mallory');
+			const { far, audio, call } = await lab.call();
+			await lab.unharmed({ far, audio, call }, async () => {
+				const from = `<sip:mallory@${DOMAIN}>${tagged(call).replace(/;tag=[^;]*$/, '')}`;
+				const own = await mallory.call({ service: '100', from, tag: words(call) });
+				assert.equal(own.final.status, 400);
+			});
+		});
+	}
 
 	test('a call that failed leaves its Call-ID free', async () => {
 		const far = await lab.far({ answer: (m) => (m.method === 'INVITE' ? (far.reply(m, 486, 'Busy Here'), false) : true) });
@@ -301,4 +372,82 @@ test('a session reference is good for reference_lifetime seconds', async () => {
 		await lab.clear();
 		await lab.stack.stop();
 	}
+});
+
+describe('a call has no more sides at the media server than it has', () => {
+	let lab;
+	before(async () => { lab = await Lab.start('sides'); });
+	beforeEach(() => lab.clear());
+	after(async () => {
+		await lab?.clear();
+		await lab?.stack.stop();
+	});
+
+	const made = (value) => value.replace(/;tag=.*/, `;tag=${random()}`);
+	const sides = (callId) => lab.stack.rtpengine.tags(callId);
+
+	for (const [what, change] of [
+		['From', (call) => ({ local: made(call.local) })],
+		['To', (call) => ({ remote: made(call.remote) })],
+		['both', (call) => ({ local: made(call.local), remote: made(call.remote) })],
+	]) {
+		test(`requests of a client in its call, with another tag in ${what}: 481, and the media server hears nothing of them`, async () => {
+			const { far, audio, call } = await lab.call();
+			const asked = far.requests.length;
+			await lab.unharmed({ far, audio, call }, async () => {
+				for (const method of ['INVITE', 'UPDATE']) {
+					const answer = await call.request(method, { body: sdp('127.0.0.1', 4000, 5), ...change(call) });
+					assert.equal(answer.status, 481, answer.start);
+				}
+				call.ack({ body: sdp('127.0.0.1', 4000, 5), ...change(call) });
+				assert.ok((await call.request('OPTIONS')).status, 'the ACK has been looked at');
+				assert.deepEqual((await sides(call.callId)).sort(), [tagOf(call.local), tagOf(call.remote)].sort());
+				assert.ok(!far.requests.slice(asked).some((m) => m.method !== 'OPTIONS'));
+			});
+		});
+	}
+
+	test('answers with media to what has asked for none, under other tags', async () => {
+		const { far, call } = await lab.call();
+		const again = far.answer;
+		far.answer = (m) => {
+			if (m.method !== 'INVITE' && m.method !== 'UPDATE' && m.method !== 'PRACK') return again(m);
+			far.reply(m, 200, 'OK', { body: sdp(far.ip, far.media), contact: true });
+			return false;
+		};
+		for (const method of ['INVITE', 'UPDATE', 'PRACK']) {
+			const answer = await call.request(method, { local: made(call.local), headers: method === 'PRACK' ? ['RAck: 1 1 INVITE'] : [] });
+			assert.equal(answer.status, 200, answer.start);
+			assert.equal(answer.body, '');
+		}
+		assert.equal((await sides(call.callId)).length, 2);
+	});
+
+	test('early media of very many: those of the first four, and of who answers', async () => {
+		const phone = await lab.party('bob', { answer: (m) => m.method !== 'INVITE' });
+		assert.equal((await phone.register()).status, 200);
+		const alice = await lab.party('alice');
+		const callId = random();
+		const dialog = alice.call({ service: 'bob', callId });
+		const invite = await phone.take('the INVITE', (m) => m.method === 'INVITE');
+		const say = (status, tag) => invite.answer(replyTo(invite, status, 'Now', {
+			to: `${invite.get('to')};tag=${tag}`, body: sdp(phone.ip, phone.media),
+			fields: [...invite.recordRoutes.map((r) => `Record-Route: ${r}`), `Contact: <${phone.uri}>`],
+		}));
+		const heard = [];
+		for (let i = 0; i < 12; i++) {
+			say(183, `t${i}`);
+			heard.push((await alice.take(`answer ${i}`, (m) => m.status === 183 && m.tag('to') === `t${i}`)).body !== '');
+		}
+		assert.deepEqual(heard, [...Array(4).fill(true), ...Array(8).fill(false)]);
+		// From 26 on rtpengine has them as one side.
+		assert.ok((await sides(callId)).length <= 5);
+		say(183, 't3');
+		assert.notEqual((await alice.take('one that was there', (m) => m.status === 183)).body, '');
+		say(200, 't11');
+		const call = await dialog;
+		assert.notEqual(call.final.body, '');
+		phone.answer = () => true;
+		assert.equal((await call.request('BYE')).status, 200);
+	});
 });

@@ -7,15 +7,18 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { execFileSync } from 'node:child_process';
 
+import { firstHop } from '../lib/first-hop.mjs';
 import { Phone, answerTo, fieldsOf, withPassword } from '../lib/phone.mjs';
 import { QUICK, Visitor } from '../lib/portal.mjs';
 import { FarEnd } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
 import { freePort } from '../lib/ports.mjs';
+import { Usage } from '../lib/usage.mjs';
 
 const MAX = 5;
 const ADDRESS_MAX = 8;
 const HOME = `sip:${DOMAIN}`;
+const PROXY_IP = '127.0.0.3';
 const SIX = ['fd00:0:0:1::1', 'fd00:0:0:1::2:3', 'fd00:0:0:2::1', 'fd00::9'];
 const six = process.env.CALL_RESUME_NETNS === 'own';
 
@@ -29,7 +32,7 @@ before(async () => {
 	stack = await Stack.start('strangers-passwords', {
 		dir, web: { values: QUICK }, kamailio: { args: six ? ['-l', `udp:[fd00::9]:${sixPort}`] : [] },
 		defines: {
-			WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(dir, 'portal.sqlite')}"`, PORTAL_ADDRESS_FAILURES_MAX: ADDRESS_MAX, STRANGERS_MAX: 1000,
+			RESUME_FIRST_HOP: `"${PROXY_IP}"`, WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(dir, 'portal.sqlite')}"`, PORTAL_ADDRESS_FAILURES_MAX: ADDRESS_MAX, STRANGERS_MAX: 1000,
 			WITH_PROMETHEUS: true, LISTEN_PROMETHEUS: `tcp:127.0.0.1:${prometheus}`, PROMETHEUS_PORT: prometheus,
 		},
 	});
@@ -215,6 +218,30 @@ test('the URI may be written in another way that means the same (RFC 3261 sectio
 	assert.equal((await send(one, HOME)).status, 200);
 });
 
+test('its parameters do not count', async () => {
+	const { send, one } = await answered(elsewhere(), { uri: `${HOME};transport=udp` });
+	assert.equal((await send(one, `${HOME};x=y;lr`)).status, 200);
+	const other = await answered(elsewhere(), { uri: `sip:a;b@${DOMAIN};x` });
+	assert.equal((await other.send(other.one, `sip:a;c@${DOMAIN};x`)).status, 400);
+});
+
+test('and no memory is kept of them', async () => {
+	const usage = new Usage(stack.kamailio);
+	const one = await phone(elsewhere());
+	const send = async (n) => {
+		for (let i = 0; i < n; i++) {
+			const uri = `${HOME}${';a'.repeat(1000)}`;
+			const value = `Digest username="alice", realm="${DOMAIN}", nonce="x", uri="${uri}", response="x"`;
+			assert.equal((await one.bare('REGISTER', `${HOME}${';b'.repeat(400)}`, { to: `sip:alice@${DOMAIN}`, headers: [`Authorization: ${value}`] })).status, 401);
+		}
+	};
+	await send(20);
+	const before = await usage.processes();
+	await send(20);
+	const more = Object.entries(await usage.processes()).map(([pid, used]) => used - before[pid]);
+	assert.ok(Math.max(...more) < 10000, more.join());
+});
+
 test('a user of the same name in another domain is somebody else', async () => {
 	const other = 'elsewhere.example';
 	const own = stack.portal.add(`alice@${other}`);
@@ -238,6 +265,22 @@ test('a PRACK out of nowhere, which asks for no password, is nobody', async () =
 	assert.equal((await (await phone(ip)).bare('PRACK', `sip:bob@${DOMAIN}`)).status, 481);
 	assert.equal(await counter('no_dialog'), before + 1);
 	assert.match(stack.kamailio.log(), new RegExp(`NOTICE: .*digest: sip:alice@${DOMAIN} from ${ip}: a PRACK of no call`));
+});
+
+test('the far end does not ask for one, and gets no answer that was for us', async () => {
+	far.answer = (m) => {
+		if (m.method === 'INFO') far.reply(m, 407, 'Proxy Authentication Required', { headers: [`Proxy-Authenticate: Digest realm="${DOMAIN}", nonce="PLANTED", qop="auth"`] });
+		return m.method !== 'INFO';
+	};
+	const own = await (await phone(elsewhere())).call();
+	assert.equal(own.final.status, 200);
+	const digest = answerTo(`Digest realm="${DOMAIN}", nonce="n"`, { user: 'alice', password, method: 'INFO', uri: own.target });
+	const reply = await own.request('INFO', { headers: [`Authorization: ${digest}`, `Proxy-Authorization: ${digest}`] });
+	far.answer = () => true;
+	assert.equal(reply.status, 407);
+	assert.ok(!reply.text.includes('PLANTED'), reply.text);
+	assert.doesNotMatch(far.requests.findLast((m) => m.method === 'INFO').text, /digest/i);
+	assert.equal((await own.request('BYE')).status, 200);
 });
 
 // It is authenticated at two places of the script, and the nonce is good for one.
@@ -275,3 +318,58 @@ test('a /64 of IPv6 is one address', { skip: !six && 'no network namespace' }, a
 	assert.equal(await sign('fd00:7::1:2:3:4', password), 429);
 	assert.equal(await sign('fd00:7:0:1::5', password), 200);
 });
+
+/* ---- behind a proxy -------------------------------------------------------------------- */
+
+// A proxy makes a 500 of a 503 (RFC 3261 section 16.7).
+const LOCKED = 500;
+
+/** @param work  gets what a phone behind it is opened with */
+async function behind(work) {
+	const proxy = await firstHop(stack.dir, { ip: PROXY_IP, gateway: `sip:${stack.gateway};transport=tcp` });
+	try {
+		await work({ to: { ip: PROXY_IP, port: proxy.port } });
+	} finally {
+		await proxy.stop();
+	}
+}
+
+/** A phone that writes something behind its Via. */
+async function writes(ip, via, options) {
+	const self = await phone(ip, options);
+	self.send = ((send) => (text, to) => send(text.replace(/^Via: [^\r]*/m, (line) => line + via), to))(self.send.bind(self));
+	return self;
+}
+
+test('who guesses behind a proxy that is their first hop shuts out himself, and not the others there', () => behind(async (there) => {
+	const [ip, other] = [elsewhere(), elsewhere()];
+	for (let i = 0; i < ADDRESS_MAX; i++) await guess(1, ip, { user: `user${i}`, ...there });
+	assert.equal((await register(ip, there)).status, LOCKED);
+	assert.equal((await register(other, there)).status, 200);
+	await guess(MAX, other, { user: 'carol', ...there });
+	assert.equal((await register(other, { user: 'carol', password: carols, ...there })).status, LOCKED);
+}));
+
+for (const [what, via] of [
+	['by `received` of his own', (ip) => `;received=${ip}`],
+	['by two of them', (ip) => `;received=${ip};received=${ip}`],
+	['in front of which there is a blank', (ip) => ` ; received = ${ip} ;Received=${ip};rport=5`],
+]) {
+	test(`nor has he others counted behind that proxy, ${what}`, () => behind(async (there) => {
+		const [ip, other] = [elsewhere(), elsewhere()];
+		for (let i = 0; i < ADDRESS_MAX; i++) {
+			const self = await writes(ip, via(other), { user: `user${i}`, password: 'a guess', ...there });
+			assert.ok([401, LOCKED, 503].includes((await self.register()).status));
+		}
+		assert.equal((await register(other, there)).status, 200);
+	}));
+}
+
+test('nor over UDP, with the address of that proxy', () => behind(async (there) => {
+	const other = elsewhere();
+	for (let i = 0; i < ADDRESS_MAX; i++) {
+		const self = await writes(PROXY_IP, `\r\nVia: SIP/2.0/UDP x.invalid;received=${other};branch=z9hG4bK1`, { user: `user${i}`, password: 'a guess' });
+		assert.ok([401, LOCKED, 503].includes((await self.register()).status));
+	}
+	assert.equal((await register(other, there)).status, 200);
+}));

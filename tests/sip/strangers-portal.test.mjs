@@ -183,7 +183,7 @@ describe('what hangs on a session', () => {
 		const alice = newUser();
 		const b = await inUse(alice);
 		// Deaf, and not gone: it keeps what it has.
-		process.kill(stack.redis.proc.pid, 'SIGSTOP');
+		await stack.redis.proc.freeze();
 		try {
 			assert.equal((await b.signOut()).status, 204);
 			await until('the connection to be closed', () => b.phone.sockets.size === 0);
@@ -196,7 +196,7 @@ describe('what hangs on a session', () => {
 			assert.equal((await c.signOut()).status, 204);
 			await until('the connection to be closed', () => phone.sockets.size === 0);
 		} finally {
-			process.kill(stack.redis.proc.pid, 'SIGCONT');
+			stack.redis.proc.thaw();
 		}
 		await until('the states to go', () => !stored(b), { timeout_ms: 20000, every_ms: 200 });
 		await until('nothing to be done', () => stack.portal.sql('select count(*) from web_ended') === '0');
@@ -275,6 +275,16 @@ describe('cookies', () => {
 		assertRefused(await asked(`__Host-call_resume="${cookie}"`), 401, /^Sign in/);
 	});
 
+	// Browsers take a cookie without a name (RFC 6265bis section 5.7), of any host of the domain, for all of it.
+	test('without a name are none, whatever stands in them', async () => {
+		const alice = newUser();
+		const { cookie } = await browser().signedIn(alice.user, alice.password);
+		for (const planted of [cookie, `=${cookie}`, ` ${cookie}`, `${cookie};`, `; ${cookie}`, `a=b; ${cookie}`, `__HOST-CALL_RESUME=; ${cookie}`]) {
+			assertRefused(await asked(planted), 401, /^Sign in/);
+		}
+		assert.equal((await asked(`x; __Host-call_resume=${cookie}; ${'0'.repeat(72)}`)).status, 200);
+	});
+
 	test('come in several fields over HTTP/2, and the right one is found', async () => {
 		const alice = newUser();
 		const { cookie } = await browser().signedIn(alice.user, alice.password);
@@ -295,9 +305,39 @@ describe('cookies', () => {
 	});
 });
 
+describe('cookies of somebody who has none of ours', () => {
+	test('leave no line, however many there are', async () => {
+		const before = stack.kamailio.log().length;
+		const session = http2.connect(url, { ca: fs.readFileSync(ca) });
+		try {
+			const stream = session.request({ ':method': 'POST', ':path': '/session', cookie: [`a=${'x'.repeat(7000)}`, `b=${'x'.repeat(7000)}`] });
+			const [headers] = await once(stream.end(), 'response');
+			stream.resume();
+			assert.equal(headers[':status'], 400);
+			assert.equal(stack.kamailio.log().slice(before), '');
+		} finally {
+			session.close();
+		}
+	});
+
+	test('keep Kamailio busy for no longer than their length does', async () => {
+		const took = async (cookie) => {
+			const times = [];
+			for (let i = 0; i < 10; i++) {
+				const begun = performance.now();
+				assert.equal(await direct({ 'x-forwarded-for': '192.0.2.77', cookie }, { body: '' }), 401);
+				times.push(performance.now() - begun);
+			}
+			return Math.min(...times);
+		};
+		const name = '__Host-call_resume=';
+		const [plain, ours] = [await took('x'.repeat(7980)), await took(name.repeat(420))];
+		assert.ok(ours < 4 * plain, `${ours} ms, and ${plain} ms for others`);
+	});
+});
+
 /** As a web server asks Kamailio, or somebody who would be one. */
-const direct = (headers, { from = '127.0.0.1', user = 'nobody', password = 'guessed', to = stack.kamailio } = {}) => new Promise((resolve, reject) => {
-	const body = JSON.stringify({ user, password });
+const direct = (headers, { from = '127.0.0.1', user = 'nobody', password = 'guessed', body = JSON.stringify({ user, password }), to = stack.kamailio } = {}) => new Promise((resolve, reject) => {
 	const request = http.request({
 		host: to.ip, port: to.ws, localAddress: from, path: '/session', method: 'POST', agent: false,
 		headers: { host: 'localhost', 'x-forwarded-proto': 'https', 'content-type': 'application/json', 'content-length': body.length, ...headers },
@@ -374,11 +414,13 @@ describe('who asks', () => {
 			['no key', { 'Sec-WebSocket-Key': undefined }], ['a short one', { 'Sec-WebSocket-Key': 'AAAA' }], ['a long one', { 'Sec-WebSocket-Key': randomBytes(4000).toString('base64') }],
 			['two of them', { 'Sec-WebSocket-Key': [key, key] }], ['no protocol', { 'Sec-WebSocket-Protocol': undefined }], ['another', { 'Sec-WebSocket-Protocol': 'chat' }],
 			['two origins', { Origin: [url, url] }], ['two versions', { 'Sec-WebSocket-Version': ['13', '13'] }],
+			['an empty key and another', { 'Sec-WebSocket-Key': ['', key] }], ['a key and an empty one', { 'Sec-WebSocket-Key': [key, ''] }],
+			['an empty version and another', { 'Sec-WebSocket-Version': ['', '13'] }], ['an empty origin and another', { Origin: ['', url] }],
 		]) {
 			const status = await handshake(headers);
 			assert.ok([400, 403, 426].includes(status), `${why}: ${status}`);
 		}
-		for (const protocol of ['sip', 'SIP', 'msrp, sip']) assert.equal(await handshake({ 'Sec-WebSocket-Protocol': protocol }), 101, protocol);
+		for (const protocol of ['sip', 'SIP', 'msrp, sip', ['', 'sip'], ['msrp', 'sip']]) assert.equal(await handshake({ 'Sec-WebSocket-Protocol': protocol }), 101, protocol);
 		assert.doesNotMatch(stack.kamailio.log().slice(at), /WARNING|ERROR/);
 	});
 

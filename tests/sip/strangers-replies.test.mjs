@@ -9,7 +9,7 @@ import { Lab, STRANGER_IP, stray, tagOf } from '../lib/lab.mjs';
 import { Rtp } from '../lib/rtp.mjs';
 import { Client, Endpoint, FarEnd, random, replyTo, sdp } from '../lib/sip.mjs';
 import { DOMAIN, TRUNK_IP, runFolder } from '../lib/stack.mjs';
-import { until } from '../lib/wait.mjs';
+import { sleep, until } from '../lib/wait.mjs';
 
 const INSIDE_IP = '127.0.0.9';
 
@@ -102,6 +102,36 @@ describe('replies that nobody has asked for', () => {
 		assert.equal(inside.connections, 0);
 	});
 
+	test('one that proves itself goes over nobody\'s connection whose number it names, and closes no WebSocket', async () => {
+		const page = await lab.party('alice', { transport: 'ws', Kind: Client });
+		assert.equal((await page.register()).status, 200);
+		page.inbox.length = 0;
+		const far = await lab.far();
+		const mallory = await lab.party('mallory');
+		const call = await mallory.call({ service: '100' });
+		const stranger = await lab.stranger();
+		const names = { callId: call.callId, from: 1, to: 2, fields: call.routes.map((r) => `Record-Route: ${r}`), method: 'INFO' };
+		const numbers = Array.from({ length: 30 }, (_, i) => i + 1);
+		const { length } = lab.stack.kamailio.log();
+		for (const transport of ['WS', 'TCP', 'WSS', 'TLS']) {
+			// (The number in hexadecimal, its last digit first.)
+			for (const n of numbers) stranger.send(stray(lab, { ...names, i: [...n.toString(16)].reverse().join(''), via: `SIP/2.0/${transport} 192.0.2.77:5555` }));
+		}
+		await refusedReplies(lab, 4, () => {
+			for (const transport of ['TCP', 'TLS']) {
+				stranger.send(stray(lab, { ...names, via: `SIP/2.0/${transport} 127.0.0.1:${page.port}` }));
+				stranger.send(stray(lab, { ...names, via: `SIP/2.0/${transport} x.invalid;received=127.0.0.1;rport=${page.port}` }));
+			}
+		});
+		await refusedReplies(lab, 1, () => stranger.send(stray(lab, { ...names, via: 'SIP/2.0/UDP x.invalid;received=127.0.0.1;rport=x' })));
+		await sleep(300);
+		assert.deepEqual(page.inbox, []);
+		assert.equal(lab.stack.kamailio.log().slice(length), '');
+		assert.equal((await page.register()).status, 200, 'its WebSocket is open');
+		assert.equal((await call.request('BYE')).status, 200);
+		far.close();
+	});
+
 	test('one with the reference of a call of one\'s own that is over goes over UDP to nothing inside, but to the trunk', async () => {
 		const far = await lab.far();
 		const mallory = await lab.party('mallory');
@@ -111,14 +141,19 @@ describe('replies that nobody has asked for', () => {
 		const stranger = await lab.stranger();
 		const names = { callId: call.callId, from: 1, to: 2, fields: call.routes.map((r) => `Record-Route: ${r}`), method: 'INFO' };
 		const to = (ip, more) => stray(lab, { ...names, via: `SIP/2.0/UDP ${ip}${more}` });
-		await refusedReplies(lab, 3, () => {
+		const beside = lab.keep(await Endpoint.open({ ip: TRUNK_IP }));
+		await refusedReplies(lab, 7, () => {
+			stranger.send(to(TRUNK_IP, `:${beside.port}`));
+			stranger.send(to(TRUNK_IP, `:${far.port};rport=${beside.port}`));
+			stranger.send(to('x.invalid', `:${far.port};received=${TRUNK_IP};rport=${beside.port}`));
+			stranger.send(to(TRUNK_IP, `:${far.port};maddr=${INSIDE_IP};rport=${inside.port}`));
 			stranger.send(to(INSIDE_IP, `:${inside.port}`));
 			stranger.send(to('x.invalid', `;received=${INSIDE_IP};rport=${inside.port}`));
 			stranger.send(to(`[::ffff:${INSIDE_IP}]`, `:${inside.port}`));
 		});
 		stranger.send(to(TRUNK_IP, `:${far.port}`));
 		await far.take('the reply', (m) => m.status === 200 && m.method === 'INFO');
-		assert.deepEqual(inside.inbox, []);
+		assert.deepEqual([...inside.inbox, ...beside.inbox], []);
 	});
 });
 
@@ -143,8 +178,8 @@ describe('replies with other names than their request', () => {
 		await transactionsGo(lab.stack.kamailio);
 	});
 
-	/** A 200 of mallory's phone to a request of his own. */
-	const answer = (m, { callId = m.callId, from = m.get('from'), to, body = '' }) => m.answer(['SIP/2.0 200 OK', ...m.all('via').map((v) => `Via: ${v}`),
+	/** A 200 of mallory's phone to a request of his own, with so many of its Vias. */
+	const answer = (m, { callId = m.callId, from = m.get('from'), to, body = '', vias = 9 }) => m.answer(['SIP/2.0 200 OK', ...m.all('via').slice(0, vias).map((v) => `Via: ${v}`),
 		...m.recordRoutes.map((r) => `Record-Route: ${r}`), `From: ${from}`, `To: ${to}`, `Call-ID: ${callId}`, `CSeq: ${m.get('cseq')}`, 'Contact: <sip:mallory@127.0.0.1:9>',
 		...(body ? ['Content-Type: application/sdp'] : []), `Content-Length: ${body.length}`, '', body].join('\r\n'));
 
@@ -152,6 +187,7 @@ describe('replies with other names than their request', () => {
 		['a MESSAGE under the names of a call, its answer has SDP', 'MESSAGE', (v) => ({ asked: { callId: v.callId, tag: v.far }, said: { to: `<sip:x@y>;tag=${v.near}` } })],
 		['an INVITE of his own, its answer is in the names of a call', 'INVITE', (v) => ({ asked: {}, said: { callId: v.callId, from: `<sip:x@y>;tag=${v.far}`, to: `<sip:x@y>;tag=${v.near}` } })],
 		['an OPTIONS, the same', 'OPTIONS', (v) => ({ asked: {}, said: { callId: v.callId, from: `<sip:x@y>;tag=${v.far}`, to: `<sip:x@y>;tag=${v.near}` } })],
+		['an INVITE of his own, the same with our Via alone', 'INVITE', (v) => ({ asked: {}, said: { callId: v.callId, from: `<sip:x@y>;tag=${v.far}`, to: `<sip:x@y>;tag=${v.near}`, vias: 1 } })],
 	]) {
 		test(`${what}: the media of that call stay`, async () => {
 			const { far, audio, alice, call } = await lab.call();
@@ -174,11 +210,11 @@ describe('replies with other names than their request', () => {
 		});
 	}
 
-	test('the 200 to a BYE, in the names of another call: that one has its media still', async () => {
+	for (const [what, vias] of [['', 9], [', with our Via alone', 1]]) test(`the 200 to a BYE, in the names of another call${what}: that one has its media still`, async () => {
 		const { far, audio, alice, call } = await lab.call();
 		const phone = await lab.party('mallory', { answer: (m) => {
 			if (m.method !== 'BYE') return true;
-			answer(m, { callId: call.callId, from: `<sip:x@y>;tag=${tagOf(call.local)}`, to: `<sip:x@y>;tag=${tagOf(call.remote)}` });
+			answer(m, { callId: call.callId, from: `<sip:x@y>;tag=${tagOf(call.local)}`, to: `<sip:x@y>;tag=${tagOf(call.remote)}`, vias });
 			return false;
 		} });
 		assert.equal((await phone.register()).status, 200);

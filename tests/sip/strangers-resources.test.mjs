@@ -12,7 +12,7 @@ import tls from 'node:tls';
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { Rtp, audioPort } from '../lib/rtp.mjs';
-import { FarEnd, sdp } from '../lib/sip.mjs';
+import { FarEnd, message, random, sdp } from '../lib/sip.mjs';
 import { until } from '../lib/wait.mjs';
 
 const STRANGER = '127.0.0.66';
@@ -155,6 +155,162 @@ test('2,000 silent WebSockets of one address, straight', async () => {
 	await itComesBack(it, 45);
 });
 
+test('WebSockets that one address opens and closes at once take no more than those that stay, and a page of another one comes in', async () => {
+	const before = await used();
+	const seen = {};
+	let most = 0, over = false;
+	const churn = async () => {
+		while (!over) {
+			await new Promise((resolve) => {
+				const s = net.connect({ host: '127.0.0.1', port: stack.kamailio.ws, localAddress: STRANGER }, () => s.write(handshake()));
+				s.on('error', () => {}).on('close', resolve).once('data', (data) => {
+					const status = /^HTTP\/1.1 (\d+)/.exec(data.toString('latin1'))?.[1];
+					seen[status] = (seen[status] ?? 0) + 1;
+					s.resetAndDestroy();
+				});
+			});
+		}
+	};
+	const all = Array.from({ length: 40 }, churn);
+	try {
+		for (let i = 0; i < 15; i++) {
+			await new Promise((resolve) => { setTimeout(resolve, 200); });
+			most = Math.max(most, await used());
+		}
+		assert.ok(most - before < 45e6, `${most - before} bytes`);
+		const page = await user({ name: 'fred' });
+		assert.equal(page.tries, 1);
+		page.close();
+	} finally {
+		over = true;
+		await Promise.all(all);
+	}
+	assert.ok(seen[101] > 100 && seen[101] < 700, JSON.stringify(seen));
+	await until('the memory to be back', async () => await used() - before < 1.5e6, { timeout_ms: 15000 });
+	// And then it may have some again.
+	await until('one', async () => {
+		const again = keep(new Crowd());
+		await again.grow(1, { port: stack.kamailio.ws, first: handshake() });
+		await new Promise((resolve) => { setTimeout(resolve, 200); });
+		return again.answers[101] === 1;
+	});
+});
+
+test('nor do many addresses keep the page of another one out that way', async () => {
+	own = await Stack.start('strangers-resources-many', { defines: { CONNECTIONS_MAX: 512, UNPROVED_MAX: 16 } });
+	let over = false, closed = 0, refused = 0;
+	const churn = async (localAddress) => {
+		while (!over) {
+			await new Promise((resolve) => {
+				const s = net.connect({ host: '127.0.0.1', port: own.kamailio.ws, localAddress }, () => s.write(handshake()));
+				s.on('error', () => {}).on('close', resolve).once('data', (data) => {
+					if (data.toString('latin1').startsWith('HTTP/1.1 101')) closed++;
+					else refused++;
+					s.resetAndDestroy();
+				});
+			});
+			await new Promise((resolve) => { setTimeout(resolve, 20); });
+		}
+	};
+	const all = Array.from({ length: 12 }, (_, i) => churn(`127.0.66.${i + 1}`));
+	try {
+		await until('them to have what they may have', () => refused > 200);
+		for (let i = 0; i < 3; i++) {
+			const page = await user({ name: 'fred', from: own, ip: `127.0.0.${10 + i}` });
+			assert.equal(page.tries, 1, `${closed} WebSockets`);
+			page.close();
+		}
+	} finally {
+		over = true;
+		await Promise.all(all);
+	}
+});
+
+/** WebSockets that are opened and closed at once, as fast as it goes. @param proof  what makes them somebody's */
+function churn({ n, seconds, connect, path, proof }) {
+	const seen = {};
+	const count = (what) => { seen[what] = (seen[what] ?? 0) + 1; };
+	let over = false;
+	const one = (i) => new Promise((resolve) => {
+		const s = connect(i);
+		let got = '';
+		s.on('error', () => {}).on('close', resolve).on('data', (data) => {
+			const answered = /^HTTP\/1.1 (\d+)/.exec(got);
+			got += data.toString('latin1');
+			const [, status] = /^HTTP\/1.1 (\d+)/.exec(got) ?? [];
+			if (!answered && status) count(status);
+			if (!answered && status === '101' && proof) s.write(proof());
+			else if (status && (status !== '101' || !proof)) s.destroy();
+			else if (/SIP\/2.0 \d+/.test(got)) setTimeout(() => s.destroy(), 40); // it has been seen meanwhile
+		});
+		s.write(handshake(path));
+	});
+	const all = Array.from({ length: n }, async (_, i) => {
+		while (!over) await one(i);
+	});
+	const most = async () => {
+		let at_most = 0;
+		for (let i = 0; i < 5 * seconds; i++) {
+			await new Promise((resolve) => { setTimeout(resolve, 200); });
+			at_most = Math.max(at_most, await used());
+		}
+		return at_most;
+	};
+	return { seen, most, stop: () => { over = true; return Promise.all(all); } };
+}
+
+/** In a frame, with a mask of zeros. */
+const framed = (text) => {
+	const body = Buffer.from(text, 'latin1');
+	return Buffer.concat([Buffer.from([0x81, 0xfe, body.length >> 8, body.length & 255, 0, 0, 0, 0]), body]);
+};
+
+test('WebSockets that a user opens and closes at once take no more than those that a stranger may have', async () => {
+	const token = await stack.kamailio.token(`sip:mallory@${DOMAIN}`, 's-mallory');
+	const before = await used();
+	const it = churn({
+		n: 60, seconds: 5, connect: () => net.connect({ host: '127.0.0.1', port: stack.kamailio.ws, localAddress: STRANGER }),
+		proof: () => framed(message(`OPTIONS sip:${DOMAIN} SIP/2.0`, [`Via: SIP/2.0/WS x.invalid;branch=z9hG4bK${random()}`, 'Max-Forwards: 70',
+			`From: <sip:mallory@${DOMAIN}>;tag=1`, `To: <sip:${DOMAIN}>`, `Call-ID: ${random()}`, 'CSeq: 1 OPTIONS', `Authorization: Bearer ${token}`])),
+	});
+	try {
+		const most = await it.most();
+		assert.ok(most - before < 45e6, `${most - before} bytes, ${JSON.stringify(it.seen)}`);
+		const page = await user({ name: 'fred' });
+		assert.equal(page.tries, 1);
+		page.close();
+	} finally {
+		await it.stop();
+	}
+	await until('the memory to be back', async () => await used() - before < 1.5e6, { timeout_ms: 15000 });
+	// And then she is somebody again, with all that she may have, and once more.
+	await new Promise((resolve) => { setTimeout(resolve, 2500); });
+	const pages = [];
+	for (let i = 0; i < 60; i++) {
+		if (i % 20 === 0) pages.splice(0).forEach((page) => page.close());
+		pages.push(await user({ name: 'mallory', token, ip: STRANGER, tries: 1 }));
+	}
+	await new Promise((resolve) => { setTimeout(resolve, 11000); }); // longer than one that has proved nothing may be silent
+	for (const page of pages) assert.equal((await page.register()).status, 200, 'a page that was reloaded is still connected');
+});
+
+test('nor do those of many addresses that come through nginx', async () => {
+	const before = await used();
+	const it = churn({ n: 120, seconds: 6, path: '/ws', connect: (i) => tls.connect({ host: '127.0.0.1', port: stack.web.port, localAddress: `127.0.66.${1 + i % 12}`, rejectUnauthorized: false }) });
+	try {
+		const most = await it.most();
+		assert.ok(most - before < 130e6, `${most - before} bytes, ${JSON.stringify(it.seen)}`);
+		const page = await user({ name: 'fred', transport: 'wss', to: { ip: stack.web.ip, port: stack.web.port, host: `localhost:${stack.web.port}`, path: '/ws' } });
+		assert.ok(page.tries < 4, `${page.tries} tries`);
+		page.close();
+	} finally {
+		await it.stop();
+	}
+	await until('the memory to be back', async () => await used() - before < 1.5e6, { timeout_ms: 15000 });
+	// They count for seven seconds, for whoever comes next too.
+	await new Promise((resolve) => { setTimeout(resolve, 7500); });
+});
+
 /** Half a request for a WebSocket, for Kamailio: nginx knows no "L". Resolves when it is over. */
 async function halfRequest() {
 	const s = tls.connect({ host: '127.0.0.1', port: stack.web.port, rejectUnauthorized: false });
@@ -175,6 +331,20 @@ test('2,000 silent WebSockets of one address, through nginx; a request that lack
 	await half;
 	await until('them to be closed', () => it.crowd.webSockets === 0, { timeout_ms: 45000 });
 	await theMemoryComesBack(it);
+});
+
+test('WebSockets that say nothing leave no line, straight and through nginx', async () => {
+	own = await Stack.start('strangers-resources-silent', { web: true, defines: { SILENCE_UNPROVED: 2, WS_KEEPALIVE: 2 } });
+	const { kamailio, web } = own;
+	const there = async () => Number(/\d+/.exec(await kamailio.kamcmd('cnt.get', 'websocket', 'ws_current_connections'))[0]);
+	const { length } = kamailio.log();
+	const crowd = keep(new Crowd());
+	await crowd.grow(20, { port: kamailio.ws, first: handshake() });
+	await crowd.grow(20, { port: web.port, secure: true, first: handshake('/ws') });
+	await until('them to be there', () => crowd.answers[101] === 40);
+	await until('them to be closed', () => crowd.open === 0, { timeout_ms: 20000 });
+	await until('Kamailio to have forgotten them', async () => await there() === 0, { timeout_ms: 20000 });
+	assert.equal(kamailio.log().slice(length), '');
 });
 
 test('200 pages behind one NAT come, and come again while the old connections are still there', async () => {

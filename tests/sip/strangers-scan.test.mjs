@@ -10,10 +10,12 @@ import net from 'node:net';
 import { once } from 'node:events';
 import path from 'node:path';
 
+import { DATAGRAM_MAX } from '../lib/kamailio.mjs';
 import { Phone } from '../lib/phone.mjs';
 import { Portal } from '../lib/portal.mjs';
-import { Client, Endpoint, FarEnd, message, random } from '../lib/sip.mjs';
+import { Client, Endpoint, FarEnd, message, random, sdp } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
+import { Usage } from '../lib/usage.mjs';
 import { sleep, until } from '../lib/wait.mjs';
 
 const SUB = `sip:alice@${DOMAIN}`;
@@ -95,13 +97,14 @@ const CREDENTIALS = {
 	'without a URI': `Digest username="100", ${realm}, nonce="x", response="x"`, 'without a response': most,
 	'of qop, without a number': `${most}, response="x", qop=auth, cnonce="x"`, 'of qop, without a nonce of theirs': `${most}, response="x", qop=auth, nc=1`,
 	'whose number is in another value': `${most}, response="x", cnonce="x", qop=auth, opaque=", nc=1"`, 'whose number is behind a value': `${most}, response="x", cnonce="x", qop=auth nc=1`,
-	'whose number is behind no comma': `${most}, response="x", cnonce="x", qop=auth \\, nc=1`,
+	'whose number is behind no comma': `${most}, response="x", cnonce="x", qop=auth \\, nc=1`, 'that are very long': `${most}, response="x"${', a="b"'.repeat(1200)}`,
 };
 
 describe('scanners', () => {
 	const MAX = 20;
 	const ADDRESSES = 12;
 	const PLACES = 4;
+	const TRUNK_MAX = 150;
 	const SECONDS = 5;
 	let stack, password, far;
 	before(async () => {
@@ -112,7 +115,7 @@ describe('scanners', () => {
 		password = portal.add(`alice@${DOMAIN}`);
 		stack = await Stack.start('strangers-scan', {
 			dir, defines: {
-				WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(users, 'portal.sqlite')}"`, STRANGERS_MAX: MAX, STRANGERS_ADDRESSES: ADDRESSES, FAMILIAR_ADDRESSES: PLACES,
+				WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(users, 'portal.sqlite')}"`, STRANGERS_MAX: MAX, TRUNK_REQUESTS_MAX: TRUNK_MAX, USER_REQUESTS_MAX: TRUNK_MAX, RESUMES_MAX: 0, STRANGERS_ADDRESSES: ADDRESSES, FAMILIAR_ADDRESSES: PLACES,
 				STRANGERS_TABLE: `"strangers=>size=4;autoexpire=${SECONDS};updateexpire=0;initval=0;"`, MONITOR_IP: '"127.0.6.1 127.0.6.2"',
 			},
 		});
@@ -132,11 +135,11 @@ describe('scanners', () => {
 	const log = () => stack.kamailio.log();
 
 	/** So many messages of a scanner, and what it was answered. */
-	async function scan(times, { ip = elsewhere(), transport = 'udp', method = 'REGISTER', tag = '', from = '100', domain = DOMAIN, hops = 70, uri = `sip:${DOMAIN}`, contact, more = [], answers = MAX } = {}) {
+	async function scan(times, { ip = elsewhere(), transport = 'udp', method = 'REGISTER', tag = '', from = '100', domain = DOMAIN, hops = 70, uri = `sip:${DOMAIN}`, cseq = `1 ${method}`, fromTag = ';tag=1', contact, more = [], hasLength = true, body = '', answers = MAX } = {}) {
 		const scanner = keep(await Endpoint.open({ ip, transport, to: at(stack, transport) }));
 		for (let i = 0; i < times; i++) {
 			scanner.send(message(`${method} ${uri} SIP/2.0`, [`Via: SIP/2.0/${transport.toUpperCase()} ${scanner.host};branch=z9hG4bK${random()}`, `Max-Forwards: ${hops}`,
-				`From: <sip:${from && `${from}@`}${domain}>;tag=1`, `To: <sip:${from || 'x'}@${DOMAIN}>${tag}`, `Call-ID: ${random()}`, `CSeq: 1 ${method}`, 'User-Agent: friendly-scanner', `Contact: ${contact ?? `<sip:${from || 'x'}@${scanner.host}>`}`, ...more]));
+				`From: <sip:${from && `${from}@`}${domain}>${fromTag}`, `To: <sip:${from || 'x'}@${DOMAIN}>${tag}`, `Call-ID: ${random()}`, `CSeq: ${cseq}`, 'User-Agent: friendly-scanner', `Contact: ${contact ?? `<sip:${from || 'x'}@${scanner.host}>`}`, ...more], body).replace(hasLength ? '' : /Content-Length:.*\r\n/, ''));
 			await new Promise((resolve) => { setImmediate(resolve); });
 		}
 		// What the far end says is answered when all of it is.
@@ -167,8 +170,14 @@ describe('scanners', () => {
 
 	for (const [what, options] of Object.entries({
 		'a tag that looks like ours': { method: 'BYE', tag: ';tag=a.crm1.b' }, 'the end of a session that there is not': { method: 'BYE', tag: ';tag=2', more: ['Call-State: replaced'] },
-		'no hops left': { hops: 0 }, 'a Request-URI that is too long': { method: 'OPTIONS', uri: `sip:${'x'.repeat(900)}@${DOMAIN}` }, 'a Contact that is no address': { method: 'OPTIONS', contact: '<tel:1>' }, 'a PRACK of no call': { method: 'PRACK' },
-		'a From without a user': { method: 'OPTIONS', from: '' },
+		'no length': { method: 'OPTIONS', hasLength: false }, 'a body of no type': { method: 'INVITE', more: ['Content-Type: '], body: 'x' },
+		'a body of several types': { method: 'INVITE', more: ['Content-Type: application/sdp;a=b,text/plain'], body: 'x' }, 'no hops left': { hops: 0 }, 'a Request-URI that is too long': { method: 'OPTIONS', uri: `sip:${'x'.repeat(900)}@${DOMAIN}` }, 'a Contact that is no address': { method: 'OPTIONS', contact: '<tel:1>' }, 'a PRACK of no call': { method: 'PRACK' },
+		'a From without a user': { method: 'OPTIONS', from: '' }, 'a CSeq of another method': { method: 'OPTIONS', cseq: '1 FOO' }, 'an address of another scheme': { method: 'OPTIONS', uri: 'foo:bar' },
+		'a From without a tag': { method: 'OPTIONS', fromTag: '' }, 'a Contact that Kamailio cannot read': { method: 'OPTIONS', contact: '<sip:x@127.0.0.1>;a="\\""' },
+		'a Contact that is no address for Kamailio': { method: 'OPTIONS', contact: '<sip:]x@127.0.0.1>' }, 'a Route that Kamailio cannot read': { method: 'BYE', tag: ';tag=2', more: [`Route: <sip:${DOMAIN};lr>;a="\\""`] },
+		'a Route that is no address': { method: 'BYE', tag: ';tag=2', more: ['Route: <sip:1:27.0.0.1;lr>'] },
+		'credentials that are longer than Kamailio\'s buffer, in a dialog': { method: 'BYE', tag: ';tag=2', more: [`Route: <sip:${DOMAIN};lr>`, `Authorization: ${'x'.repeat(Math.min(40_000, DATAGRAM_MAX - 1000))}`] },
+		'a call to come back to': { method: 'INVITE', more: ['Call-State: x'] }, 'a call to come back to that both ends have lost': { method: 'INVITE', more: ['Call-State: x;again'] },
 		...Object.fromEntries(['999999999', '70 (x)', '7 0', '-1', ''].map((hops) => [`Max-Forwards: ${hops}`, { method: 'OPTIONS', hops }])),
 		...Object.fromEntries(Object.entries(CREDENTIALS).map(([which, value]) => [`credentials ${which}`, { method: 'INVITE', more: [`Proxy-Authorization: ${value}`] }])),
 	})) {
@@ -200,11 +209,15 @@ describe('scanners', () => {
 	}
 	const refusedOverHttp = async () => Number(/\d+/.exec(await stack.kamailio.kamcmd('cnt.get', 'call_resume', 'http_refused'))[0]);
 	const upgrade = 'Upgrade: websocket\r\nConnection: Upgrade\r\n';
+	const shaken = `${upgrade}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sip\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n`;
 
 	for (const [what, status, options] of [
 		['nothing', 404, {}], ['no WebSocket', 404, { path: '/ws' }], ['a version of it that there is not', 426, { path: '/ws', fields: upgrade }],
 		['a handshake that is none', 400, { path: '/ws', fields: `${upgrade}Sec-WebSocket-Version: 13\r\n` }],
+		...Object.entries({ Key: 400, Version: 426 }).map(([name, status]) => [`an empty Sec-WebSocket-${name} in front of the real one`, status, { path: '/ws', fields: shaken.replace(`Sec-WebSocket-${name}`, `Sec-WebSocket-${name}: \r\n$&`) }]),
+		['an empty Origin in front of another', 403, { path: '/ws', fields: `${shaken}Origin: \r\nOrigin: http://x\r\n` }],
 		['a page that may not', 403, { path: '/ws', fields: `${upgrade}Origin: ftp://x\r\n` }], ['the port of SIP', 403, { port: 'sip' }],
+		['a page of a very long name', 403, { path: '/ws', fields: `${upgrade}Origin: https://${'x'.repeat(9000)}\r\n` }],
 	]) {
 		test(`over HTTP, with ${what}: ${MAX} answers and lines, then the connection is closed without one`, async () => {
 			await forgotten();
@@ -215,12 +228,134 @@ describe('scanners', () => {
 			const lines = log().slice(before).split('\n').filter((l) => l.includes(ip));
 			assert.equal(lines.filter((l) => new RegExp(`NOTICE: .*http: ${ip}: ${status} [A-Z][a-z]+`).test(l)).length, MAX);
 			assert.equal(lines.length, MAX + 1, lines.at(-1));
+			assert.doesNotMatch(log().slice(before), /ERROR/);
 			// Who has something to show comes in.
 			const token = await stack.kamailio.token(SUB, 's-1');
 			const page = await client(stack, { ip, transport: 'ws', token });
 			assert.equal((await page.register()).status, 200);
 			assert.deepEqual(await browse(2, { ip }), [404, 404], 'and then refusals are answered, without a line');
 			assert.equal(log().slice(before).split('\n').filter((l) => l.includes(ip)).length, MAX + 1);
+		});
+	}
+
+	test('who forge the address of the trunk, with offers that rtpengine does not take, leave so many lines', async () => {
+		await forgotten();
+		const phone = keep(await Phone.open({ ip: elsewhere(), password, to: at(stack) }));
+		assert.equal((await phone.register()).status, 200);
+		const before = log().length;
+		const forger = keep(await Endpoint.open({ ip: TRUNK_IP, to: at(stack) }));
+		const calls = Array.from({ length: 5 * MAX }, () => random());
+		for (const callId of calls) {
+			forger.send(message(`INVITE sip:alice@${DOMAIN} SIP/2.0`, [`Via: SIP/2.0/UDP ${forger.host};branch=z9hG4bK${callId}`, 'Max-Forwards: 70', `From: <sip:x@${DOMAIN}>;tag=1`,
+				`To: <sip:alice@${DOMAIN}>`, `Call-ID: ${callId}`, 'CSeq: 1 INVITE', `Contact: <sip:x@${forger.host}>`], 'v=0\r\n'));
+			await sleep(5);
+		}
+		await until('all to be refused', () => calls.every((callId) => forger.inbox.some((m) => m.callId === callId && m.status === 503)));
+		const lines = log().slice(before).trim().split('\n');
+		assert.ok(lines.length <= MAX, `${lines.length} lines: ${lines.at(-1)}`);
+		assert.match(lines[0], /proxy replied with error/);
+	});
+
+	test('who forge the address of the trunk have so many transactions a minute, and no more memory', async () => {
+		await forgotten();
+		const phone = keep(await Phone.open({ ip: elsewhere(), password, to: at(stack) }));
+		assert.equal((await phone.register()).status, 200);
+		const usage = new Usage(stack.kamailio);
+		const before = [await usage.transactions(), await usage.shared()];
+		const forger = keep(await Endpoint.open({ ip: TRUNK_IP, to: at(stack) }));
+		const calls = Array.from({ length: 3 * TRUNK_MAX }, () => random());
+		for (const [i, callId] of calls.entries()) {
+			const method = i % 2 ? 'INVITE' : 'MESSAGE';
+			forger.send(message(`${method} sip:alice@${DOMAIN} SIP/2.0`, [`Via: SIP/2.0/UDP ${forger.host};branch=z9hG4bK${callId}`, 'Max-Forwards: 70', `From: <sip:x@${DOMAIN}>;tag=1`,
+				`To: <sip:alice@${DOMAIN}>`, `Call-ID: ${callId}`, `CSeq: 1 ${method}`, `Contact: <sip:x@${forger.host}>`], method === 'INVITE' ? 'v=0\r\n' : ''));
+			await sleep(2);
+		}
+		const many = () => forger.inbox.filter((m) => m.start === 'SIP/2.0 503 Too Many Requests');
+		// Some may get lost.
+		await until('the others to be refused', () => many().length >= TRUNK_MAX);
+		assert.ok(many().every((m) => m.get('retry-after') === '60'));
+		assert.ok(await usage.transactions() - before[0] <= TRUNK_MAX);
+		assert.ok(await usage.shared() - before[1] < 20000 * TRUNK_MAX, `${await usage.shared() - before[1]} bytes`);
+		// Over TCP nobody forges it, and clients call as ever.
+		const trunk = keep(await Client.open({ ip: TRUNK_IP, transport: 'tcp', user: 'x', to: at(stack, 'tcp') }));
+		assert.notEqual((await trunk.outside('INVITE', `sip:nobody@${DOMAIN}`)).status, 503);
+		assert.equal((await phone.call()).final.status, 200);
+	});
+
+	test('a user has so many transactions a minute, and no more memory, and the others call as ever', async () => {
+		await forgotten();
+		const silent = keep(await Phone.open({ ip: elsewhere(), password, to: at(stack) }));
+		assert.equal((await silent.register()).status, 200);
+		silent.answer = () => false;
+		const mallory = keep(await Client.open({ ip: elsewhere(), transport: 'tcp', user: 'mallory', token: await stack.kamailio.token(`sip:mallory@${DOMAIN}`, 's-mallory'), to: at(stack, 'tcp') }));
+		const usage = new Usage(stack.kamailio);
+		const before = [await usage.transactions(), await usage.shared()];
+		const refused = [];
+		for (let i = 0; i < 3 * TRUNK_MAX; i++) {
+			mallory.outside('MESSAGE', `sip:alice@${DOMAIN}`).then((m) => { if (m.start === 'SIP/2.0 503 Too Many Requests') refused.push(m); }, () => {});
+		}
+		await until('the others to be refused', () => refused.length >= 2 * TRUNK_MAX);
+		assert.ok(refused.length === 2 * TRUNK_MAX && refused.every((m) => m.get('retry-after') === '60'));
+		assert.ok(await usage.transactions() - before[0] <= TRUNK_MAX);
+		assert.ok(await usage.shared() - before[1] < 20000 * TRUNK_MAX, `${await usage.shared() - before[1]} bytes`);
+		const phone = keep(await Client.open({ ip: elsewhere(), transport: 'tcp', user: 'carol', token: await stack.kamailio.token(`sip:carol@${DOMAIN}`, 's-carol'), to: at(stack, 'tcp') }));
+		assert.equal((await phone.call()).final.status, 200);
+	});
+
+	const other = { from: `<sip:carol@${DOMAIN}>` };
+	for (const [what, status, ask, Party = Client] of [
+		['a REGISTER in the name of another one', 403, (mallory) => mallory.register(other)],
+		['an INVITE in the name of another one', 403, (mallory) => mallory.outside('INVITE', `sip:bob@${DOMAIN}`, other)],
+		['a state that is none', 400, (mallory) => mallory.outside('INVITE', `sip:bob@${DOMAIN}`, { headers: ['Call-State: abc'] })],
+		['a state that is none, of a call that both ends have lost', 400, (mallory) => mallory.outside('INVITE', `sip:bob@${DOMAIN}`, { headers: ['Call-State: abc;again'] })],
+		['a password, and a session that has no name', 403, (mallory) => mallory.register({ headers: ['Call-State-Session: <'] }), Phone],
+	]) {
+		test(`a user who is refused fills no log, by ${what}; his answers he gets`, async () => {
+			await forgotten();
+			const user = Party === Phone ? 'alice' : 'mallory';
+			const opened = async (name, token) => keep(await Party.open({ ip: elsewhere(), transport: 'tcp', user: name, token, password, to: at(stack, 'tcp') }));
+			const mallory = await opened(user, Party === Phone ? undefined : await stack.kamailio.token(`sip:${user}@${DOMAIN}`, 's-mallory'));
+			assert.equal((await mallory.register()).status, 200);
+			const before = log().length;
+			const started = Date.now();
+			for (let i = 0; i < 3 * MAX; i++) assert.equal((await ask(mallory)).status, status);
+			const windows = Math.ceil((Date.now() - started) / 1000 / SECONDS) + 1;
+			const lines = log().slice(before).trim().split('\n');
+			assert.ok(lines.length <= windows * (MAX + 2), `${lines.length} lines: ${lines[0]}`);
+			assert.equal(lines.filter((l) => l.includes(`refusals of ${Party === Phone ? '' : 'sip:'}${user}@${DOMAIN}: too many`)).length, 1);
+			assert.equal((await mallory.register()).status, 200);
+		});
+	}
+
+	for (const { what, length = 0, each = 1, body = 'x'.repeat(length), ask = (_, call) => call.request('INFO', { headers: ['Content-Type: text/plain'], body }) } of [
+		{ what: 'requests' },
+		{ what: 'requests that are long', length: 12500, each: 4 },
+		{
+			what: 'coming back to it, again and again', each: 4,
+			ask: (mallory, call) => mallory.call({ service: 'mel', state: call.state, body: `${sdp(mallory.ip, mallory.media)}a=x:${'y'.repeat(12500)}\r\n` }).then(({ final }) => final),
+		},
+	]) {
+		test(`nor has a user more in a call with a client that answers nothing, by ${what}`, async () => {
+			await forgotten();
+			const silent = keep(await FarEnd.open({ ip: elsewhere(), transport: 'tcp', user: 'mel', token: await stack.kamailio.token(`sip:mel@${DOMAIN}`, 's-mel'), to: at(stack, 'tcp') }));
+			assert.equal((await silent.register()).status, 200);
+			const mallory = keep(await Client.open({ ip: elsewhere(), transport: 'tcp', user: 'mallory', token: await stack.kamailio.token(`sip:mallory@${DOMAIN}`, 's-mallory'), to: at(stack, 'tcp') }));
+			const call = await mallory.call({ service: 'mel' });
+			assert.equal(call.final.status, 200);
+			silent.answer = () => false;
+			const usage = new Usage(stack.kamailio);
+			const before = [await usage.transactions(), await usage.shared()];
+			const refused = [];
+			const n = Math.floor(TRUNK_MAX / each);
+			for (let i = 0; i < 3 * n; i++) ask(mallory, call).then((m) => { if (m.start === 'SIP/2.0 503 Too Many Requests') refused.push(m); }, () => {});
+			await until('the others to be refused', () => refused.length >= 2 * n);
+			assert.ok(refused.length === 2 * n && refused.every((m) => m.get('retry-after') === '60'));
+			assert.ok(await usage.transactions() - before[0] <= n);
+			assert.ok(await usage.shared() - before[1] < 25000 * TRUNK_MAX, `${await usage.shared() - before[1]} bytes`);
+			const phone = keep(await Client.open({ ip: elsewhere(), transport: 'tcp', user: 'carol', token: await stack.kamailio.token(`sip:carol@${DOMAIN}`, 's-carol'), to: at(stack, 'tcp') }));
+			const other = await phone.call();
+			assert.equal((await other.request('INFO')).status, 200);
+			assert.equal((await other.request('BYE')).status, 200);
 		});
 	}
 
@@ -392,6 +527,31 @@ test('no answer and no request of ours tells the version', async () => {
 		}
 		assert.ok(texts.length > 25);
 		for (const text of texts) assert.doesNotMatch(text, /kamailio|^server:|^user-agent:|\b5\.\d+\.\d+\b(?!:)/im, text);
+	} finally {
+		await stack.stop();
+	}
+});
+
+test('scanners leave no process silent while somebody debugs', async () => {
+	const stack = await Stack.start('strangers-debug', { defines: { DEBUG_LEVEL: 3, CHILDREN: 1, STRANGERS_MAX: 2 } });
+	try {
+		const scan = async (ip) => {
+			const scanner = await Endpoint.open({ ip, to: { ip: stack.kamailio.ip, port: stack.kamailio.port } });
+			try {
+				for (let i = 0; i < 6; i++) {
+					scanner.send(message(`REGISTER sip:${DOMAIN} SIP/2.0`, [`Via: SIP/2.0/UDP ${scanner.host};branch=z9hG4bK${random()}`, 'Max-Forwards: 70', `From: <sip:x@${DOMAIN}>;tag=1`,
+						`To: <sip:x@${DOMAIN}>`, `Call-ID: ${random()}`, 'CSeq: 1 REGISTER']));
+				}
+				await until('two answers', () => scanner.inbox.length === 2);
+				await sleep(200);
+			} finally {
+				scanner.close();
+			}
+		};
+		await scan('127.0.5.1');
+		const { length } = stack.kamailio.log();
+		await scan('127.0.5.2');
+		await until('a line about each', () => stack.kamailio.log().slice(length).match(/DEBUG: .*received on udp socket/g)?.length === 6);
 	} finally {
 		await stack.stop();
 	}

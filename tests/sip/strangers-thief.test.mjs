@@ -116,6 +116,43 @@ for (const mode of [1, 2]) {
 			assert.match(lab.stack.kamailio.log(), /NOTICE: .*answer from 127.0.0.1 refused: the call is bound to another certificate/);
 		});
 
+		test('an answer with no Via but ours, which goes to nobody, is judged too', async () => {
+			const s = await stolen({ transport: 'udp' });
+			s.thief.token = undefined;
+			await takeSignalling(s);
+			const refused = await lab.stat('fingerprints_refused');
+			s.thief.answer = (m) => {
+				if (m.method !== 'INVITE') return true;
+				const one = Object.assign(Object.create(m), { answer: (text) => m.answer(text.replace(/^(Via: .*\r\n)(?:Via: .*\r\n)+/m, '$1')) });
+				s.thief.reply(one, 200, 'OK', { body: sdp('127.0.0.1', s.spy.port, 9), contact: true, copy: true });
+				return false;
+			};
+			s.far.send(s.far.dialog(s.state.call_id).text('INVITE', { body: sdp(TRUNK_IP, s.far.media, 2) }));
+			const reply = await s.far.take('the answer', (m) => m.status === 200 && m.method === 'INVITE');
+			assert.equal(reply.body, '');
+			assert.equal(await lab.stat('fingerprints_refused'), refused + 1);
+			await safe(s);
+		});
+
+		test('an answer that Kamailio cannot read, up to where its description begins, goes to nobody', async () => {
+			const s = await stolen({ transport: 'udp' });
+			s.thief.token = undefined;
+			await takeSignalling(s);
+			s.thief.answer = (m) => m.method !== 'INVITE';
+			for (const line of ['Subject', 'Via: x', 'Record-Route']) {
+				s.far.send(s.far.dialog(s.state.call_id).text('INVITE', { body: sdp(TRUNK_IP, s.far.media, 2) }));
+				const invite = await s.thief.take('the INVITE', (m) => m.method === 'INVITE');
+				const refused = await lab.stat('replies_refused');
+				const answer = Object.assign(Object.create(invite), { answer: (text) => invite.answer(text.replace('Content-Length', `${line}\r\n$&`)) });
+				s.thief.reply(answer, 200, 'OK', { body: sdp('127.0.0.1', s.spy.port, 9), contact: true, copy: true });
+				await until('it to be refused', async () => await lab.stat('replies_refused') > refused);
+				s.thief.reply(invite, 488, 'No');
+				await s.far.take('the answer', (m) => m.status >= 200 && m.method === 'INVITE');
+				assert.deepEqual(s.far.inbox.filter((m) => m.status === 200 && m.method === 'INVITE'), []);
+			}
+			await safe(s);
+		});
+
 		test('an answer in a body of several parts, and one in a 183, are judged too', async () => {
 			const s = await stolen({ transport: 'udp' });
 			await takeSignalling(s);

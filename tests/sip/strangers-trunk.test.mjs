@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 
 import { Lab, STRANGER_IP, tagOf } from '../lib/lab.mjs';
 import { Rtp, audioPort } from '../lib/rtp.mjs';
-import { Client, Dialog, random, sdp } from '../lib/sip.mjs';
+import { Client, Dialog, Endpoint, random, sdp } from '../lib/sip.mjs';
 import { DOMAIN, TRUNK_IP } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -71,6 +71,16 @@ describe('requests that claim the address of the trunk, over UDP', () => {
 		assert.equal(far.requests.length, seen);
 		assert.doesNotMatch(lab.stack.kamailio.log(), /resolve/);
 		assert.equal((await call.request('BYE')).status, 200);
+	});
+
+	test('to a name with an escape that is none: 484, and no line', async () => {
+		const forger = await lab.party('bob', { ip: TRUNK_IP, token: undefined });
+		const { length } = lab.stack.kamailio.log();
+		for (const method of ['INVITE', 'MESSAGE']) {
+			for (const user of ['x%zz', 'x%a', 'x%', '%az', '%g1', '%61lice%Fa', '%0a', '%7F']) assert.equal((await forger.outside(method, `sip:${user}@${DOMAIN}`, { to: `sip:alice@${DOMAIN}` })).status, 484);
+		}
+		assert.equal((await forger.outside('MESSAGE', `sip:%61lice%3A%7e@${DOMAIN}`)).status, 480);
+		assert.equal(lab.stack.kamailio.log().slice(length), '');
 	});
 
 	test('the far end itself, with its Route, is believed', async () => {
@@ -422,7 +432,7 @@ describe('a call that begins with the address of the trunk', () => {
 	});
 
 	test('makes no phone answer by itself, nor fetch or play something; the trunk\'s own in a call, or over TCP, says what it likes', async () => {
-		const off = ['Call-Info: <sip:x>;answer-after=0', 'Alert-Info: <http://x/>;info=alert-autoanswer', 'Answer-Mode: Auto', 'Priv-Answer-Mode: Auto', 'Auto-Answer: yes', 'P-Auto-Answer: normal'];
+		const off = ['Call-Info: <sip:x>;answer-after=0', 'Alert-Info: <http://x/>;info=alert-autoanswer', 'Answer-Mode: Auto', 'Priv-Answer-Mode: Auto', 'Auto-Answer: yes', 'P-Auto-Answer: normal', 'Call_Info: <sip:x>;answer-after=0', 'Auto_Answer: yes'];
 		const names = off.map((f) => f.split(':')[0].toLowerCase());
 		const has = (m) => names.filter((n) => m.get(n));
 		const alice = await phone();
@@ -483,6 +493,16 @@ describe('calls that nobody has answered, with the address of the trunk', () => 
 
 	const streams = (n) => sdp(TRUNK_IP, 4000) + Array.from({ length: n - 1 }, (_, i) => `m=audio ${4002 + 2 * i} RTP/AVP 8\r\n`).join('');
 
+	/** Kamailio's hash of a string (core_hash()), of as many bits as tables in shared memory have. */
+	function hash(text) {
+		let h = 0;
+		for (const part of text.match(/.{1,4}/g)) {
+			const v = [...part].reduce((n, c) => (n << 8) + c.charCodeAt(0), 0) >>> 0;
+			h = (h + (v ^ (v >>> 3))) >>> 0;
+		}
+		return (h + (h >>> 11) + (h >>> 13) + (h >>> 23)) & 0x1fff;
+	}
+
 	/** A client whose phone rings. */
 	async function phone(user) {
 		const party = await lab.party(user, { answer: (m) => m.method !== 'INVITE' || (party.reply(m, 180, 'Ringing'), false) });
@@ -531,5 +551,44 @@ describe('calls that nobody has answered, with the address of the trunk', () => 
 		bob.answer = () => true;
 		assert.equal((await rings(forger, 'bob', streams(8))).status, 200);
 		assert.equal((await rings(forger, 'bob', streams(8))).status, 200, 'the one before is answered');
+	});
+
+	test('keep nobody from calling another client, whose name has the same hash', async () => {
+		const user = Array.from({ length: 1e6 }, (_, i) => `user${i}`).find((u) => hash(`trunk ${u}@${DOMAIN}`) === hash(`bob@${DOMAIN}`));
+		lab.tokens[user] = await lab.stack.kamailio.token(`sip:${user}@${DOMAIN}`, `s-${user}`);
+		const [bob, called] = [await phone('bob'), await phone(user)];
+		const forger = await lab.party('x', { ip: TRUNK_IP, token: undefined });
+		const mallory = await lab.party('mallory');
+		const waiting = [rings(forger, user, streams(8))];
+		await called.rings(1);
+		assert.equal((await rings(forger, user, streams(1))).status, 486);
+		waiting.push(rings(mallory, 'bob', streams(8)));
+		await bob.rings(1);
+		assert.equal((await rings(mallory, 'bob', streams(1))).status, 486);
+		for (const party of [bob, called]) party.calls().forEach((m) => party.reply(m, 603, 'Decline'));
+		for (const answer of await Promise.all(waiting)) assert.equal(answer.status, 603);
+	});
+});
+
+describe('a call that somebody has begun with the address of the trunk over UDP, and hung up by who was called', () => {
+	let lab;
+	before(async () => { lab = await Lab.start('inside', { defines: { MEDIA_DENIED: '"127.0.0.1, 127.0.0.9/32"' } }); });
+	after(async () => {
+		await lab?.clear();
+		await lab?.stack.stop();
+	});
+
+	test('nothing is sent to an address inside, which its Contact names', async () => {
+		const inside = lab.keep(await Endpoint.open({ ip: '127.0.0.9' }));
+		const alice = await lab.party('alice', { ip: '127.0.0.5' });
+		assert.equal((await alice.register()).status, 200);
+		const forger = await lab.party('bob', { ip: TRUNK_IP });
+		Object.defineProperty(forger, 'uri', { value: `sip:PLANTED@127.0.0.9:${inside.port}` });
+		const call = await forger.call({ service: 'alice', acknowledge: false });
+		assert.equal(call.final.status, 200);
+		const bye = await alice.dialog(call.callId).request('BYE');
+		assert.ok(bye.status >= 400, bye.start);
+		assert.deepEqual(inside.inbox, []);
+		await lab.stack.noMedia();
 	});
 });

@@ -3,6 +3,8 @@
 
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import dgram from 'node:dgram';
+import fs from 'node:fs';
 import { createHmac, randomBytes } from 'node:crypto';
 
 import { Coturn } from '../lib/coturn.mjs';
@@ -52,5 +54,29 @@ test('coturn at the trunk\'s address: what comes through a relay is not the trun
 	} finally {
 		alice.close();
 		bob.close();
+	}
+});
+
+test('who asks from many ports, and goes on no further, has the memory of each for some seconds', async () => {
+	const relay = await Coturn.start(stack.dir, { name: 'coturn-many', secret: 'x'.repeat(32) });
+	const memory_kb = () => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${relay.proc.pid}/status`, 'utf8'))[1]);
+	/** An Allocate request without credentials (RFC 8656 section 7.1). */
+	const request = () => Buffer.concat([Buffer.from('000300002112a442', 'hex'), randomBytes(12)]);
+	/** How much more memory it has, in kB, when each of 500 ports has had its 401. */
+	const asked = async () => {
+		const before = memory_kb();
+		const sockets = Array.from({ length: 500 }, () => dgram.createSocket('udp4'));
+		await Promise.all(sockets.map((socket) => new Promise((resolve, reject) => {
+			socket.once('message', resolve).once('error', reject).bind(0, '127.0.0.66', () => socket.send(request(), relay.port, relay.ip));
+		})));
+		sockets.forEach((socket) => socket.close());
+		return memory_kb() - before;
+	};
+	try {
+		const first = await asked();
+		assert.ok(first > 500, `${first} kB`);
+		await until('their memory to be there again', async () => await asked() < first / 10, { timeout_ms: 20000, every_ms: 1000 });
+	} finally {
+		await relay.stop();
 	}
 });

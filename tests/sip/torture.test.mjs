@@ -52,7 +52,7 @@ class Lab {
 	static async start(name, texts = []) {
 		const self = new Lab();
 		self.stack = await Stack.start(name, {
-			defines: { FR_TIMER: 2000, FR_INV_TIMER: 3000 }, kamailio: { args: ['-x', 'qm', '-X', 'qm'] },
+			defines: { FR_TIMER: 2000, FR_INV_TIMER: 3000, USER_REQUESTS_MAX: 0 }, kamailio: { args: ['-x', 'qm', '-X', 'qm'] },
 		});
 		const to = self.to = { ip: self.stack.kamailio.ip, port: self.stack.kamailio.port };
 		const token = self.token = await self.stack.kamailio.token(`sip:alice@${DOMAIN}`, 'web-session-1');
