@@ -17,6 +17,7 @@
 
 #include "bare.h"
 #include "base.h"
+#include "edge.h"
 #include "jwe.h"
 #include "map.h"
 #include "screen.h"
@@ -549,8 +550,11 @@ static void set_up_answer(void)
 {
 	static text_t order;
 
-	order.len = cr_seal_order(order.s, sizeof(order.s), &env, CR_PURPOSE_CALLER,
-			span(&ref_text), env.now_ms, NULL);
+	order.len = cr_seal_order(order.s, sizeof(order.s), &env,
+			&(cr_order_t){.purpose = CR_PURPOSE_CALLER,
+					.ref = span(&ref_text),
+					.iat_ms = env.now_ms,
+					.request = NULL});
 	check("order", order.len);
 	set(&answer,
 			"SIP/2.0 200 OK\r\n"
@@ -639,8 +643,11 @@ static void set_up_resume(void)
 	if(!edge_out_reply())
 		die("reply to the resume INVITE", CR_EINTERNAL);
 	check("re-INVITE", cr_sip_parse(&n, span(&reinvite)));
-	order.len = cr_seal_order(order.s, sizeof(order.s), &env, CR_PURPOSE_CALLER,
-			span(&ref_text), env.now_ms, &n);
+	order.len = cr_seal_order(order.s, sizeof(order.s), &env,
+			&(cr_order_t){.purpose = CR_PURPOSE_CALLER,
+					.ref = span(&ref_text),
+					.iat_ms = env.now_ms,
+					.request = &n});
 	check("order", order.len);
 	set(&reply_sealed, "%.*sCall-State: %.*s\r\n%s",
 			(int)(strstr(reply_o.s, "Content-Type") - reply_o.s), reply_o.s,

@@ -49,12 +49,13 @@ export const VARIANTS = {
 
 /* An alternative that does not start here, or does not bear the load, is left out and said
  * to be; the others are what is measured. */
-async function startAll(up, dir, options, without) {
-	for (const [name, defines] of Object.entries(VARIANTS)) {
+async function startAll(up, dir, options, loads, without) {
+	const wanted = ([name]) => loads.some(([, where]) => where === name);
+	for (const [name, defines] of Object.entries(VARIANTS).filter(wanted)) {
 		const gateway = await Gateway.start(dir, name, { ...options, defines });
 		up[name] = { gateway, stop: () => gateway.stop() };
 	}
-	for (const [name, { start }] of Object.entries(INSTEAD)) {
+	for (const [name, { start }] of Object.entries(INSTEAD).filter(wanted)) {
 		if (name in without) continue;
 		await start(dir, name, options).then((one) => { up[name] = one; }, (e) => { without[name] = e.message; });
 	}
@@ -87,33 +88,39 @@ const ROUNDS_A_SITTING = 5;
 
 /** @return {rows} */
 export async function cpu(dir, options) {
+	const { all, again, without } = await loaded(dir, options, LOADS);
+	return { rows: rowsOf(all, again, without) };
+}
+
+/** @return {all: [what each of these loads took, of each round], again: messages sent again, without: {name: why it is not there}} */
+export async function loaded(dir, options, loads) {
 	const { rounds, note } = options;
 	const all = [];
 	const without = {};
 	let again = 0;
 	while (all.length < rounds) {
 		const count = Math.min(ROUNDS_A_SITTING, rounds - all.length);
-		again += await sitting(dir, options, all.length, count, without, (us) => {
+		again += await sitting(dir, options, loads, all.length, count, without, (us) => {
 			all.push(us);
-			note(`round ${all.length} of ${rounds}: ${LOADS.filter(([n]) => n in us).map(([n]) => `${n} ${us[n].toFixed(0)}`).join(', ')} us`);
+			note(`round ${all.length} of ${rounds}: ${loads.filter(([n]) => n in us).map(([n]) => `${n} ${us[n].toFixed(0)}`).join(', ')} us`);
 		});
 	}
-	return { rows: rowsOf(all, again, without) };
+	return { all, again, without };
 }
 
 /* Some rounds with one start of all instances. @return messages sent again */
-async function sitting(dir, { calls, rate, keyRing, module, note }, first, count, without, done) {
+async function sitting(dir, { calls, rate, keyRing, module, note }, loads, first, count, without, done) {
 	const peerPort = await freePort(PEER_IP);
 	const load = new Load(dir, peerPort);
 	const up = {};
 	let again = 0;
 	try {
-		await startAll(up, dir, { next: `${PEER_IP}:${peerPort}`, keyRing, module }, without);
+		await startAll(up, dir, { next: `${PEER_IP}:${peerPort}`, keyRing, module }, loads, without);
 		const token = await up.sealed.gateway.token(SUB);
 		/* The first round fills caches and pools and does not count. */
 		for (let r = -1; r < count; r++) {
 			const us = {};
-			for (const [name, where, scenario] of (first + r) % 2 ? [...LOADS].reverse() : LOADS) {
+			for (const [name, where, scenario] of (first + r) % 2 ? [...loads].reverse() : loads) {
 				if (name in without) continue;
 				try {
 					const m = await tries(note, () => measure(load, up[where], name, scenario, { calls: r < 0 ? Math.min(calls, 400) : calls, rate, token }));
@@ -134,9 +141,9 @@ async function sitting(dir, { calls, rate, keyRing, module, note }, first, count
 }
 
 /* Once at the start and once at the end of the round. */
-const plain = (u) => (u.plain + u.again) / 2;
+export const plain = (u) => (u.plain + u.again) / 2;
 
-function rowsInstead(rounds, name, { title, other }, without) {
+export function rowsInstead(rounds, name, { title, other }, without) {
 	const rows = [[`CPU a call: ${title} / plain [${ALLOCATOR}]`, name]];
 	if (other) rows.push([`... and of ${other} beside it / plain`, `${name} beside`]);
 	return rows.map(([what, key]) => (name in without

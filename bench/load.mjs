@@ -209,11 +209,12 @@ export class Load {
 	 * @param scenario  a key of SCENARIOS
 	 * @param to        'ip:port' of the gateway
 	 * @param trace     keep the peer's messages, at peer.messages
+	 * @param again     say again what has no answer yet
 	 */
-	async start(scenario, to, { calls, rate, token = 'none', trace = false, timeout_s = 120 }) {
+	async start(scenario, to, { calls, rate, token = 'none', trace = false, again = true, timeout_s = 120 }) {
 		const run = `${scenario}-${++this.serial}`;
 		const common = (name, count) => ['-t', this.transport === 'tcp' ? 't1' : 'u1', '-key', 'tcp', this.transport === 'tcp' ? ';transport=tcp' : '',
-			'-nostdin', '-m', String(count), '-timeout', String(Math.ceil(timeout_s)), '-timeout_error',
+			...(again ? [] : ['-nr']), '-nostdin', '-m', String(count), '-timeout', String(Math.ceil(timeout_s)), '-timeout_error',
 			'-trace_err', '-error_file', path.join(this.dir, `${name}.errors`)];
 		const peerName = `${run}-peer`;
 		const clientName = `${run}-client`;

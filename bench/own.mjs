@@ -35,7 +35,7 @@ export async function own(dir, { rounds, calls, rate, keyRing, module, note }) {
 				// All but loopback, on which everything is here.
 				MEDIA_DENIED: '"0.0.0.0/8, 169.254.0.0/16, 224.0.0.0/4, 255.255.255.255, ::1, fe80::/10, ff00::/8"',
 				DOMAIN: '"example.org"', TRUNK_IP: `"${PEER_IP}"`, TRUNK_URI: `"sip:${PEER_IP}:${peerPort}"`,
-				RTPENGINE: `"udp:${media.ip}:${media.ng}"`, DEBUG_LEVEL: 0, ...defines,
+				RTPENGINE: `"udp:${media.ip}:${media.ng}"`, DEBUG_LEVEL: 0, RESUMES_MAX: 0, USER_REQUESTS_MAX: 0, ...defines,
 			},
 		});
 		plain = await Gateway.start(dir, 'own-plain', options({ WITHOUT_RESUME: true, WITHOUT_AUTH: true }));

@@ -4,7 +4,6 @@
 // usage: node bench/run.mjs [--only=core,size,memory,own,revoked,cpu,instructions] [--rounds=N] [--calls=N] [--rate=N]
 //                           [--held=N] [--quick] [--keep] [--module=FILE] [--out=FILE]
 
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -12,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { ROOT, writeKeyRing } from '../tests/lib/kamailio.mjs';
 import { cpu } from './cpu.mjs';
 import { core } from './core.mjs';
-import { freshFolder } from './gateway.mjs';
+import { freshFolder, pin } from './gateway.mjs';
 import { instructions } from './instructions.mjs';
 import { memory } from './memory.mjs';
 import { own } from './own.mjs';
@@ -49,25 +48,12 @@ function options() {
 	return o;
 }
 
-/* Everything on one processor. To wake another one costs a virtual machine an
- * exit to its host, whose price changes all the time and would be all that is
- * measured. SIPp's work is not counted, and leaves Kamailio room enough. */
-function pin() {
-	try {
-		const allowed = execFileSync('taskset', ['-pc', String(process.pid)], { encoding: 'utf8' });
-		const cpu = allowed.trim().match(/(\d+)$/)[1];
-		execFileSync('taskset', ['-apc', cpu, String(process.pid)], { stdio: 'ignore' });
-	} catch {
-		note('cannot stay on one processor (taskset): the figures will scatter more');
-	}
-}
-
 const o = options();
 const dir = freshFolder(path.join(ROOT, `build/run/bench-${process.pid}`));
 const keyRing = writeKeyRing(path.join(dir, 'keyring'));
 const note = (text) => process.stderr.write(`bench: ${text}\n`);
 const rows = [];
-pin();
+pin(note);
 let failed = false;
 if (o.parts.some((p) => RATED.includes(p))) {
 	o.rate = await findRate(dir, { ...o, keyRing, note });

@@ -16,6 +16,15 @@ export const quartiles = (values) => [quantile(values, 0.25), quantile(values, 0
 /** A target that has to be reached and not to be kept below. */
 export const atLeast = (least) => ({ least });
 
+/** A line that has no value, and why. */
+export const missing = (name, unit, why) => ({ name, value: null, unit, target: null, ok: null, spread: null, why: why.split('\n')[0] });
+
+/** Why a cost that is a difference has none: on a busy machine, or with few calls. */
+export const BELOW_NOTHING = 'it came out below nothing: too few calls, or the machine has other things to do';
+
+/* What takes something, and cannot take less than nothing. */
+const COSTS = ['ratio', 'us', 'messages', 'calls'];
+
 /**
  * One line of the table and of build/bench.json.
  * @param values  one or many; the value is their median, the spread their quartiles
@@ -25,15 +34,13 @@ export function row(name, values, unit, target = null) {
 	const all = [].concat(values);
 	const value = median(all);
 	const least = target?.least;
+	if (COSTS.includes(unit) && value < 0) return missing(name, unit, BELOW_NOTHING);
 	return {
 		name, value, unit, target: least ?? target, ...(least === undefined ? {} : { at_least: true }),
 		ok: target === null ? null : least === undefined ? value <= target : value >= least,
 		spread: all.length > 1 ? quartiles(all) : null,
 	};
 }
-
-/** A line that has no value, and why. */
-export const missing = (name, unit, why) => ({ name, value: null, unit, target: null, ok: null, spread: null, why: why.split('\n')[0] });
 
 const number = (v, unit) => (unit === 'ratio' ? v.toFixed(3) : unit === 'us' || unit === 'ms' ? v.toFixed(1) : String(Math.round(v)));
 
