@@ -71,6 +71,7 @@ export class Stack {
 				TRUNK_URI: `"sip:${trunk}:${self.trunkPort}"`,
 				RTPENGINE: `"udp:${self.rtpengine.control}:${self.rtpengine.ng}"`,
 				MEDIA_DENIED: '""', // Everything is on loopback here.
+				RTPENGINE_TIMEOUT: 5000, // On a machine that stands still for a while nobody is silent.
 			};
 			if (resume) {
 				self.keyRing = writeKeyRing(path.join(self.dir, 'keyring'));
