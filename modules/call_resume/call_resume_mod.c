@@ -247,8 +247,7 @@ static int mod_init(void)
 			|| kam_connect_init() < 0 || kam_abandoned_init() < 0
 			|| kam_drain_init() < 0 || kam_hold_init() < 0)
 		return -1;
-	kam_connection_init();
-	return kam_edge_init();
+	return kam_connection_init() < 0 ? -1 : kam_edge_init();
 }
 
 /* htable makes its tables in its mod_init, which may come after ours. */

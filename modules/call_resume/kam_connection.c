@@ -147,10 +147,22 @@ static int find_mark(
 /* handle_ruri_alias() of nathelper; NULL where that is not loaded. */
 static cmd_function handle_alias;
 
-void kam_connection_init(void)
+/* An answer in HTTP is for the connection of who has asked (RFC 9112 section 9.3). Where that is
+ * gone, Kamailio would take another one to its address: of a client behind the same NAT, to which
+ * it means nothing, or even its end. */
+static void answer_http(sl_cbp_t *p)
 {
+	if(IS_HTTP(p->req) && connection_of(p->req) != 0)
+		su_setport(&p->dst->to, 0);
+}
+
+int kam_connection_init(void)
+{
+	static sl_cbelem_t ready = {.type = SLCB_REPLY_READY, .cbf = answer_http};
+
 	if(kam_config.manage)
 		handle_alias = find_export("handle_ruri_alias", 0, 0);
+	return kam_sl.register_cb(&ready);
 }
 
 /* The script may do so later, which would be too late to tell where it goes. */
@@ -236,7 +248,7 @@ static int speaks(const struct sip_uri *uri, int id)
 
 	return !kam_has_connections(uri->proto) || !is_ip(&host, &ip)
 			|| kam_tcp_speaks(uri->proto, id, &ip,
-					uri->port_no != 0 ? uri->port_no : SIP_PORT);
+					uri->port_no != 0 ? uri->port_no : SIP_PORT, 0);
 }
 
 /* @return the number of a connection to that address, 0 when there is none */
@@ -267,7 +279,8 @@ int kam_is_understood(const struct dest_info *dst)
 	if(!kam_has_connections(dst->proto))
 		return 1;
 	su2ip_addr(&ip, &to);
-	return kam_tcp_speaks(dst->proto, dst->id, &ip, su_getport(&to));
+	return kam_tcp_speaks(dst->proto, dst->id, &ip, su_getport(&to),
+			dst->send_sock != NULL ? dst->send_sock->port_no : 0);
 }
 
 int kam_is_connected(struct sip_msg *msg)

@@ -8,8 +8,8 @@
 
 #include "kam.h"
 
-/** When all modules are loaded. */
-void kam_connection_init(void);
+/** When all modules are loaded. @return 0, or -1: no memory */
+int kam_connection_init(void);
 int ki_resume_mark_contact(struct sip_msg *msg);
 int ki_resume_unmark_uri(struct sip_msg *msg);
 

@@ -61,18 +61,23 @@ static int is_web_socket(int proto)
 	return proto == PROTO_WS || proto == PROTO_WSS;
 }
 
-int kam_tcp_speaks(int proto, int id, const struct ip_addr *ip, int port)
+int kam_tcp_speaks(
+		int proto, int id, const struct ip_addr *ip, int port, int our_port)
 {
 	const struct tcp_connection *c;
-	int speaks;
+	int speaks, is_other = 0;
 
 	if(tcpconn_id_hash == NULL)
 		return 1;
 	TCPCONN_LOCK;
 	c = id != 0 ? kam_tcp_by_id(id) : NULL;
-	if(c == NULL && port != 0)
+	if(c == NULL && port != 0) {
 		c = kam_tcp_by_address(ip, port);
-	speaks = c == NULL || is_web_socket(c->type) == is_web_socket(proto);
+		is_other = c != NULL && id != 0 && our_port != 0
+				&& (c->flags & F_CONN_PASSIVE) && c->rcv.dst_port != our_port;
+	}
+	speaks = c == NULL
+			|| (!is_other && is_web_socket(c->type) == is_web_socket(proto));
 	TCPCONN_UNLOCK;
 	return speaks;
 }

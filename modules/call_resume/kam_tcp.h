@@ -37,10 +37,13 @@ int kam_tcp_is_up(int id, const struct ip_addr *ip, int port);
 
 /** Whether what goes to there by that transport is understood: a WebSocket gets frames, and
  * whatever is none does not; takes the lock itself.
- * @param proto  PROTO_TCP, PROTO_TLS, PROTO_WS or PROTO_WSS
- * @param id     as the core takes it: where there is no such connection, that of the address
+ * @param proto     PROTO_TCP, PROTO_TLS, PROTO_WS or PROTO_WSS
+ * @param id        as the core takes it: where there is no such connection, that of the address
+ * @param our_port  that the connection with that number came to, or 0 for any: what was meant for
+ * it is not for who is at the same address, and came to another port
  * @return 1, also where there is no connection yet, or 0 */
-int kam_tcp_speaks(int proto, int id, const struct ip_addr *ip, int port);
+int kam_tcp_speaks(
+		int proto, int id, const struct ip_addr *ip, int port, int our_port);
 
 /** How many bytes wait in Kamailio until that connection takes them; takes the lock itself.
  * 0 where there is none of that number. */

@@ -357,7 +357,7 @@ static int may_go_on(struct sip_msg *msg)
 		return !kam_media_is_denied_at(ip, (unsigned)port);
 	if(!kam_tcp_is_up(0, ip, port))
 		hush();
-	return kam_tcp_speaks(via->proto, 0, ip, port);
+	return kam_tcp_speaks(via->proto, 0, ip, port, 0);
 }
 
 /* The transaction is another one's, of a Kamailio that died. Nothing is looked up and
