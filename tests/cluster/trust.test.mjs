@@ -134,7 +134,7 @@ test('the address of the trunk over UDP, to a name with an escape that is none, 
 	for (const method of ['INVITE', 'MESSAGE']) {
 		for (const user of ['x%zz', 'x%a', '%0a']) assert.equal((await forger.outside(method, `sip:${user}@${DOMAIN}`, { to: `sip:alice@${DOMAIN}` })).status, 484);
 	}
-	assert.equal(cluster.node(1).kamailio.log().slice(length), '');
+	assert.deepEqual(cluster.node(1).kamailio.logged(/./, length), []);
 });
 
 test('a Contact of ours that is forged, changed or of another call leads to nobody', async () => {
@@ -202,7 +202,7 @@ test('a client that answers nothing, or is asked for nothing that could be passe
 		clearInterval(asks);
 	}
 	assert.ok(silent.requests.length > 10);
-	assert.doesNotMatch(cluster.node(1).kamailio.log(), /no answer from another node/);
+	assert.deepEqual(cluster.node(1).kamailio.logged(/no answer from another node/), []);
 });
 
 test('a client that is refused by another node, again and again, shuts nobody out there', async () => {

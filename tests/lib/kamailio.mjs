@@ -133,6 +133,12 @@ export class Kamailio {
 		return this.proc.output();
 	}
 
+	/** The lines of it that match, from a place in it on; without what its processes say when they begin, some of them
+	 * later than it answers. */
+	logged(pattern, from = 0) {
+		return this.log().slice(from).split('\n').filter((line) => pattern.test(line) && !/rtpp_test\(\): rtpengine instance \S+ found/.test(line));
+	}
+
 	/** What happens meanwhile Kamailio finds all at once: none of its processes runs. */
 	async paused(what) {
 		await this.proc.freeze();

@@ -84,7 +84,7 @@ describe('HTTP where SIP is spoken is nobody\'s message', () => {
 				for (let i = 0; i < 20; i++) stranger.send(text);
 				await until('them to be counted', async () => await stat('heads_malformed') === before + 20);
 				assert.deepEqual(stranger.inbox, []);
-				assert.equal(stack.kamailio.log().slice(length), '');
+				assert.deepEqual(stack.kamailio.logged(/./, length), []);
 			});
 		}
 	}
@@ -115,7 +115,7 @@ describe('a message of more fields than any has', () => {
 			ask(s, MOST + 1);
 			await until('it to be counted', async () => await stat('heads_malformed') === before + 1);
 			assert.equal(s.inbox.length, 0);
-			assert.equal(stack.kamailio.log().slice(length), '');
+			assert.deepEqual(stack.kamailio.logged(/./, length), []);
 			const again = keep(await Endpoint.open({ ip: STRANGER_IP, transport, to: at(transport) }));
 			ask(again, MOST);
 			await again.take('an answer', (m) => m.status >= 400);
@@ -153,7 +153,7 @@ describe('a message of more parameters than any has', () => {
 			ask(s, { [where]: of(PARTS_MAX + 1) });
 			await until('it to be counted', async () => await stat('heads_malformed') === before + 1);
 			assert.equal(s.inbox.length, 0);
-			assert.equal(stack.kamailio.log().slice(length), '');
+			assert.deepEqual(stack.kamailio.logged(/./, length), []);
 			const again = keep(await Endpoint.open({ ip: STRANGER_IP, transport, to: at(transport) }));
 			ask(again, { [where]: of(PARTS_MAX - 10) });
 			await again.take('an answer', (m) => m.status >= 400);

@@ -76,7 +76,7 @@ describe('fields that only the gateway writes', () => {
 			await until('them to be dropped', async () => await lab.stat('heads_malformed') === dropped + 2 * (i + 1));
 		}
 		assert.equal(alice.inbox.filter((m) => m.method === 'INFO').length, 0);
-		assert.equal(lab.stack.kamailio.log().slice(length), '');
+		assert.deepEqual(lab.stack.kamailio.logged(/./, length), []);
 		assert.equal((await call.request('BYE')).status, 200);
 	});
 });

@@ -19,7 +19,7 @@ async function refusedReplies(lab, n, send) {
 	const { length } = lab.stack.kamailio.log();
 	await send();
 	await until('the replies to be refused', async () => await lab.stat('replies_refused') === before + n);
-	assert.equal(lab.stack.kamailio.log().slice(length), '');
+	assert.deepEqual(lab.stack.kamailio.logged(/./, length), []);
 }
 
 describe('replies that nobody has asked for', () => {
@@ -67,7 +67,7 @@ describe('replies that nobody has asked for', () => {
 		await refusedReplies(lab, 8, () => {
 			for (let i = 0; i < 8; i++) stranger.send(stray(lab, { callId: random(), from: 'x', to: 'y', via: `SIP/2.0/UDP n${i}.slow.example:5060` }));
 		});
-		assert.doesNotMatch(lab.stack.kamailio.log(), /resolve_host/);
+		assert.deepEqual(lab.stack.kamailio.logged(/resolve_host/), []);
 	});
 
 	test('no memory is kept for them', async () => {
@@ -98,7 +98,7 @@ describe('replies that nobody has asked for', () => {
 		far.send(stray(lab, { ...names, via: `SIP/2.0/UDP ${STRANGER_IP}:${port.port}` }));
 		await port.take('the reply', (m) => m.status === 200);
 		await until('the name to be refused', async () => await lab.stat('replies_refused') === refused + 1);
-		assert.doesNotMatch(lab.stack.kamailio.log(), /resolve_host/);
+		assert.deepEqual(lab.stack.kamailio.logged(/resolve_host/), []);
 		assert.equal(inside.connections, 0);
 	});
 
@@ -126,7 +126,7 @@ describe('replies that nobody has asked for', () => {
 		await refusedReplies(lab, 1, () => stranger.send(stray(lab, { ...names, via: 'SIP/2.0/UDP x.invalid;received=127.0.0.1;rport=x' })));
 		await sleep(300);
 		assert.deepEqual(page.inbox, []);
-		assert.equal(lab.stack.kamailio.log().slice(length), '');
+		assert.deepEqual(lab.stack.kamailio.logged(/./, length), []);
 		assert.equal((await page.register()).status, 200, 'its WebSocket is open');
 		assert.equal((await call.request('BYE')).status, 200);
 		far.close();

@@ -344,7 +344,7 @@ test('WebSockets that say nothing leave no line, straight and through nginx', as
 	await until('them to be there', () => crowd.answers[101] === 40);
 	await until('them to be closed', () => crowd.open === 0, { timeout_ms: 20000 });
 	await until('Kamailio to have forgotten them', async () => await there() === 0, { timeout_ms: 20000 });
-	assert.equal(kamailio.log().slice(length), '');
+	assert.deepEqual(kamailio.logged(/./, length), []);
 });
 
 test('200 pages behind one NAT come, and come again while the old connections are still there', async () => {

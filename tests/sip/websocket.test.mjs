@@ -208,7 +208,7 @@ test('an ACK to a page that is gone goes nowhere, without a line', async () => {
 	const at = stack.kamailio.log().length;
 	call.ack({ cseq: 1 });
 	assert.equal((await call.request('OPTIONS')).status, 500);
-	assert.doesNotMatch(stack.kamailio.log().slice(at), /ACK\}|WARNING|ERROR/);
+	assert.deepEqual(stack.kamailio.logged(/ACK\}|WARNING|ERROR/, at), []);
 	// The media that a trunk on UDP has to show itself for are those of the next page.
 	const state = one.requests.find((m) => m.method === 'INVITE').get('call-state');
 	const two = await alice('ws');
