@@ -129,12 +129,17 @@ test('calls ring in the tab that was in front last', async () => {
 });
 
 test('of two windows the older one says that it does not ring, and does when the newer one is closed', async () => {
+	const contact = async () => /Address: (\S+?);/.exec(await stack.kamailio.kamcmd('ul.dump'))?.[1];
 	const first = await Phone.signedIn();
+	const its = await contact();
 	const second = await Phone.signedIn();
 	await first.page.locator('#status[data-is=elsewhere]').waitFor();
 	assert.equal(await first.page.locator('#status').innerText(), 'alice, rings in another window');
+	assert.notEqual(await contact(), its);
 	await second.page.close();
 	await first.registered();
+	// It says so when it has asked for that.
+	await until('it to ring', async () => await contact() === its);
 	const call = stack.echo.call('alice');
 	await first.click('echo', 'answer');
 	await first.up('echo');

@@ -5,7 +5,7 @@
 
 import { Rtp } from './rtp.mjs';
 import { Dialog, Endpoint, DOMAIN, message, random, replyTo } from './sip.mjs';
-import { until } from './wait.mjs';
+import { sleep, until } from './wait.mjs';
 
 const MIRROR = { sendrecv: 'sendrecv', sendonly: 'recvonly', recvonly: 'sendonly', inactive: 'inactive' };
 const OFFERED = [{ kind: 'audio', type: '8', name: 'PCMA/8000' }, { kind: 'video', type: '96', name: 'VP8/90000' }];
@@ -105,6 +105,10 @@ class Call {
 		this.direction = direction;
 		// One source at a time: Firefox hears neither of two.
 		if (direction === 'sendrecv') this.rtp.audio?.rest();
+		const reply = await this.request('INVITE', { body: await this.description(), ...options });
+		if (reply.status !== 500 || !reply.get('retry-after')) return reply;
+		// It has overtaken the ACK of the one before (RFC 3261 section 14.2).
+		await sleep(1000 * Number.parseInt(reply.get('retry-after'), 10));
 		return this.request('INVITE', { body: await this.description(), ...options });
 	}
 
