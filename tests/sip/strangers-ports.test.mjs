@@ -169,36 +169,33 @@ test('what answers a stranger late, when his connection is closed, does not come
 	fs.writeFileSync(cfg, fs.readFileSync(cfg, 'utf8').replace('\tws_handle_handshake();', `${LATE}\n$&`)
 		.replace('request_route {', `$&\n${LATE}`).replace('#!ifdef WITH_RESUME\n# Here:', 'loadmodule "cfgutils.so"\n$&'));
 	const late = await Stack.start('strangers-ports-late', { tls: true, kamailio: { cfg }, defines: { TCP_CHILDREN: 4 } });
-	const of = (where) => ({ ip: late.kamailio.ip, port: late.kamailio[LISTENERS[where]] });
+	t.after(() => late.stop());
+	const to = (where) => ({ ip: late.kamailio.ip, port: late.kamailio[LISTENERS[where]] });
 	const alices = await late.kamailio.token(`sip:alice@${DOMAIN}`, 's-1');
-	try {
-		for (const [ours, theirs, ask] of [
-			['tcp', 'ws', HANDSHAKE], ['tls', 'wss', HANDSHAKE], ['wss', 'ws', HANDSHAKE], ['tcp', 'ws', 'GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n'],
-			['tcp', 'tls', REGISTER], ['tls', 'tcp', REGISTER.replace('TLS', 'TCP')],
-		]) {
-			await t.test(`${ask.split(' ', 2).join(' ')}, over ${theirs}; the client is on ${ours}`, async () => {
-				port++;
-				const alice = await FarEnd.open({ user: 'alice', token: alices, ip: NAT_IP, port, transport: ours, to: of(ours) });
-				open.push(alice);
-				assert.equal((await alice.register()).status, 200);
-				const { length } = late.kamailio.log();
-				let other;
-				// Some are closed before they are read.
-				await until('one whose answer is late', async () => {
-					other = await connect(theirs, of(theirs).port);
-					other.write(ask);
-					await until('that one to be closed', () => other.isClosed);
-					await sleep(2 * LOOK_MS);
-					return late.kamailio.logged(/is answered/, length).length > 0;
-				});
-				assert.equal(other.got, '');
-				await sleep(LOOK_MS);
-				assert.equal((await alice.register({ cseq: 2 })).status, 200);
-				assert.deepEqual(alice.inbox.map((m) => m.start), []);
+	for (const [ours, theirs, ask] of [
+		['tcp', 'ws', HANDSHAKE], ['tls', 'wss', HANDSHAKE], ['wss', 'ws', HANDSHAKE], ['tcp', 'ws', 'GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n'],
+		['tcp', 'tls', REGISTER], ['tls', 'tcp', REGISTER.replace('TLS', 'TCP')],
+	]) {
+		await t.test(`${ask.split(' ', 2).join(' ')}, over ${theirs}; the client is on ${ours}`, async () => {
+			port++;
+			const alice = await FarEnd.open({ user: 'alice', token: alices, ip: NAT_IP, port, transport: ours, to: to(ours) });
+			open.push(alice);
+			assert.equal((await alice.register()).status, 200);
+			const { length } = late.kamailio.log();
+			let other;
+			// Some are closed before they are read.
+			await until('one whose answer is late', async () => {
+				other = await connect(theirs, to(theirs).port);
+				other.write(ask);
+				await until('that one to be closed', () => other.isClosed);
+				await sleep(2 * LOOK_MS);
+				return late.kamailio.logged(/is answered/, length).length > 0;
 			});
-		}
-	} finally {
-		await late.stop();
+			assert.equal(other.got, '');
+			await sleep(LOOK_MS);
+			assert.equal((await alice.register({ cseq: 2 })).status, 200);
+			assert.deepEqual(alice.inbox.map((m) => m.start), []);
+		});
 	}
 });
 
