@@ -411,7 +411,8 @@ function registerAgain() {
 	registered();
 }
 ua.on('registered', registered);
-ua.on('registrationExpiring', registerAgain);
+// What another tab has registered since is not taken from it.
+ua.on('registrationExpiring', () => { if (rings.here) registerAgain(); });
 ua.on('connecting', () => { if ($('status').dataset.is !== 'connecting') status('lost', 'Reconnecting…'); });
 ua.on('disconnected', () => status('lost', 'Reconnecting…'));
 ua.on('registrationFailed', ({ response }) => {

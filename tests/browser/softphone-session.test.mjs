@@ -148,6 +148,29 @@ test('of two windows the older one says that it does not ring, and does when the
 	await first.gone();
 });
 
+test('an older window does not take the ringing back when its registration would be renewed', async () => {
+	const first = await Phone.open();
+	await first.page.addInitScript(() => {
+		const { setTimeout } = window;
+		const late = [];
+		window.setTimeout = (what, ms, ...args) => (ms > 100_000 ? late.push(what) : setTimeout(what, ms, ...args));
+		window.minutesPass = () => late.splice(0).map((what) => what()).length;
+	});
+	await first.reload();
+	await first.signIn('alice', stack.passwords.alice);
+	await first.registered();
+	const second = await Phone.signedIn();
+	await first.page.locator('#status[data-is=elsewhere]').waitFor();
+	assert.ok(await first.page.evaluate(() => window.minutesPass()) > 0);
+	assert.equal(await first.page.locator('#status').getAttribute('data-is'), 'elsewhere');
+	const call = stack.echo.call('alice');
+	await second.click('echo', 'answer');
+	await call;
+	assert.equal(await second.page.locator('#status').getAttribute('data-is'), 'on');
+	await second.click('echo', 'hangup');
+	await second.gone();
+});
+
 test('the token is renewed before it expires', async () => {
 	const phone = await Phone.open();
 	await changeSession(phone.page, (told) => {
