@@ -4,6 +4,7 @@
 
 import { after, afterEach, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 
@@ -16,6 +17,7 @@ import { until } from '../lib/wait.mjs';
 
 // Few ports, so that each gets a packet of his every few milliseconds.
 const PORTS = { ip: '127.0.0.1', first: 30000, last: 30098 };
+const PASSES_RTCP = spawnSync('rtpengine', ['--version'], { encoding: 'utf8' }).output.join('').includes('Version: 10.');
 const PHONE_IP = '127.0.0.3'; // strict-source is about addresses: each party has its own
 
 let stack, stranger, token;
@@ -167,7 +169,7 @@ test('sprayed while it rings, with an offer in the 200', async () => {
 });
 
 // docs/limits.md, and a fault of rtpengine that docs/upstream.md has.
-test('what looks like RTCP reaches the port of the other end until the first packet of RTP, whoever sends that, and nothing does afterwards', async () => {
+test('what looks like RTCP reaches the port of the other end, where rtpengine has that fault, until the first packet of RTP, and nothing does afterwards', async () => {
 	const bob = await farEnd();
 	const one = await phone();
 	const strays = [];
@@ -176,10 +178,12 @@ test('what looks like RTCP reaches the port of the other end until the first pac
 	assert.equal(first.final.status, 200);
 	stranger = await Stranger.open({ to: PORTS });
 	// rtpengine may not be there yet for the first ones, and datagrams get lost.
-	await until('it to get there', async () => {
+	const sent = async () => {
 		await stranger.once(['rtcp']);
-		return strays.length > 0;
-	});
+		return strays.length > 0 || (!PASSES_RTCP && stranger.seq > 100);
+	};
+	await until('it to get there', sent);
+	assert.equal(strays.length > 0, PASSES_RTCP);
 	stranger.start(['rtp']);
 	await strangerTries();
 	await stranger.stop();
