@@ -101,6 +101,24 @@ for (const [how, more] of Object.entries({ 'over the connection that he has regi
 	});
 }
 
+for (const transport of ['tcp', 'udp']) {
+	test(`who was called, by the names of the call over ${transport}, does not keep the trunk from hanging up on who has called him`, async () => {
+		const mallory = keep(await FarEnd.open({ transport: 'tcp', user: 'mallory', token: await stack.kamailio.token(`sip:mallory@${DOMAIN}`, 's-mallory'), to: at('tcp') }));
+		assert.equal((await mallory.register()).status, 200);
+		const alice = keep(await FarEnd.open({ transport: 'tcp', user: 'alice', token: await stack.kamailio.token(`sip:alice@${DOMAIN}`, 's-alice'), to: at('tcp') }));
+		const other = await alice.call();
+		assert.equal(other.final.status, 200);
+		const d = await alice.call({ service: 'mallory' });
+		assert.equal(d.final.status, 200);
+		const his = mallory.dialog(d.callId);
+		his.party = keep(await Client.open({ transport, user: 'mallory', to: at(transport) }));
+		// Long ones count for more.
+		await floods(() => his.request('INFO', { headers: ['Content-Type: text/plain'], body: 'x'.repeat(transport === 'udp' ? 44000 : 20000) }).catch(() => {}));
+		assert.equal((await his.request('INFO')).status, 503);
+		assert.equal((await far.dialog(other.callId).request('BYE')).status, 200);
+	});
+}
+
 /* ---- to where ------------------------------------------------------------------------ */
 
 describe('a service inside that listens on UDP', () => {

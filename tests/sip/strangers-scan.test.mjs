@@ -349,7 +349,8 @@ describe('scanners', () => {
 			const n = Math.floor(TRUNK_MAX / each);
 			for (let i = 0; i < 3 * n; i++) ask(mallory, call).then((m) => { if (m.start === 'SIP/2.0 503 Too Many Requests') refused.push(m); }, () => {});
 			await until('the others to be refused', () => refused.length >= 2 * n);
-			assert.ok(refused.length === 2 * n && refused.every((m) => m.get('retry-after') === '60'));
+			// Of long ones the share of a call, and what is more, end one request earlier.
+			assert.ok(refused.length - 2 * n <= (length ? 1 : 0) && refused.every((m) => m.get('retry-after') === '60'));
 			assert.ok(await usage.transactions() - before[0] <= n);
 			assert.ok(await usage.shared() - before[1] < 25000 * TRUNK_MAX, `${await usage.shared() - before[1]} bytes`);
 			const phone = keep(await Client.open({ ip: elsewhere(), transport: 'tcp', user: 'carol', token: await stack.kamailio.token(`sip:carol@${DOMAIN}`, 's-carol'), to: at(stack, 'tcp') }));
