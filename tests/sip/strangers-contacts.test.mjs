@@ -12,6 +12,7 @@ import { Portal } from '../lib/portal.mjs';
 import { Endpoint, FarEnd, message, replyTo } from '../lib/sip.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
+import { Usage } from '../lib/usage.mjs';
 import { until } from '../lib/wait.mjs';
 
 const INSIDE_IP = '127.0.0.9';
@@ -296,6 +297,38 @@ lies('over UDP, with a password', async () => {
 		stack,
 		user: (user, Kind, options = {}) => withPassword(Kind).open({ user, password, instance: null, to: { ip: stack.kamailio.ip, port: stack.kamailio.port }, ...options }),
 	};
+});
+
+describe('a REGISTER with very many Contacts', () => {
+	let stack, usage;
+	const open = [];
+	before(async () => {
+		stack = await Stack.start('strangers-contacts-many');
+		usage = new Usage(stack.kamailio);
+	});
+	after(async () => {
+		open.forEach((p) => p.close());
+		await stack?.stop();
+	});
+
+	for (const n of [1000, 5]) {
+		test(`such as ${n}, is refused, takes no memory, and leaves no line of Kamailio's`, async () => {
+			const user = `user-${n}`;
+			const alice = await FarEnd.open({
+				user, token: await stack.kamailio.token(`sip:${user}@${DOMAIN}`, 's'), transport: 'tcp', timeout_ms: 3000, to: { ip: stack.kamailio.ip, port: stack.kamailio.port },
+			});
+			open.push(alice);
+			const { length } = stack.kamailio.log();
+			const before = await usage.shared();
+			const contacts = Array.from({ length: n }, (_, i) => `<sip:${i.toString(36)}>`);
+			const answer = await alice.register({ headers: [`Contact: ${contacts.join(',')}`] }).catch(() => {});
+			const more = await usage.shared() - before;
+			assert.ok(more < 20_000, `${more} bytes`);
+			assert.equal(answer?.status, 400);
+			assert.deepEqual(stack.kamailio.logged(/registrar|sl /, length), []);
+			assert.equal((await alice.register()).status, 200);
+		});
+	}
 });
 
 describe('clients that tell the truth are reached', () => {
