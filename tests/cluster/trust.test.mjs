@@ -8,6 +8,7 @@ import test from 'node:test';
 import { Cluster, nodeIp } from '../lib/cluster.mjs';
 import { writeKeyRing } from '../lib/kamailio.mjs';
 import { nodeKeys, sign } from '../lib/node.mjs';
+import { audioPort } from '../lib/rtp.mjs';
 import { Dialog, Endpoint, FarEnd, message, random, replyTo, sdp } from '../lib/sip.mjs';
 import { DOMAIN, TRUNK_IP } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
@@ -261,5 +262,31 @@ for (const [transport, status, what] of [['tcp', 200, 'the trunk\'s own business
 		assert.equal(again.status, 200, again.start);
 		call.ack();
 		assert.equal((await call.request('BYE')).status, 200);
+	});
+}
+
+for (const [what, waits] of [['rings at once', false], ['waits there for its page', true]]) {
+	test(`with the address of the trunk over UDP, to a client of another node, that ${what}: its sender hears nobody`, async () => {
+		const far = await cluster.far({ at: 1 });
+		let alice = await cluster.client('alice', 2);
+		await until('its node to be known', async () => /AoR: alice@[^]*?Server-Id: 2/.test(await cluster.node(1).kamailio.kamcmd('ul.dump')));
+		if (waits) cluster.lose(alice);
+		const called = far.call({ service: 'alice', acknowledge: false });
+		if (waits) {
+			await assert.rejects(far.take('an answer', (m) => m.status >= 180, { timeout_ms: SILENCE_MS }));
+			alice = await cluster.client('alice', 2);
+		}
+		const call = await called;
+		assert.equal(call.final.status, 200, call.final.start);
+		const { body } = await alice.take('the INVITE', (m) => m.method === 'INVITE' && !m.status);
+		const ip = /c=IN IP4 (\S+)/.exec(body)[1];
+		const { rtpengine } = cluster.nodes.find((node) => node.ip === ip);
+		const tag = /;tag=(.*)/.exec(alice.dialog(call.callId).local)[1];
+		alice.audio.send(audioPort(body), ip);
+		await until('alice to be heard', async () => ((await rtpengine.packets(call.callId))[tag] ?? 0) >= 10);
+		assert.equal(far.audio.received, 0);
+		// Who sees the answer is no stranger.
+		call.ack();
+		await until('the trunk to hear her', () => far.audio.received > 0);
 	});
 }
