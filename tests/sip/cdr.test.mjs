@@ -182,3 +182,16 @@ test('a CDR says how often the call was resumed, and how long its client was awa
 		for (const party of [far, ...lives]) party.close();
 	}
 });
+
+for (const did of ['abc.def', 'zz']) {
+	test(`a user fills no log by a Route that names another dialog: ${did}`, () => parties(async (far, client) => {
+		const call = await (await client()).call({ service: '100' });
+		assert.equal(call.final.status, 200);
+		const { length } = stack.kamailio.log();
+		for (let i = 0; i < 300; i++) call.ack({ routes: call.routes.map((r) => r.replace(/;did=[^;>]*/, '').replace('>', `;did=${did}>`)) });
+		assert.equal((await call.request('BYE')).status, 200);
+		await until('the dialog to end', async () => (await dialogs()) === 0, { timeout_ms: 15000 });
+		const lines = stack.kamailio.log().slice(length).trim().split('\n');
+		assert.ok(lines.length <= 5, `${lines.length} lines: ${lines[0]}`);
+	}));
+}
