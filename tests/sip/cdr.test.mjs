@@ -195,3 +195,13 @@ for (const did of ['abc.def', 'zz']) {
 		assert.ok(lines.length <= 5, `${lines.length} lines: ${lines[0]}`);
 	}));
 }
+
+test('a call has its CDR also where its client has sent so much to places that nothing can be sent to that nothing is said of it', () => parties(async (far, client) => {
+	const call = await (await client()).call({ service: '100' });
+	assert.equal(call.final.status, 200);
+	const before = cdrs().length;
+	for (let i = 0; i < 300; i++) call.ack({ target: `sip:x@${far.host};transport=sctp` });
+	assert.equal((await call.request('BYE')).status, 200);
+	await until('the CDR', () => cdrs().length > before);
+	assert.ok(cdrs().at(-1).includes(`call_id=${call.callId}`), cdrs().at(-1));
+}));

@@ -334,6 +334,25 @@ describe('scanners', () => {
 		});
 	}
 
+	test('a user fills no log by requests in a call of his own, to places that nothing can be sent to', async () => {
+		await forgotten();
+		const mallory = keep(await Client.open({ ip: elsewhere(), transport: 'tcp', user: 'mallory', token: await stack.kamailio.token(`sip:mallory@${DOMAIN}`, 's-mallory'), to: at(stack, 'tcp') }));
+		const call = await mallory.call();
+		assert.equal(call.final.status, 200);
+		for (const target of [`sip:x@${far.host};transport=sctp`, `sip:x@${far.host};transport=tcp`, 'sip:x@[::1]', 'sip:x@127.0.0.77:5060;transport=tcp', 'sip:x@x.invalid;alias=127.0.0.2~99999~1', 'sip:x@x.invalid;alias=127.0.0.2~5080~9']) {
+			await stack.kamailio.kamcmd('htable.flush', 'strangers');
+			const before = log().length;
+			for (const body of ['', sdp(mallory.ip, mallory.media)]) {
+				for (let i = 0; i < 4 * MAX; i++) call.ack({ target, body });
+			}
+			assert.equal((await mallory.outside('OPTIONS', `sip:${DOMAIN}`)).status, 200);
+			await sleep(300);
+			const lines = log().slice(before).trim().split('\n');
+			assert.ok(lines.length <= 12 * (MAX + 4), `${target}: ${lines.length} lines: ${lines.at(-1)}`);
+		}
+		assert.equal((await call.request('BYE')).status, 200);
+	});
+
 	for (const { what, length = 0, each = 1, body = 'x'.repeat(length), ask = (_, call) => call.request('INFO', { headers: ['Content-Type: text/plain'], body }) } of [
 		{ what: 'requests' },
 		{ what: 'requests that are long', length: 12500, each: 4 },
