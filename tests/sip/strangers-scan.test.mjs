@@ -13,7 +13,7 @@ import path from 'node:path';
 import { DATAGRAM_MAX } from '../lib/kamailio.mjs';
 import { Phone } from '../lib/phone.mjs';
 import { Portal } from '../lib/portal.mjs';
-import { Client, Endpoint, FarEnd, message, random, sdp } from '../lib/sip.mjs';
+import { Client, Endpoint, FarEnd, message, random, replyTo, sdp } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
 import { Usage } from '../lib/usage.mjs';
 import { sleep, until } from '../lib/wait.mjs';
@@ -352,6 +352,27 @@ describe('scanners', () => {
 		}
 		assert.equal((await call.request('BYE')).status, 200);
 	});
+
+	for (const [what, type, body] of [['a type that is none', 'a', 'x'], ['a description that rtpengine does not take', 'application/sdp', 'v=0\r\no=x\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/SAVPF 111\r\n']]) {
+		test(`a user who is called fills no log by answers, without end, of ${what}`, async () => {
+			await forgotten();
+			const opened = async (user, options) => keep(await FarEnd.open({ ip: elsewhere(), transport: 'tcp', user, token: await stack.kamailio.token(`sip:${user}@${DOMAIN}`, `s-${user}`), to: at(stack, 'tcp'), ...options }));
+			const mallory = await opened('mallory', { answer: () => false });
+			assert.equal((await mallory.register()).status, 200);
+			const caller = await opened('carol');
+			const call = caller.call({ service: 'mallory' });
+			const invite = await mallory.take('the INVITE', (m) => m.method === 'INVITE' && !m.status);
+			const before = log().length;
+			for (let i = 0; i < 10 * MAX; i++) {
+				mallory.send(replyTo(invite, 183, 'X', { to: `${invite.get('to')};tag=1`, body, fields: [`Contact: <${mallory.uri}>`, `Content-Type: ${type}`] }));
+				await sleep(2);
+			}
+			mallory.send(replyTo(invite, 486, 'Busy Here', { to: `${invite.get('to')};tag=1` }));
+			assert.equal((await call).final.status, 486);
+			const lines = log().slice(before).trim().split('\n');
+			assert.ok(lines.length <= 2 * (MAX + 4), `${lines.length} lines: ${lines.at(-1)}`);
+		});
+	}
 
 	for (const { what, length = 0, each = 1, body = 'x'.repeat(length), ask = (_, call) => call.request('INFO', { headers: ['Content-Type: text/plain'], body }) } of [
 		{ what: 'requests' },
