@@ -98,6 +98,17 @@ describe('what hangs on a session', () => {
 		});
 	}
 
+	test('ends when the user signs out, also where another binding of his stands in front of it', async () => {
+		const alice = newUser();
+		const b = await inUse(alice);
+		// As two nodes of a cluster have them that could not reach each other.
+		await stack.kamailio.kamcmd('ul.add', 'location', alice.aor, 'sip:other@127.0.0.99', '3600', '1.0', '.', '0', '0', '0');
+		assert.equal((await b.signOut()).status, 204);
+		await until('the binding to end', async () => !(await stack.kamailio.kamcmd('ul.lookup', 'location', alice.aor)).includes(b.phone.uri));
+		assert.ok((await stack.kamailio.kamcmd('ul.lookup', 'location', alice.aor)).includes('sip:other@'));
+		await until('the connection to be closed', () => b.phone.sockets.size === 0);
+	});
+
 	test('ends also for who does not close his side of the WebSocket', async () => {
 		const alice = newUser();
 		const b = await inUse(alice);
