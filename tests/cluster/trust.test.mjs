@@ -11,6 +11,7 @@ import { nodeKeys, sign } from '../lib/node.mjs';
 import { audioPort } from '../lib/rtp.mjs';
 import { Dialog, Endpoint, FarEnd, message, random, replyTo, sdp } from '../lib/sip.mjs';
 import { DOMAIN, TRUNK_IP } from '../lib/stack.mjs';
+import { Usage } from '../lib/usage.mjs';
 import { until } from '../lib/wait.mjs';
 
 const STRANGER_IP = '127.0.0.66';
@@ -290,3 +291,21 @@ for (const [what, waits] of [['rings at once', false], ['waits there for its pag
 		await until('the trunk to hear her', () => far.audio.received > 0);
 	});
 }
+
+test('a user who registers again and again takes no memory of the nodes, and others register as ever', async () => {
+	const alice = await cluster.client('alice', 1, { transport: 'tcp' });
+	const usages = cluster.nodes.map(({ kamailio }) => new Usage(kamailio));
+	const all = async () => (await Promise.all(usages.map((u) => u.shared()))).reduce((a, b) => a + b);
+	const before = await all();
+	let answers = 0;
+	alice.handle = (m) => (answers += m.status === 503);
+	const N = 4000;
+	for (let i = 0; i < N; i++) {
+		alice.send(request(alice, 'REGISTER', `sip:${DOMAIN}`, { to: `sip:alice@${DOMAIN}`, fields: [`Authorization: Bearer ${alice.token}`, `Contact: <sip:${i}@${alice.host};transport=tcp>`] })
+			.replace('SIP/2.0/UDP', 'SIP/2.0/TCP').replace(/From: <sip:x@/, 'From: <sip:alice@'));
+	}
+	await until('most to be refused', () => answers >= N - 300);
+	const more = await all() - before;
+	assert.ok(more < 15_000_000, `${more} bytes`);
+	await cluster.client('carol', 1, { transport: 'tcp' });
+});
