@@ -73,6 +73,29 @@ for (const [i, library] of ['jssip', 'sipjs'].entries()) {
 		});
 	}
 
+	test(`${library}: reloaded on hold, which the far end was asked for late, and heard again`, async () => {
+		const call = await WebCall.up(stack, browser, { library });
+		await call.tab.page.evaluate(() => {
+			const connection = window.connections.at(-1);
+			const set = connection.setLocalDescription.bind(connection);
+			connection.setLocalDescription = async (...description) => {
+				// The page stores what it sends meanwhile, once a second.
+				await new Promise((resolve) => { setTimeout(resolve, 2500); });
+				return set(...description);
+			};
+		});
+		const { reinvites } = call.far;
+		await call.tab.click('hold');
+		await until('the far end to be asked', () => call.far.reinvites > reinvites);
+		await call.tab.up(1, 'held');
+		await call.tab.page.reload();
+		await call.tab.up(1, 'held');
+		await call.tab.click('hold');
+		await call.tab.up();
+		await call.talks();
+		await call.endsBy('page');
+	});
+
 	for (const [role, by] of [['caller', 'page'], ['callee', 'far']]) {
 		test(`${library}, ${role}: audio and video, reloaded`, async () => {
 			const kinds = ['audio', 'video'];

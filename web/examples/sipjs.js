@@ -61,10 +61,12 @@ function show(session, title, { held = false, muted = false, videoMuted = false 
 		hangup: () => (session.state === 'Initial' && !session.accept ? session.dispose() : session[hangup[session.state]]()),
 		async hold() {
 			held = !held;
+			// In this order: a track that is off while nobody knows of a hold has been muted.
+			if (held) calls.remember(session, { held });
 			// Whether or not the other side has answered what it was asked before.
 			speak();
+			if (!held) calls.remember(session, { held });
 			await offer();
-			calls.remember(session, { held });
 			view.state(held ? 'held' : 'up');
 		},
 		mute() {
