@@ -125,8 +125,7 @@ test(`${ROUNDS} clients that are lost at random moments, SEED=${SEED}`, async ()
 		};
 		const side = r.chance(0.7) ? caller : callee;
 		const what = await side(moments).catch((e) => {
-			e.message = `round ${i}, ${side.name}, ${JSON.stringify(moments)}: ${e.message}`;
-			throw e;
+			throw new Error(`round ${i}, ${side.name}, ${JSON.stringify(moments)}: ${e.message}`);
 		});
 		became[`${side.name}: ${what}`] = (became[`${side.name}: ${what}`] ?? 0) + 1;
 		early.open.splice(0).forEach((s) => s.close());
