@@ -22,7 +22,7 @@ after(() => early?.stop());
 
 const within = (ms) => r.below(ms + 1);
 
-/** As a page does: until it works, or cannot. @returns the dialog, or the status that says why not */
+/** As a page does: until it works, or cannot. @returns the dialog, or the status that says why not, and the line of it */
 async function comeBack(client, state) {
 	const end = Date.now() + 10_000;
 	for (let brought = state; Date.now() < end;) {
@@ -32,7 +32,7 @@ async function comeBack(client, state) {
 		const fresh = dialog.final.get('call-state');
 		if (fresh) brought = fresh;
 		else if (status === 491 || status >= 500 && status < 600) await sleep(50);
-		else return { status };
+		else return { status, why: dialog.final.start };
 	}
 	throw new Error('it does not come back');
 }
@@ -71,10 +71,10 @@ async function caller(moments) {
 	const back = await comeBack(second, state ?? call.names);
 	const phone = await far;
 	if (refused) {
-		assert.ok([486, 481].includes(back.status), `refused: ${back.status}`);
+		assert.ok([486, 481].includes(back.status), `refused: ${back.why}`);
 		return state ? 'refused' : 'refused, had no state';
 	}
-	assert.equal(back.status, undefined, `not back: ${back.status}`);
+	assert.equal(back.status, undefined, `not back: ${back.why}`);
 	await phone.acknowledged();
 	await isUp(back);
 	return state ? 'back' : 'back, had no state';
@@ -103,7 +103,7 @@ async function callee({ transport, answers, lost, away }) {
 	client.answer = (m) => m.method !== 'INVITE' || !!m.tag('to');
 	if (first) {
 		const back = await comeBack(client, state);
-		assert.equal(back.status, undefined, `not back: ${back.status}`);
+		assert.equal(back.status, undefined, `not back: ${back.why}`);
 		await isUp(back);
 		return 'back';
 	}
