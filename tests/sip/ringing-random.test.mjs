@@ -43,6 +43,15 @@ async function isUp(dialog) {
 	assert.equal((await dialog.request('BYE')).status, 200);
 }
 
+/** What a client that is just gone was sent comes again (RFC 3261 section 13.3.1.4). */
+function answersUntilAcknowledged(phone) {
+	const again = setInterval(() => phone.answers(), 500);
+	early.keep({ close: () => clearInterval(again) });
+	phone.answers();
+	phone.acks = phone.acknowledged().finally(() => clearInterval(again));
+	phone.acks.catch(() => {});
+}
+
 /** alice calls, and is lost at some moment. */
 async function caller(moments) {
 	const { transport, rings, answers, lost, away, refused, plays } = moments;
@@ -59,7 +68,7 @@ async function caller(moments) {
 		phone.rings(plays ? { body: sdp(early.bob.ip, early.bob.media) } : {});
 		await at(answers);
 		if (refused) phone.refuses(486, 'Busy Here');
-		else phone.answers();
+		else answersUntilAcknowledged(phone);
 		return phone;
 	})();
 	await at(lost);
@@ -75,7 +84,7 @@ async function caller(moments) {
 		return state ? 'refused' : 'refused, had no state';
 	}
 	assert.equal(back.status, undefined, `not back: ${back.why}`);
-	await phone.acknowledged();
+	await phone.acks;
 	await isUp(back);
 	return state ? 'back' : 'back, had no state';
 }
