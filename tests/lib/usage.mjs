@@ -29,6 +29,13 @@ export class Usage {
 			.filter((m) => !/ctl|JSONRPC|fifo/i.test(m[3])).map((m) => [m[1], Number(m[2])])));
 	}
 
+	/** Bytes of shared memory in use, all of Kamailio; without what counts for a minute, see MANY of cfg/kamailio.cfg: the
+	 * counts begin anew. */
+	async sharedForLong() {
+		await this.kamailio.kamcmd('htable.flush', 'strangers');
+		return this.shared();
+	}
+
 	/** Bytes of shared memory in use, all of Kamailio. */
 	async shared() {
 		return Number(/used: (\d+)/.exec(await this.kamailio.kamcmd('core.shmmem'))[1]);

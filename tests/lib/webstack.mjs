@@ -11,9 +11,10 @@ import { DOMAIN, Stack, TRUNK_IP } from './stack.mjs';
 
 export class WebStack extends Stack {
 	/** As Stack.start(). @param echo  false: something else is the trunk */
-	static async start(name, { echo = true, ...options } = {}) {
+	static async start(name, { echo = true, defines, ...options } = {}) {
 		execFileSync(path.join(ROOT, 'tools/web'));
-		const self = await super.start(name, { web: true, ...options });
+		// Each test signs in anew.
+		const self = await super.start(name, { web: true, ...options, defines: { PORTAL_NEW_SESSIONS_MAX: 1000, ...defines } });
 		self.passwords = {};
 		for (const user of ['alice', 'bob']) self.passwords[user] = self.portal.add(`${user}@${DOMAIN}`);
 		if (echo) self.echo = await Echo.open({
