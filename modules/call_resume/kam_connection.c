@@ -147,7 +147,7 @@ static int find_mark(
 /* handle_ruri_alias() of nathelper; NULL where that is not loaded. */
 static cmd_function handle_alias;
 
-/* An answer in HTTP is for the connection of who has asked (RFC 9112 section 9.3). Where that is
+/* An answer in HTTP is for the connection of who has asked (RFC 9112 section 9.2). Where that is
  * gone, Kamailio would take another one to its address: of a client behind the same NAT, to which
  * it means nothing, or even its end. */
 static void answer_http(sl_cbp_t *p)
