@@ -262,6 +262,9 @@ static void on_end(struct cell *t, int type, struct tmcb_params *ps)
 	/* One that comes behind the answer ends nothing (RFC 3261 section 9.2). */
 	if(t->uas.status >= 200)
 		return;
+	/* As tm says as soon as this is over, which takes as long as the media server does: who begins
+	 * to ring meanwhile would be told of the end by nobody until it says something. */
+	t->flags |= T_CANCELED;
 	/* The message is the CANCEL, whose names its sender has chosen. */
 	if(kam_ring_again_end_gone(t, -1) == 0 && kam_has_names_of(ps->req, t))
 		kam_event_over(ps->req);

@@ -114,6 +114,14 @@ async function nothingLeft() {
 	await until('no transaction', async () => /current: 0\b/.test(await stack.kamailio.kamcmd('tm.stats')));
 }
 
+const CANCELED = 1 << 3; // T_CANCELED of tm/h_table.h
+
+/** What tm says of the transaction of a call. */
+async function flags({ callId }) {
+	const one = (await stack.kamailio.kamcmd('tm.list')).split('cell:').find((text) => text.includes(callId) && /method: INVITE/.test(text));
+	return Number(/tflags: (\d+)/.exec(one)?.[1]);
+}
+
 /** Bytes of commands that the media server has not read yet. */
 function unread() {
 	const port = stack.rtpengine.ng.toString(16).toUpperCase().padStart(4, '0');
@@ -464,21 +472,33 @@ test('nobody else rings', async () => {
 	assert.equal((await cancel(call, first)).status, 487);
 });
 
-test('the caller gives up while the call begins to ring again: nothing of that stays in memory', async () => {
-	const call = await ringsAndIsLost();
-	await stack.rtpengine.proc.freeze();
-	const final = cancel(call);
-	await until('the CANCEL to wait for the media server', () => unread() > 0);
-	const before = unread();
-	const second = await alice();
-	await until('what rings again to wait for it, too', () => unread() > before);
-	stack.rtpengine.proc.thaw();
-	assert.equal((await final).status, 487);
-	await silent(second);
-	await nothingLeft();
-	const text = await stack.kamailio.kamcmd('mod.stats', 'core', 'shm');
-	assert.match(text, /Total: \d/);
-	assert.doesNotMatch(text, /build_req_buf_from_sip_req/);
-});
+/** One that gives up waits for the media server, while that stands still, and so does one who is back: whoever is the first, and goes
+ * on first, it does not ring. */
+for (const [what, order] of [['while the call begins to ring again', ['back', 'given up']], ['just before it would ring again', ['given up', 'back']]]) {
+	test(`the caller gives up ${what}: it does not, and nothing of it stays in memory`, async () => {
+		const call = await ringsAndIsLost();
+		let second, final;
+		const steps = {
+			'given up': async () => {
+				final = cancel(call);
+				await until('the call to be given up', async () => (await flags(call)) & CANCELED);
+			},
+			'back': async () => {
+				const before = unread();
+				second = await alice();
+				if (order[0] === 'back') await until('what rings again to wait for the media server', () => unread() > before);
+			},
+		};
+		await stack.rtpengine.proc.freeze();
+		for (const step of order) await steps[step]();
+		stack.rtpengine.proc.thaw();
+		assert.equal((await final).status, 487);
+		await silent(second);
+		await nothingLeft();
+		const text = await stack.kamailio.kamcmd('mod.stats', 'core', 'shm');
+		assert.match(text, /Total: \d/);
+		assert.doesNotMatch(text, /build_req_buf_from_sip_req/);
+	});
+}
 
 test('no transaction is left', nothingLeft);
