@@ -73,8 +73,9 @@ for (const library of ['jssip', 'sipjs']) {
 			second.answer(replyTo(second, status, 'shifted', {
 				to: `${second.get('to')};tag=x`, fields: [...second.recordRoutes.map((r) => `Record-Route: ${r}`), `Contact: <${stack.echo.uri}>`],
 			}).replace(branch(second), branch(first)));
+			// One behind another: what comes behind a final answer Kamailio does not pass on.
+			await until(`the page to have the ${status}`, () => received.includes(String(status)));
 		}
-		await until('the page to have both', () => new Set(received).size === 2);
 		stack.echo.answer = () => true;
 		// The first one is answered by whom it is for.
 		const far = await stack.echo.pickUp(first).then(() => stack.echo.last);
