@@ -7,9 +7,12 @@ import dgram from 'node:dgram';
 const PACKET_MS = 20;
 const SAMPLES = 160;
 
+/** What a browser's buffers may keep of what it captured before the page switched that off: less than 1 ms. */
+const REST = 8;
+
 /** Whether an A-law packet (RFC 3551 section 4.5.14) is more than silence. */
 function isLoud(packet) {
-	return (packet[1] & 0x7f) === 8 && packet.subarray(12).some((sample) => ((sample ^ 0x55) & 0x7f) > 0x30);
+	return (packet[1] & 0x7f) === 8 && packet.subarray(12).filter((sample) => ((sample ^ 0x55) & 0x7f) > 0x30).length > REST;
 }
 
 export class Rtp {

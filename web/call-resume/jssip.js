@@ -2,7 +2,7 @@
 // JsSIP, as CallResume needs it.
 
 import { addressOf, readMessage, refusal, requestAfter } from './message.js';
-import { AWAY, TARGET, capturing, capture, release, glare, hasCandidates, layOut, silence, sleep, watchTransport } from './shared.js';
+import { AWAY, TARGET, capturing, capture, release, glare, hasCandidates, layOut, silence, silenceFirst, sleep, watchTransport } from './shared.js';
 import { sessionName } from './store.js';
 
 /** How long to wait for a registration with a new token when one was refused, in milliseconds. */
@@ -320,6 +320,7 @@ export class JsSIPPhone {
 				if (how.held) session.hold();
 				resolve();
 			});
+			session.on('peerconnection', ({ peerconnection }) => silenceFirst(peerconnection, how));
 			// The first time when it has its tracks, and its connection neither description: from those on they are encoded.
 			session.on('sdp', () => this.#mute(session, how));
 			session.on('failed', ({ cause }) => reject(new Error(cause)));

@@ -47,10 +47,21 @@ export function sending(connection, was) {
 	};
 }
 
-/** Send nothing of what the page did not send: neither a sound nor a picture. */
-export function silence(connection, { held, muted, videoMuted, off = [] }) {
-	const quiet = [...off, muted && 'audio', videoMuted && 'video'];
-	for (const { track } of connection?.getSenders() ?? []) if (track && (held || quiet.includes(track.kind))) track.enabled = false;
+/** Whether nothing of a track is to be sent, as the page did not send that: neither a sound nor a picture. */
+const isQuiet = ({ kind }, { held, muted, videoMuted, off = [] }) => held || [...off, muted && 'audio', videoMuted && 'video'].includes(kind);
+
+/** Send nothing of what the page did not send. */
+export function silence(connection, how) {
+	for (const { track } of connection?.getSenders() ?? []) if (track && isQuiet(track, how)) track.enabled = false;
+}
+
+/** The same for what the connection has not got yet: it keeps what was captured from when it has a track, and may send the last of that. */
+export function silenceFirst(connection, how) {
+	const add = connection.addTrack.bind(connection);
+	connection.addTrack = (track, ...streams) => {
+		if (isQuiet(track, how)) track.enabled = false;
+		return add(track, ...streams);
+	};
 }
 
 /** What to capture for the m-lines of a dialog: what the page has sent, as far as it wants it. Where that

@@ -2,7 +2,7 @@
 // SIP.js, as CallResume needs it.
 
 import { answerTo, partsOf, refusal } from './message.js';
-import { AWAY, TARGET, capturing, capture, release, glare, hasCandidates, layOut, silence, sleep, watchTransport } from './shared.js';
+import { AWAY, TARGET, capturing, capture, release, glare, hasCandidates, layOut, silence, silenceFirst, sleep, watchTransport } from './shared.js';
 import { sessionName } from './store.js';
 
 /** Its status, unless the library has made it up: 408 when nobody answered, 503 without a connection. */
@@ -228,6 +228,13 @@ export class SIPjsPhone {
 
 	async answer(session, how) {
 		const given = this.#call.sessionDescriptionHandlerOptions ?? {};
+		const { delegate } = session;
+		session.delegate = Object.assign(Object.create(delegate ?? null), {
+			onSessionDescriptionHandler: (handler, provisional) => {
+				silenceFirst(handler.peerConnection, how);
+				delegate?.onSessionDescriptionHandler?.(handler, provisional);
+			},
+		});
 		// When the answer is made the tracks are there; with it as the local description they are encoded.
 		const quiet = async (description) => {
 			silence(this.connection(session), how);

@@ -4,6 +4,7 @@
 
 import { deviceMessage } from '../call-resume/errors.js';
 import { readMessage } from '../call-resume/message.js';
+import { silenceFirst } from '../call-resume/shared.js';
 import { Card } from './card.js';
 import { farTrack, listen, pictures } from './media.js';
 import { reoffer } from './reoffer.js';
@@ -253,6 +254,7 @@ export class Call {
 		};
 		const over = () => { if (this.#next === session) this.#next = undefined; };
 		this.#next = session;
+		session.on('peerconnection', ({ peerconnection }) => silenceFirst(peerconnection, this));
 		// The first time when it has its tracks, and its connection neither description: from those on they are encoded.
 		session.on('sdp', () => this.#sendsAs(session));
 		session.on('failed', over);
