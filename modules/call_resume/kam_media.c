@@ -7,6 +7,7 @@
  */
 #include "kam_media.h"
 #include "kam_message.h"
+#include "kam_node.h"
 
 #include "../../core/data_lump.h"
 #include "../../core/dprint.h"
@@ -29,12 +30,13 @@
 typedef struct nets
 {
 	const char *name;
-	cr_net_t net[NETS_MAX];
+	cr_net_t net[2 * NETS_MAX];
 	int n;
 } nets_t;
 
 static nets_t denied = {.name = "denied_media"};
 static nets_t trunk = {.name = "trunk_address"};
+static nets_t clients;          /* what is denied to these: both */
 static unsigned int trunk_port; /* of trunk_uri; 0: any */
 
 static int add_net(nets_t *to, cr_span_t text)
@@ -48,6 +50,7 @@ static int add_net(nets_t *to, cr_span_t text)
 				(int)text.len, text.s);
 		return -1;
 	}
+	clients.net[clients.n++] = to->net[to->n];
 	to->n++;
 	return 0;
 }
@@ -218,12 +221,26 @@ static int is_type_odd(cr_span_t type)
 	return type.len == 0 || memchr(type.s, ',', type.len) != NULL;
 }
 
+/* What cannot be read goes no further: each module that asked for it would have a line about it, and so
+ * has Kamailio's reader. @return -1, or as parse_content_type_hdr() */
+static int read_type(struct sip_msg *msg)
+{
+	int is_quiet = get_cfg_debug_level() <= L_CRIT, type;
+
+	if(!is_quiet)
+		set_local_debug_level(L_CRIT);
+	type = parse_content_type_hdr(msg);
+	if(!is_quiet)
+		reset_local_debug_level();
+	return type;
+}
+
 /* One of two types counts for one reader, and the other for another; so does what the
  * modules of Kamailio do not take for the type that we do. */
 static void find_sdp(found_t *f, struct sip_msg *msg)
 {
 	const char *body = get_body(msg), *end = msg->buf + msg->len;
-	int n, sdp = (TYPE_APPLICATION << 16) | SUBTYPE_SDP;
+	int n, type, sdp = (TYPE_APPLICATION << 16) | SUBTYPE_SDP;
 
 	*f = (found_t){.kind = kam_is_read(msg) ? CR_BODY_NONE : CR_BODY_HIDDEN};
 	if(body == NULL || body >= end || msg->content_length == NULL)
@@ -234,8 +251,10 @@ static void find_sdp(found_t *f, struct sip_msg *msg)
 	if(f->kind == CR_BODY_HIDDEN || !may_describe(msg))
 		return;
 	f->kind = cr_body_read(&f->sdp, f->type, f->body);
-	if(f->kind == CR_BODY_SDP && n == 1
-			&& (is_type_odd(f->type) || parse_content_type_hdr(msg) != sdp))
+	if(f->kind == CR_BODY_PART || n != 1)
+		return;
+	type = is_type_odd(f->type) ? -1 : read_type(msg);
+	if(type < 0 || (f->kind == CR_BODY_SDP && type != sdp))
 		f->kind = CR_BODY_HIDDEN;
 }
 
@@ -262,19 +281,32 @@ static int apply(
 	return f->kind == CR_BODY_PART || edits->n > 0 ? 2 : 1;
 }
 
+/* Whoever may send bytes of his choice to the trunk, with the address of the media server, which is the
+ * gateway's own on one machine, speaks SIP there as the gateway does. */
+static const nets_t *denied_to(struct sip_msg *msg)
+{
+	cr_span_t passed_on = kam_node_from(msg);
+
+	if(passed_on.len > 0)
+		return cr_span_eq(passed_on, CR_SPAN("trunk")) ? &denied : &clients;
+	return kam_media_is_trunk(&msg->rcv.src_ip) ? &denied : &clients;
+}
+
 /* Media that go to where the message has come from go to nobody else. */
-static int names_sender_only(const struct sip_msg *msg, cr_span_t body)
+static int names_sender_only(
+		const struct sip_msg *msg, cr_span_t body, const nets_t *nets)
 {
 	const struct ip_addr *from = &msg->rcv.src_ip;
 	uint8_t own[CR_ADDRESS_LEN];
 	cr_sdp_edits_t edits;
 
 	cr_address_of(own, from->u.addr, from->len);
-	return cr_sdp_check(&edits, body, denied.net, denied.n, own) == CR_OK;
+	return cr_sdp_check(&edits, body, nets->net, nets->n, own) == CR_OK;
 }
 
 int ki_resume_check_sdp(struct sip_msg *msg)
 {
+	const nets_t *nets = denied_to(msg);
 	cr_sdp_edits_t edits;
 	found_t f;
 
@@ -285,7 +317,7 @@ int ki_resume_check_sdp(struct sip_msg *msg)
 		return 1;
 	if(f.kind == CR_BODY_HIDDEN)
 		return -3;
-	switch(cr_sdp_check(&edits, f.sdp, denied.net, denied.n, NULL)) {
+	switch(cr_sdp_check(&edits, f.sdp, nets->net, nets->n, NULL)) {
 		case CR_OK:
 			return apply(msg, &f, &edits);
 		case CR_EUNSUPPORTED:
@@ -293,7 +325,7 @@ int ki_resume_check_sdp(struct sip_msg *msg)
 			edits.n = 0;
 			if(apply(msg, &f, &edits) < 0)
 				return -1;
-			return names_sender_only(msg, f.sdp) ? -4 : -2;
+			return names_sender_only(msg, f.sdp, nets) ? -4 : -2;
 		default:
 			return -1;
 	}

@@ -151,6 +151,10 @@ int ki_resume_push(struct sip_msg *msg)
 			|| (t = find_transaction(msg, &branch)) == NULL)
 		return -1;
 	sent = &t->uac[branch].request;
+	/* A datagram may say anything of where it comes from, and the NOTIFY goes there. */
+	if(msg->rcv.proto == PROTO_UDP
+			&& su_cmp(&sent->dst.to, &msg->rcv.src_su) != 1)
+		return -1;
 	n = cr_push_parse(&p, (cr_span_t){msg->buf, msg->len},
 			(cr_span_t){sent->buffer, sent->buffer_len},
 			(cr_span_t){t->uas.request->buf, t->uas.request->len});

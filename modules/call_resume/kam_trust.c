@@ -333,9 +333,7 @@ static int port_of(const struct via_body *via, int *port)
 
 /* Without a transaction it is the second Via that says where the reply goes, and its
  * sender may have written that: to no name, with a datagram to nothing inside, and over a
- * connection in the way only that its other end speaks. Where there is none any more, the client
- * is away: what becomes of its answer is seen to at the edge, and Kamailio's line about it would
- * be one for each that a stranger sends. */
+ * connection in the way only that its other end speaks. */
 static int may_go_on(struct sip_msg *msg)
 {
 	struct via_body *via;
@@ -355,18 +353,19 @@ static int may_go_on(struct sip_msg *msg)
 		return 0;
 	if(!kam_has_connections(via->proto))
 		return !kam_media_is_denied_at(ip, (unsigned)port);
-	if(!kam_tcp_is_up(0, ip, port))
-		hush();
 	return kam_tcp_speaks(via->proto, 0, ip, port, 0);
 }
 
 /* The transaction is another one's, of a Kamailio that died. Nothing is looked up and
  * nothing is connected to for it (RFC 3261 section 18.2.2 would have us try). The number of
- * a connection in our Via is of that Kamailio, or the sender's: here it may be anybody's. */
+ * a connection in our Via is of that Kamailio, or the sender's: here it may be anybody's. And who has
+ * the reference of one call may send as many as he likes: nothing that Kamailio does not like about one is
+ * said. */
 static int is_proved(struct sip_msg *msg)
 {
 	if(!kam_in_call(msg) || !may_go_on(msg))
 		return 0;
+	hush();
 	msg->via1->i = NULL;
 	msg->rpl_send_flags.f |= SND_F_FORCE_CON_REUSE;
 	return 1;

@@ -337,6 +337,23 @@ test('both ends are clients of the gateway: each gets its own', async () => {
 	await one.take('the BYE', request('BYE', dialog.callId));
 });
 
+test('an answer that a datagram says to be from somewhere else: nothing is sent there', async () => {
+	await farEnd();
+	const elsewhere = keep(await FarEnd.open({ ip: '127.0.0.98', to: gateway('udp') }));
+	const first = await alice('udp');
+	first.answer = (m) => m.method !== 'INVITE';
+	const call = bob.call({ service: 'alice' });
+	const invite = await first.take('the INVITE', request('INVITE'));
+	const before = await stat('states_pushed');
+	elsewhere.send(replyTo(invite, 200, 'OK', { to: `${invite.get('to')};tag=1`, fields: [`Contact: <${first.uri}>`, ...invite.recordRoutes.map((r) => `Record-Route: ${r}`)], body: sdp('127.0.0.1', 4000) }));
+	assert.equal((await call).final.status, 200);
+	assert.equal((await first.outside('OPTIONS', `sip:${DOMAIN}`)).status, 200);
+	assert.equal(await stat('states_pushed'), before);
+	assert.deepEqual(elsewhere.requests.filter((m) => m.method === 'NOTIFY'), []);
+	first.answer = () => true;
+	assert.equal((await (await call).request('BYE')).status, 200);
+});
+
 test('at the end nothing is left, and nothing failed', async () => {
 	await until('tm to be empty', async () => /current: 0\b/.test(await stack.kamailio.kamcmd('tm.stats')), { timeout_ms: 15000, every_ms: 200 });
 	const stats = await stack.kamailio.kamcmd('call_resume.stats');

@@ -209,6 +209,35 @@ describe('a network that is denied', () => {
 	});
 });
 
+test('the trunk\'s own, where a client would speak SIP to it as the gateway does, by what he sends as media: 488 for a client, in an answer too', async () => {
+	stack = await Stack.start('strangers-addresses-trunk', { defines: { MEDIA_DENIED: '"127.0.0.98"' } });
+	try {
+		far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
+		const alice = await party('alice');
+		const fax = ['v=0', `o=- 1 1 IN IP4 ${TRUNK_IP}`, 's=-', `c=IN IP4 ${TRUNK_IP}`, 't=0 0', `m=image ${stack.trunkPort} udptl t38`, ''].join('\r\n');
+		for (const body of [sdp(TRUNK_IP, stack.trunkPort), fax, sdp(TRUNK_IP, 40000)]) assert.equal((await alice.call({ service: '100', body })).final.status, 488);
+		assert.deepEqual(far.requests, []);
+		const bob = await party('bob', { answer: (m) => {
+			if (m.method === 'INVITE') bob.ip = TRUNK_IP;
+			return true;
+		} });
+		assert.equal((await bob.register()).status, 200);
+		const call = await alice.call({ service: 'bob' });
+		assert.equal(call.final.status, 200);
+		assert.equal(call.final.body, '');
+		assert.equal((await call.request('BYE')).status, 200);
+		// Its own media are there.
+		assert.equal((await alice.register()).status, 200);
+		const theirs = await far.call({ service: 'alice', to: `sip:alice@${DOMAIN}` });
+		assert.equal(theirs.final.status, 200);
+		assert.match(theirs.final.body, /^m=audio [1-9]/m);
+		assert.equal((await theirs.request('BYE')).status, 200);
+	} finally {
+		open.splice(0).forEach((s) => s.close());
+		await stack.stop();
+	}
+});
+
 test('what cfg/resume.cfg denies: the machine itself, its control port for rtpengine among it', async () => {
 	const [, denied] = /^#!trydef MEDIA_DENIED ("[^"]*")$/m.exec(fs.readFileSync(path.join(ROOT, 'cfg/resume.cfg'), 'utf8'));
 	stack = await Stack.start('strangers-addresses-default', { defines: { MEDIA_DENIED: denied } });

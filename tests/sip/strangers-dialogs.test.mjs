@@ -4,6 +4,7 @@
 import { after, afterEach, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 
+import { freePort } from '../lib/ports.mjs';
 import { Client, Dialog, Endpoint, FarEnd, random } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { Usage } from '../lib/usage.mjs';
@@ -186,6 +187,26 @@ describe('a service inside that listens on UDP', () => {
 		assert.equal((await call.request('INFO')).status, 200);
 		assert.equal((await alice.dialog(call.callId).request('BYE')).status, 200);
 	});
+});
+
+test('a service inside gets nothing over IPv6 either, and there is no line about it', async () => {
+	const [sip, trunkPort] = [await freePort(), await freePort()];
+	const six = await Stack.start('strangers-dialogs-6', { defines: { LISTEN_UDP: `udp:[::1]:${sip}`, TRUNK_URI: `"sip:[::1]:${trunkPort}"`, TRUNK_IP: '"::1"', MEDIA_DENIED: '"127.0.0.0/8, ::1"', FR_TIMER: 1000 } });
+	try {
+		keep(await FarEnd.open({ ip: '::1', port: trunkPort, to: { ip: '::1', port: sip } }));
+		const inside = keep(await Endpoint.open({ ip: '::1' }));
+		const mallory = keep(await Client.open({ transport: 'tcp', user: 'mallory', token: await six.kamailio.token(`sip:mallory@${DOMAIN}`, 's-mallory'), to: { ip: six.kamailio.ip, port: six.kamailio.port } }));
+		const call = await mallory.call({ service: '100', body: '' });
+		assert.equal(call.final.status, 200);
+		const { length } = six.kamailio.log();
+		for (const target of [`sip:x@[::1]:${inside.port}`, `sip:x@x.invalid;alias=[::1]~${inside.port}~1`]) assert.ok((await call.request('INFO', { target })).status >= 400);
+		assert.equal((await call.request('INFO')).status, 200);
+		assert.deepEqual(inside.inbox.map((m) => m.start), []);
+		assert.deepEqual(six.kamailio.logged(/is_myself|invalid|parse/, length), []);
+		assert.equal((await call.request('BYE')).status, 200);
+	} finally {
+		await six.stop();
+	}
 });
 
 test('another port of the trunk, which its Contact may name, is reached where its address is none of MEDIA_DENIED', async () => {
