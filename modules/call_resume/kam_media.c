@@ -30,13 +30,12 @@
 typedef struct nets
 {
 	const char *name;
-	cr_net_t net[2 * NETS_MAX];
+	cr_net_t net[NETS_MAX];
 	int n;
 } nets_t;
 
 static nets_t denied = {.name = "denied_media"};
 static nets_t trunk = {.name = "trunk_address"};
-static nets_t clients;          /* what is denied to these: both */
 static unsigned int trunk_port; /* of trunk_uri; 0: any */
 
 static int add_net(nets_t *to, cr_span_t text)
@@ -50,7 +49,6 @@ static int add_net(nets_t *to, cr_span_t text)
 				(int)text.len, text.s);
 		return -1;
 	}
-	clients.net[clients.n++] = to->net[to->n];
 	to->n++;
 	return 0;
 }
@@ -281,32 +279,44 @@ static int apply(
 	return f->kind == CR_BODY_PART || edits->n > 0 ? 2 : 1;
 }
 
-/* Whoever may send bytes of his choice to the trunk, with the address of the media server, which is the
- * gateway's own on one machine, speaks SIP there as the gateway does. */
-static const nets_t *denied_to(struct sip_msg *msg)
+/* A page may come from the trunk's address: with the web server and a PBX on one machine, every page does. */
+static int is_of_trunk(struct sip_msg *msg)
 {
 	cr_span_t passed_on = kam_node_from(msg);
 
 	if(passed_on.len > 0)
-		return cr_span_eq(passed_on, CR_SPAN("trunk")) ? &denied : &clients;
-	return kam_media_is_trunk(&msg->rcv.src_ip) ? &denied : &clients;
+		return cr_span_eq(passed_on, CR_SPAN("trunk"));
+	return kam_media_is_trunk(&msg->rcv.src_ip) && msg->rcv.proto != PROTO_WS
+			&& msg->rcv.proto != PROTO_WSS;
+}
+
+/* As cr_sdp_check(). Whoever may send bytes of his choice to the trunk, with the address of the media server,
+ * which is the gateway's own on one machine, speaks SIP there as the gateway does. (With ICE nothing but
+ * STUN goes to who does not answer that.) */
+static int check(cr_sdp_edits_t *edits, struct sip_msg *msg, cr_span_t sdp,
+		const uint8_t *own)
+{
+	cr_sdp_edits_t unused;
+	int err = cr_sdp_check(edits, sdp, denied.net, denied.n, own);
+
+	if(err != CR_OK || edits->is_ice || is_of_trunk(msg))
+		return err;
+	return cr_sdp_check(&unused, sdp, trunk.net, trunk.n, own);
 }
 
 /* Media that go to where the message has come from go to nobody else. */
-static int names_sender_only(
-		const struct sip_msg *msg, cr_span_t body, const nets_t *nets)
+static int names_sender_only(struct sip_msg *msg, cr_span_t body)
 {
 	const struct ip_addr *from = &msg->rcv.src_ip;
 	uint8_t own[CR_ADDRESS_LEN];
 	cr_sdp_edits_t edits;
 
 	cr_address_of(own, from->u.addr, from->len);
-	return cr_sdp_check(&edits, body, nets->net, nets->n, own) == CR_OK;
+	return check(&edits, msg, body, own) == CR_OK;
 }
 
 int ki_resume_check_sdp(struct sip_msg *msg)
 {
-	const nets_t *nets = denied_to(msg);
 	cr_sdp_edits_t edits;
 	found_t f;
 
@@ -317,7 +327,7 @@ int ki_resume_check_sdp(struct sip_msg *msg)
 		return 1;
 	if(f.kind == CR_BODY_HIDDEN)
 		return -3;
-	switch(cr_sdp_check(&edits, f.sdp, nets->net, nets->n, NULL)) {
+	switch(check(&edits, msg, f.sdp, NULL)) {
 		case CR_OK:
 			return apply(msg, &f, &edits);
 		case CR_EUNSUPPORTED:
@@ -325,7 +335,7 @@ int ki_resume_check_sdp(struct sip_msg *msg)
 			edits.n = 0;
 			if(apply(msg, &f, &edits) < 0)
 				return -1;
-			return names_sender_only(msg, f.sdp, nets) ? -4 : -2;
+			return names_sender_only(msg, f.sdp) ? -4 : -2;
 		default:
 			return -1;
 	}

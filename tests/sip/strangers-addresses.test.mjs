@@ -216,6 +216,9 @@ test('the trunk\'s own, where a client would speak SIP to it as the gateway does
 		const alice = await party('alice');
 		const fax = ['v=0', `o=- 1 1 IN IP4 ${TRUNK_IP}`, 's=-', `c=IN IP4 ${TRUNK_IP}`, 't=0 0', `m=image ${stack.trunkPort} udptl t38`, ''].join('\r\n');
 		for (const body of [sdp(TRUNK_IP, stack.trunkPort), fax, sdp(TRUNK_IP, 40000)]) assert.equal((await alice.call({ service: '100', body })).final.status, 488);
+		// A page, by a web server on the trunk's machine.
+		const page = await party('mallory', { ip: TRUNK_IP, transport: 'ws', to: { ip: stack.kamailio.ip, port: stack.kamailio.ws } });
+		assert.equal((await page.call({ service: '100', body: sdp(TRUNK_IP, stack.trunkPort) })).final.status, 488);
 		assert.deepEqual(far.requests, []);
 		const bob = await party('bob', { answer: (m) => {
 			if (m.method === 'INVITE') bob.ip = TRUNK_IP;
