@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
-import { Client, FarEnd } from '../lib/sip.mjs';
+import { Client, FarEnd, sdp } from '../lib/sip.mjs';
 
 let stack;
 const open = [];
@@ -20,6 +20,7 @@ after(async () => {
 
 const keep = (s) => (open.push(s), s);
 const at = (transport) => ({ ip: stack.kamailio.ip, port: transport === 'ws' ? stack.kamailio.ws : stack.kamailio.port });
+const body = sdp('127.0.0.3', 4000); // nobody but the trunk has media at its address
 const client = async (transport, token) => keep(await Client.open({ transport, token, to: at(transport) }));
 
 test('the trunk needs no token, and reaches nobody who is not registered', async () => {
@@ -39,14 +40,14 @@ test('the trunk reaches a user by our address as well', async () => {
 
 test('a page with the address of the trunk needs one', async () => {
 	const page = await client('ws');
-	assert.equal((await page.call()).final.status, 401);
+	assert.equal((await page.call({ body })).final.status, 401);
 	assert.equal((await page.outside('OPTIONS', `sip:${DOMAIN}`)).status, 401);
 });
 
 test('a page cannot tell the trunk to be somebody else', async () => {
 	const bob = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: at('udp') }));
 	const page = await client('ws', await stack.kamailio.token(`sip:alice@${DOMAIN}`, 'web-session-1'));
-	const call = await page.call({ headers: [
+	const call = await page.call({ body, headers: [
 		`P-Asserted-Identity: <sip:carol@${DOMAIN}>`, `Remote-Party-ID: <sip:carol@${DOMAIN}>;screen=yes`,
 	] });
 	assert.equal(call.final.status, 200);
