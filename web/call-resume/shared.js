@@ -55,13 +55,15 @@ export function silence(connection, how) {
 	for (const { track } of connection?.getSenders() ?? []) if (track && isQuiet(track, how)) track.enabled = false;
 }
 
-/** The same for what the connection has not got yet: it keeps what was captured from when it has a track, and may send the last of that. */
+/** The same for what the connection is given for its first answer: it keeps what was captured from when it has a track, and may send the
+ * last of that. */
 export function silenceFirst(connection, how) {
 	const add = connection.addTrack.bind(connection);
 	connection.addTrack = (track, ...streams) => {
 		if (isQuiet(track, how)) track.enabled = false;
 		return add(track, ...streams);
 	};
+	connection.addEventListener('signalingstatechange', () => { if (connection.signalingState === 'stable') delete connection.addTrack; });
 }
 
 /** What to capture for the m-lines of a dialog: what the page has sent, as far as it wants it. Where that
