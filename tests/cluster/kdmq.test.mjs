@@ -18,7 +18,7 @@ import { until } from '../lib/wait.mjs';
 
 const NODE_PORT = 5090;
 const FAILURES = 5; // PORTAL_ADDRESS_FAILURES_MAX
-const NOBODY = `sip:x@x.invalid;alias=127.0.0.1~4000~2;crc=9;crn=77`; // a Contact at a node that there is not
+const NOBODY = 'sip:x@x.invalid;alias=127.0.0.1~4000~2;crc=9;crn=77'; // a Contact at a node that there is not
 
 let cluster, certificate, web;
 before(async () => {
@@ -54,13 +54,20 @@ async function ofFarEnd() {
 	const far = await cluster.far();
 	const { theirs, dialog } = await cluster.call(await cluster.client('alice', 1), far);
 	const [, reference] = /;(crs-[ab]=[^;>]*)/.exec(theirs.target);
-	return { far, theirs, routes: routes(`ftag=${/tag=(.*)/.exec(dialog.local)[1]};${reference}`) };
+	return { theirs, routes: routes(`ftag=${/tag=(.*)/.exec(dialog.local)[1]};${reference}`) };
 }
 
 const binding = (aor, server) => JSON.stringify({
 	action: 1, aor: `${aor}@${DOMAIN}`, ruid: `uloc-${random()}`, c: 'sip:ghost@127.0.0.1:4999', received: '', path: '', expires: 2000000000, q: -1, last_modified: 1, flags: 0, cflags: 0,
 	user_agent: 'x', instance: '', reg_id: 0, server_id: server, methods: 0, callid: random(), cseq: 1,
 });
+
+/** A binding, as one tells node n of it who signs as a node does. @param note  of sign(): who has sent it to that one */
+function tellBinding(party, n, aor, server, note) {
+	const to = `sip:usrloc@${nodeIp(n)}:${NODE_PORT}`;
+	party.send(sign(message(`KDMQ ${to} SIP/2.0`, [`Via: SIP/2.0/UDP ${party.host};branch=z9hG4bK${random()}`, 'Max-Forwards: 20', `From: <sip:x@${DOMAIN}>;tag=x`, `To: <${to}>`,
+		`Call-ID: ${random()}`, 'CSeq: 1 KDMQ', 'Content-Type: application/json'], binding(aor, server)), nodeKeys(cluster.keyRing)[0], note));
+}
 
 /** A web session of alice with a cookie of the sender's own, as dmq would tell of it. */
 function session() {
@@ -97,22 +104,16 @@ test('nor does a far end, over UDP, with the reference of its call', async () =>
 });
 
 test('nor does a node take it from one that passes it on, of an older release perhaps', async () => {
-	const [key] = nodeKeys(cluster.keyRing);
 	const older = cluster.keep(await Endpoint.open({ ip: '127.0.0.66', to: { ip: nodeIp(2), port: NODE_PORT } }));
-	const tell = (aor, note) => older.send(sign(message(`KDMQ sip:usrloc@${nodeIp(2)}:${NODE_PORT} SIP/2.0`, [`Via: SIP/2.0/UDP ${older.host};branch=z9hG4bK${random()}`, 'Max-Forwards: 20',
-		`From: <sip:x@${DOMAIN}>;tag=x`, `To: <sip:usrloc@${nodeIp(2)}:${NODE_PORT}>`, `Call-ID: ${random()}`, 'CSeq: 1 KDMQ', 'Content-Type: application/json'], binding(aor, 1)), key, note && { value: `1;from=${note.from};proto=udp` }));
-	for (const from of ['client', 'trunk']) tell(`of-${from}`, { from });
-	tell('of-node');
+	for (const from of ['client', 'trunk']) tellBinding(older, 2, `of-${from}`, 1, { value: `1;from=${from};proto=udp` });
+	tellBinding(older, 2, 'of-node', 1);
 	await until('that of the node itself', async () => /of-node/.test(await bindings()));
 	assert.doesNotMatch(await bindings(), /of-(client|trunk)/);
 });
 
 test('a call to a user whom the other node has not any more ends there: nothing goes to the trunk from the socket for nodes', async () => {
-	const [key] = nodeKeys(cluster.keyRing);
 	const far = await cluster.far();
-	const node = cluster.keep(await Endpoint.open({ ip: '127.0.0.66', to: { ip: nodeIp(1), port: NODE_PORT } }));
-	node.send(sign(message(`KDMQ sip:usrloc@${nodeIp(1)}:${NODE_PORT} SIP/2.0`, [`Via: SIP/2.0/UDP ${node.host};branch=z9hG4bK${random()}`, 'Max-Forwards: 20',
-		`From: <sip:x@${DOMAIN}>;tag=x`, `To: <sip:usrloc@${nodeIp(1)}:${NODE_PORT}>`, `Call-ID: ${random()}`, 'CSeq: 1 KDMQ', 'Content-Type: application/json'], binding('ghost', 2)), key));
+	tellBinding(cluster.keep(await Endpoint.open({ ip: '127.0.0.66', to: { ip: nodeIp(1), port: NODE_PORT } })), 1, 'ghost', 2);
 	await until('node 1 to know him', async () => /ghost/.test(await cluster.node(1).kamailio.kamcmd('ul.dump')));
 	const alice = await cluster.client('alice', 1);
 	assert.equal((await alice.call({ service: 'ghost' })).final.status, 480);
