@@ -14,13 +14,16 @@ export const OWN_CFG = path.join(ROOT, 'cfg/kamailio.cfg');
  * blurs everything else. */
 export const ALLOCATOR = 'fm';
 
+/** Kamailio's arguments for a memory manager, of shared and private memory. */
+export const using = (allocator = ALLOCATOR) => ['-x', allocator, '-X', allocator];
+
 export class Gateway {
 	/** @param defines  for the configuration, bench/kamailio.cfg if cfg does not say another */
 	static async start(dir, name, { next, keyRing, module, shm_mb = 64, allocator = ALLOCATOR, cfg = CFG, defines = {}, under }) {
 		const self = new Gateway();
 		self.name = name;
 		self.kamailio = await Kamailio.start(dir, {
-			name, cfg, under, args: ['-x', allocator, '-X', allocator, '-m', String(shm_mb)],
+			name, cfg, under, args: [...using(allocator), '-m', String(shm_mb)],
 			defines: {
 				NEXT: `"sip:${next}"`, RESUME_KEY_RING: `"${keyRing}"`, RESUME_ALLOW_INSECURE: 1,
 				...(module ? { RESUME_MODULE: `"${module}"` } : {}), ...defines,

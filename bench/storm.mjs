@@ -9,7 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { ALLOCATOR } from './gateway.mjs';
+import { ALLOCATOR, using } from './gateway.mjs';
 import { missing, print, row } from './stats.mjs';
 import { ROOT } from '../tests/lib/kamailio.mjs';
 import { CUT, KILLED, NGINX_RESTARTED, Storm } from '../tests/lib/storm.mjs';
@@ -57,8 +57,6 @@ function options() {
 }
 
 const note = (text) => process.stderr.write(`storm: ${text}\n`);
-
-const using = (manager) => ['-x', manager, '-X', manager];
 
 /** Shared memory in use when nothing is under way, in bytes: {all, ours}; ours is 0 where the manager does not know. */
 async function quiet(storm, manager) {
@@ -148,7 +146,7 @@ function good({ status, start }) {
 
 async function cost({ rounds }) {
 	const seen = { resume: [], call: [], ratio: [] };
-	const storm = await Storm.start('bench-storm-cost', { pages: 2 * TOGETHER, shm: 256, args: using(ALLOCATOR), defines: { RESUMES_MAX: 100000 } });
+	const storm = await Storm.start('bench-storm-cost', { pages: 2 * TOGETHER, shm: 256, args: using(), defines: { RESUMES_MAX: 100000 } });
 	try {
 		await storm.hold();
 		const [resuming, calling] = [storm.pages.slice(0, TOGETHER), storm.pages.slice(TOGETHER)];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // kill -9 of a node and its media server, with calls of clients on WebSockets: they come back to whichever node takes them.
 
+import { using } from '../gateway.mjs';
 import { row } from '../stats.mjs';
 import { Cluster } from '../../tests/lib/cluster.mjs';
 import { farEnd, helperPause, hold, pagesOf } from '../../tests/lib/storm.mjs';
@@ -47,7 +48,7 @@ const used = async ({ kamailio }) => Number(/real_used: (\d+)/.exec(await kamail
 
 export async function killed({ calls, rounds, note }) {
 	const seen = { lost: 0, last: [], half: [], binding: [] };
-	const cluster = await Cluster.start('bench-cluster-killed', { nodes: 3, defines: { RESUMES_MAX: 100000 } });
+	const cluster = await Cluster.start('bench-cluster-killed', { nodes: 3, defines: { RESUMES_MAX: 100000 }, kamailio: { args: using() } });
 	let far;
 	let pages = [];
 	try {

@@ -2,6 +2,7 @@
 // kill -9 of a node and its media server, with pages in Chromium that are in a call there, each of a user and a browser of
 // its own, behind a balancer. They do nothing but what the helper does by itself.
 
+import { using } from '../gateway.mjs';
 import { row } from '../stats.mjs';
 import { Browser } from '../../tests/lib/browser.mjs';
 import { Cluster, followTargets, nodeIp } from '../../tests/lib/cluster.mjs';
@@ -90,7 +91,7 @@ export async function pages({ pages: count, rounds, note }) {
 	const seen = { lost: 0, last: [], half: [] };
 	/* All are at one node until it dies. */
 	const servers = [1, 2, 3].map((n) => `${nodeIp(n)}:${WS_PORT}${n === DIES ? '' : ' backup'}`);
-	const cluster = await Cluster.start('bench-cluster-pages', { nodes: 3, web: {
+	const cluster = await Cluster.start('bench-cluster-pages', { nodes: 3, kamailio: { args: using() }, web: {
 		kamailio: servers, values: { SESSION_RATE: '$binary_remote_addr zone=call_resume_session:1m rate=1000r/s' },
 	} });
 	const chromiums = [];
