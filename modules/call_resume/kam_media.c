@@ -291,17 +291,16 @@ static int is_of_trunk(struct sip_msg *msg)
 }
 
 /* As cr_sdp_check(). Whoever may send bytes of his choice to the trunk, with the address of the media server,
- * which is the gateway's own on one machine, speaks SIP there as the gateway does. (With ICE nothing but
- * STUN goes to who does not answer that.) */
+ * which is the gateway's own on one machine, speaks SIP there as the gateway does. */
 static int check(cr_sdp_edits_t *edits, struct sip_msg *msg, cr_span_t sdp,
 		const uint8_t *own)
 {
-	cr_sdp_edits_t unused;
-	int err = cr_sdp_check(edits, sdp, denied.net, denied.n, own);
-
-	if(err != CR_OK || edits->is_ice || is_of_trunk(msg))
-		return err;
-	return cr_sdp_check(&unused, sdp, trunk.net, trunk.n, own);
+	return cr_sdp_check(edits, sdp,
+			&(cr_sdp_denied_t){.net = denied.net,
+					.n = denied.n,
+					.silent = trunk.net,
+					.n_silent = is_of_trunk(msg) ? 0 : trunk.n,
+					.own = own});
 }
 
 /* Media that go to where the message has come from go to nobody else. */
@@ -353,7 +352,7 @@ static int read_body(cr_sdp_edits_t *edits, struct sip_msg *msg)
 
 	return body != NULL && body < end
 			&& cr_sdp_check(edits, (cr_span_t){body, (size_t)(end - body)},
-					   NULL, 0, NULL)
+					   &(cr_sdp_denied_t){0})
 			== CR_OK;
 }
 

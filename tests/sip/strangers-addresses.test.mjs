@@ -241,6 +241,49 @@ test('the trunk\'s own, where a client would speak SIP to it as the gateway does
 	}
 });
 
+describe('the trunk\'s own, with ICE, of who is no browser', () => {
+	const ICE = ['a=ice-ufrag:abcd', 'a=ice-pwd:abcdefghijklmnopqrstuv'];
+	const audio = ['m=audio 4000 UDP/TLS/RTP/SAVPF 8', 'c=IN IP4 127.0.0.1', 'a=rtcp-mux', ...ICE, 'a=candidate:1 1 udp 1 127.0.0.1 4000 typ host', 'a=setup:actpass', `a=fingerprint:sha-256 ${Array(32).fill('AB').join(':')}`];
+	const data = (ip, port) => [`m=application ${port} UDP/DTLS/SCTP webrtc-datachannel`, `c=IN IP4 ${ip}`, 'a=sctp-port:5000'];
+	const describing = (...lines) => ['v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', 't=0 0', ...lines.flat(), ''].join('\r\n');
+	const ports = (body) => [...body.matchAll(/^m=application (\d+)/mg)].map((m) => Number(m[1]));
+	before(async () => { stack = await Stack.start('strangers-addresses-ice', { defines: { MEDIA_DENIED: '"127.0.0.98"' } }); });
+	afterEach(async () => {
+		open.splice(0).forEach((s) => s.close());
+		await stack.dropMedia();
+	});
+	after(() => stack?.stop());
+
+	for (const [what, before, more] of [
+		['beside a stream that has it', audio, []], ['in the stream itself', [], [...ICE, 'a=candidate:1 1 udp 1 TRUNK typ host']], ['by its name alone', [], ['a=ice-ufrag:x']],
+		['beside one that is switched off', ['m=audio 0 UDP/TLS/RTP/SAVPF 8', 'c=IN IP4 127.0.0.1', ...ICE], []],
+	]) {
+		for (const side of ['offer', 'answer']) {
+			test(`${what}: nothing gets there in a stream for data (${side})`, async () => {
+				far = keep(await FarEnd.open({ ip: TRUNK_IP, port: stack.trunkPort, to: gateway() }));
+				const [near, mine] = [keep(await Endpoint.open()), keep(await Endpoint.open())];
+				const bad = describing(before, [...data(TRUNK_IP, stack.trunkPort), ...more].map((l) => l.replace('TRUNK', `${TRUNK_IP} ${stack.trunkPort}`)), data('127.0.0.1', near.port));
+				const good = describing(before.length ? ['m=audio 4100 RTP/AVP 8', 'c=IN IP4 127.0.0.1'] : [], data('127.0.0.1', mine.port), data('127.0.0.1', mine.port));
+				const alice = await party('alice');
+				const bob = await party('bob');
+				bob.describe = () => (side === 'offer' ? good : bad);
+				assert.equal((await bob.register()).status, 200);
+				const call = await alice.call({ service: 'bob', body: side === 'offer' ? bad : good });
+				assert.equal(call.final.status, 200);
+				const to = ports(side === 'offer' ? bob.requests.find((m) => m.method === 'INVITE').body : call.final.body);
+				assert.equal(to.length, 2);
+				// The second stream is there to show that the first one had its time.
+				await until('what goes to an address that may be named', () => {
+					for (const port of to) mine.send(`OPTIONS sip:x@${TRUNK_IP} SIP/2.0\r\nCall-ID: forged\r\n\r\n`, { ip: '127.0.0.1', port });
+					return near.inbox.length > 4;
+				}, { every_ms: 50 });
+				assert.deepEqual(far.requests.filter((m) => m.callId === 'forged'), []);
+				assert.equal((await call.request('BYE')).status, 200);
+			});
+		}
+	}
+});
+
 test('what cfg/resume.cfg denies: the machine itself, its control port for rtpengine among it', async () => {
 	const [, denied] = /^#!trydef MEDIA_DENIED ("[^"]*")$/m.exec(fs.readFileSync(path.join(ROOT, 'cfg/resume.cfg'), 'utf8'));
 	stack = await Stack.start('strangers-addresses-default', { defines: { MEDIA_DENIED: denied } });

@@ -64,6 +64,29 @@ static void an_offer(void **state)
 	assert_int_equal(cr_early_offer(out, 400, &e, 0), CR_ETOOBIG);
 }
 
+/* Each line is one that was there, or names no certificate: what others read as one line stays one. */
+static void lines_of_an_offer(void **state)
+{
+	static const char *const one[] = {"a=x|a=fingerprint:y|a=candidate:1",
+			"a=x\ra=fingerprint:y", " a=fingerprint:y"};
+	char body[512];
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(one) / sizeof(one[0]); i++) {
+		cr_early_t e;
+		char text[1024];
+
+		snprintf(body, sizeof(body), SDP(PAGE, FP) "%s\r\nA=Fingerprint:z",
+				one[i]);
+		snprintf(text, sizeof(text), AGAIN("application/sdp", "%s"), body);
+		e = page(text);
+		assert_true(cr_early_offer(out, sizeof(out), &e, 1) > 0);
+		snprintf(body, sizeof(body),
+				SDP(PAGE, NO_FP) "%s\r\na=fingerprint:" NO_FP "\r\n", one[i]);
+		assert_non_null(strstr(out, body));
+	}
+}
+
 static void no_offer(void **state)
 {
 	cr_early_t e = page(AGAIN("application/sdp", ""));
@@ -109,6 +132,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(an_offer),
+			cmocka_unit_test(lines_of_an_offer),
 			cmocka_unit_test(no_offer),
 			cmocka_unit_test(an_answer),
 			cmocka_unit_test(the_same_certificate),

@@ -73,6 +73,8 @@ static void what_is_no_network(void **state)
 /* ---- descriptions ----------------------------------------------------------------- */
 
 static cr_sdp_edits_t edits;
+static cr_net_t silent;
+static const cr_sdp_denied_t of_nets = {.net = nets, .n = 2};
 
 static int checked_from(const uint8_t *own, const char *lines)
 {
@@ -81,7 +83,9 @@ static int checked_from(const uint8_t *own, const char *lines)
 
 	assert_int_equal(cr_net_parse(&nets[0], CR_SPAN("127.0.0.0/8")), CR_OK);
 	assert_int_equal(cr_net_parse(&nets[1], CR_SPAN("::1")), CR_OK);
-	return cr_sdp_check(&edits, (cr_span_t){buf[0], (size_t)n}, nets, 2, own);
+	assert_int_equal(cr_net_parse(&silent, CR_SPAN("192.0.2.99")), CR_OK);
+	return cr_sdp_check(&edits, (cr_span_t){buf[0], (size_t)n},
+			&(cr_sdp_denied_t){nets, 2, &silent, 1, own});
 }
 
 static int checked(const char *lines)
@@ -110,7 +114,7 @@ static void what_a_media_server_may_be_given(void **state)
 		assert_int_equal(checked(good[i]), CR_OK);
 		assert_int_equal(edits.n, 0);
 	}
-	assert_int_equal(cr_sdp_check(&edits, CR_SPAN(""), nets, 2, NULL), CR_OK);
+	assert_int_equal(cr_sdp_check(&edits, CR_SPAN(""), &of_nets), CR_OK);
 }
 
 static void what_names_a_denied_address(void **state)
@@ -130,6 +134,31 @@ static void what_names_a_denied_address(void **state)
 	(void)state;
 	for(size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(checked(bad[i]), CR_EUNSUPPORTED);
+}
+
+/* Who may have candidates is sent nothing else: not what is no RTP, nor in a stream that has no ICE. */
+static void who_may_have_candidates_only(void **state)
+{
+	static const char *const streams[] = {ICE "c=IN IP4 192.0.2.99\r\n",
+			ICE "m=application 5060 UDP/DTLS/SCTP webrtc-datachannel\r\n"
+				"c=IN IP4 192.0.2.99\r\n",
+			"c=IN IP4 192.0.2.99\r\na=ice-ufrag:x\r\n"
+			"m=application 5060 UDP/DTLS/SCTP webrtc-datachannel\r\n"};
+
+	(void)state;
+	for(size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
+		assert_int_equal(checked(streams[i]), CR_OK);
+		assert_int_equal(edits.n, 1);
+		assert_span(edits.line[0], "c=IN IP4 192.0.2.99\r\n");
+		assert_span(edits.instead[0], "c=IN IP4 0.0.0.0\r\n");
+	}
+	assert_int_equal(checked(ICE "a=rtcp:9 IN IP4 192.0.2.99\r\n"), CR_OK);
+	assert_int_equal(edits.n, 1);
+	assert_int_equal(
+			checked(ICE "a=candidate:1 1 udp 1 192.0.2.99 9 typ host\r\n"),
+			CR_OK);
+	assert_int_equal(edits.n, 0);
+	assert_int_equal(checked(M "c=IN IP4 192.0.2.99"), CR_EUNSUPPORTED);
 }
 
 static void an_address_of_ones_own(void **state)
@@ -172,7 +201,7 @@ static void what_is_none(void **state)
 				|| checked(bad[i]) == CR_ETOOBIG);
 	n = sprintf(text, "v=0\r\nc=IN IP4 192.0.2.1%cx\r\n", 0);
 	assert_int_equal(
-			cr_sdp_check(&edits, (cr_span_t){text, (size_t)n}, nets, 2, NULL),
+			cr_sdp_check(&edits, (cr_span_t){text, (size_t)n}, &of_nets),
 			CR_EMALFORMED);
 }
 
@@ -202,8 +231,7 @@ static void formats_that_are_repeated(void **state)
 	for(size_t len = CR_SDP_MAX; len <= CR_SDP_MAX + 1; len++) {
 		memset(text, 'x', sizeof(text));
 		memcpy(text, "a=", 2);
-		assert_int_equal(
-				cr_sdp_check(&edits, (cr_span_t){text, len}, nets, 2, NULL),
+		assert_int_equal(cr_sdp_check(&edits, (cr_span_t){text, len}, &of_nets),
 				len > CR_SDP_MAX ? CR_ETOOBIG : CR_OK);
 	}
 }
@@ -301,6 +329,7 @@ int main(void)
 			T(what_is_no_network),
 			T(what_a_media_server_may_be_given),
 			T(what_names_a_denied_address),
+			T(who_may_have_candidates_only),
 			T(an_address_of_ones_own),
 			T(formats_that_are_repeated),
 			T(what_is_none),

@@ -158,6 +158,10 @@ static void an_answer_that_suits(void **state)
 			cr_quiet_suits(AS_IT_IS("8", "m=audio 0 RTP/AVP 96\r\n"), two));
 	assert_true(cr_quiet_suits(AS_IT_IS("8", "m=video 0 RTP/AVP 96\r\n"), two));
 	assert_false(cr_quiet_suits(CR_SPAN(""), offer));
+	/* Who splits at a bar reads another description than everybody else. */
+	assert_false(cr_quiet_suits(
+			AS_IT_IS("8", ""), CR_SPAN(OFFER_OF("111 8 101") "a=x|y\r\n")));
+	assert_false(cr_quiet_suits(AS_IT_IS("8", "a=x|y\r\n"), offer));
 	assert_true(suits_itself("m=audio 9 X 8\r\n", CR_STATE_MEDIA_MAX));
 	assert_false(suits_itself("m=audio 9 X 8\r\n", CR_STATE_MEDIA_MAX + 1));
 	assert_false(cr_quiet_suits(AS_IT_IS("8", ""), CR_SPAN("")));

@@ -8,6 +8,7 @@
 
 #include "far.h"
 #include "fingerprint.h"
+#include "sdp.h"
 
 #define FINGERPRINT "a=fingerprint:"
 
@@ -54,16 +55,18 @@ cr_span_t cr_early_sdp(const cr_sip_t *m)
 static void put_without_fingerprint(cr_writer_t *w, cr_span_t sdp)
 {
 	while(sdp.len > 0) {
-		const char *from = sdp.s;
-		cr_span_t line = cr_far_line(&sdp);
+		cr_span_t line = sdp;
 
+		/* As it is, with its end. */
+		(void)cr_sdp_line(&sdp);
+		line.len -= sdp.len;
 		if(begins(line, FINGERPRINT)) {
 			cr_put_str(w, FINGERPRINT "sha-256 00");
 			for(int i = 1; i < 32; i++)
 				cr_put_str(w, ":00");
 			cr_put_str(w, "\r\n");
 		} else {
-			cr_put_span(w, (cr_span_t){from, (size_t)(sdp.s - from)});
+			cr_put_span(w, line);
 		}
 	}
 }
@@ -98,7 +101,7 @@ static int is_page(const cr_sip_t *m)
 	cr_span_t sdp = cr_early_sdp(m);
 
 	while(sdp.len > 0) {
-		cr_span_t line = cr_far_line(&sdp);
+		cr_span_t line = cr_sdp_line(&sdp);
 
 		if(begins(line, "m=") && memmem(line.s, line.len, "SAVPF", 5) != NULL)
 			return 1;

@@ -51,7 +51,7 @@ int cr_far_read(cr_far_t *far, char *mem, cr_span_t text, int offer,
  */
 int cr_far_pack(char *out, cr_span_t sdp) CR_MUST_CHECK;
 
-/** The next line of a packed description, or of one as it is: without its end.
+/** The next line of a packed description, or of one as it is that has no bar: without its end.
  * @param rest  what follows it; there is no line in an empty one */
 cr_span_t cr_far_line(cr_span_t *rest);
 

@@ -41,6 +41,12 @@ static int begins(cr_span_t line, cr_span_t with)
 	return cr_span_eq(cr_span_sub(line, 0, with.len), with);
 }
 
+/* In what the far end has said it ends a line, as an LF does; elsewhere a line may have it. */
+static int has_bar(cr_span_t sdp)
+{
+	return sdp.len > 0 && memchr(sdp.s, '|', sdp.len) != NULL;
+}
+
 /* From the n-th m-line to the next one; empty when there are fewer. */
 static cr_span_t section(cr_span_t sdp, int n)
 {
@@ -225,7 +231,7 @@ int cr_quiet_answer(char *out, const cr_state_t *st, cr_span_t offer)
 {
 	cr_writer_t w = cr_writer(out, CR_QUIET_SDP_MAX);
 
-	if(!cr_far_is_good(&st->far) || !is_same_media(st, offer))
+	if(!cr_far_is_good(&st->far) || has_bar(offer) || !is_same_media(st, offer))
 		return CR_EUNSUPPORTED;
 	put_session(&w, st->far.sdp);
 	for(int i = 0; i < st->n_media; i++) {
@@ -260,6 +266,8 @@ static int answers_medium(cr_span_t answer, cr_span_t offer)
 
 int cr_quiet_suits(cr_span_t answer, cr_span_t offer)
 {
+	if(has_bar(answer) || has_bar(offer))
+		return 0;
 	for(int i = 0; i <= CR_STATE_MEDIA_MAX; i++) {
 		cr_span_t to = section(offer, i), by = section(answer, i);
 

@@ -37,7 +37,7 @@ static int read_m_line(cr_media_t *media, cr_span_t line, const char *direction)
 	return ended;
 }
 
-static cr_span_t next_line(cr_span_t *rest)
+cr_span_t cr_sdp_line(cr_span_t *rest)
 {
 	const char *nl = memchr(rest->s, '\n', rest->len);
 	size_t len = nl != NULL ? (size_t)(nl - rest->s) + 1 : rest->len;
@@ -55,7 +55,7 @@ int cr_sdp_media(cr_media_t *media, cr_span_t sdp, int mirror)
 	if(!cr_span_eq(cr_span_sub(sdp, 0, 2), CR_SPAN("v=")))
 		return 0;
 	while(sdp.len > 0) {
-		cr_span_t line = next_line(&sdp), type = cr_span_sub(line, 0, 2);
+		cr_span_t line = cr_sdp_line(&sdp), type = cr_span_sub(line, 0, 2);
 
 		if(cr_span_eq(type, CR_SPAN("m="))) {
 			if(n == CR_STATE_MEDIA_MAX)
@@ -76,9 +76,7 @@ int cr_sdp_media(cr_media_t *media, cr_span_t sdp, int mirror)
 
 typedef struct check
 {
-	const cr_net_t *denied;
-	int n_denied;
-	const uint8_t *own;
+	const cr_sdp_denied_t *denied;
 	cr_sdp_edits_t *edits;
 	int media;       /* m= lines */
 	int plain;       /* some of these not of SRTP */
@@ -187,11 +185,15 @@ static void edit(check_t *c, cr_span_t line, cr_span_t instead)
 	c->edits->instead[c->edits->n++] = instead;
 }
 
-static int is_denied(check_t *c, const uint8_t *address)
+/* @param is_candidate  of a candidate, which goes where it goes */
+static int is_denied(check_t *c, const uint8_t *address, int is_candidate)
 {
-	int is = cr_nets_have(c->denied, c->n_denied, address)
-			&& (c->own == NULL || memcmp(c->own, address, CR_ADDRESS_LEN) != 0);
+	const cr_sdp_denied_t *d = c->denied;
+	int is = cr_nets_have(d->net, d->n, address)
+			|| (!is_candidate && cr_nets_have(d->silent, d->n_silent, address));
 
+	if(d->own != NULL && memcmp(d->own, address, CR_ADDRESS_LEN) == 0)
+		is = 0;
 	c->denies |= is;
 	return is;
 }
@@ -204,7 +206,7 @@ static void check_address(check_t *c, cr_span_t line, cr_span_t word)
 
 	if(read_address(address, without_ttl(word)) != CR_OK)
 		c->err = CR_EMALFORMED;
-	else if(!is_unspecified(address) && is_denied(c, address))
+	else if(!is_unspecified(address) && is_denied(c, address, 0))
 		edit(c, line,
 				begins(line, CR_SPAN("c=")) ? CR_SPAN("c=IN IP4 0.0.0.0\r\n")
 											: CR_SPAN(""));
@@ -218,7 +220,7 @@ static void check_candidate(check_t *c, cr_span_t line)
 	if(read_address(address, word) != CR_OK) {
 		if(!is_mdns(word))
 			c->err = CR_EMALFORMED;
-	} else if(is_unspecified(address) || is_denied(c, address)) {
+	} else if(is_unspecified(address) || is_denied(c, address, 1)) {
 		edit(c, line, CR_SPAN(""));
 		c->denies = 1;
 	}
@@ -378,11 +380,10 @@ static void check_line(check_t *c, cr_span_t line)
 	}
 }
 
-int cr_sdp_check(cr_sdp_edits_t *edits, cr_span_t sdp, const cr_net_t *denied,
-		int n_denied, const uint8_t *own)
+int cr_sdp_check(
+		cr_sdp_edits_t *edits, cr_span_t sdp, const cr_sdp_denied_t *denied)
 {
-	check_t c = {
-			.denied = denied, .n_denied = n_denied, .own = own, .edits = edits};
+	check_t c = {.denied = denied, .edits = edits};
 	const size_t all = sdp.len;
 
 	edits->n = 0;

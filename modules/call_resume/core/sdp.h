@@ -9,6 +9,10 @@
 #include "net.h"
 #include "state.h"
 
+/** The next line of a description, without its end: up to LF and nothing else (RFC 8866 section 5).
+ * @param rest  what is behind it then */
+cr_span_t cr_sdp_line(cr_span_t *rest);
+
 /**
  * Read the m= lines and their directions (RFC 8866 section 5.14, 6.7).
  * @param media   receives at most CR_STATE_MEDIA_MAX entries, spans of sdp or
@@ -39,6 +43,19 @@ typedef struct cr_sdp_edits
 	int is_foreign; /* there are streams, and none that a browser has kind and codec of */
 } cr_sdp_edits_t;
 
+/** Whose addresses a description may not have. */
+typedef struct cr_sdp_denied
+{
+	const cr_net_t *net;
+	int n;
+	/* Those who may have candidates, as what they do not answer gets nothing more, and no media otherwise: a media
+	 * server sends what is in DTLS, or said to be, to the address in c=, whatever ICE says. */
+	const cr_net_t *silent;
+	int n_silent;
+	const uint8_t *
+			own; /* one that is not denied, whatever the networks say; or NULL */
+} cr_sdp_denied_t;
+
 /**
  * Whether a description is one that a media server may be given, which sends to
  * whatever addresses it names, and takes ports for all of its m= lines.
@@ -50,12 +67,12 @@ typedef struct cr_sdp_edits
  * - ice-ufrag and ice-pwd are of ice-char, and there is no NUL.
  * - No address is of the denied networks: where media find their way by ICE such
  *   candidates are taken out, and c= becomes the unspecified address.
- * @param edits  receives what to take out, with CR_OK
- * @param sdp    in whichever part of a body it is; nothing at all is none
- * @param own    an address that is not denied, whatever the networks say; or NULL
+ * @param edits   receives what to take out, with CR_OK
+ * @param sdp     in whichever part of a body it is; nothing at all is none
+ * @param denied  all may be zero: no address is
  * @return CR_OK; CR_EMALFORMED, CR_ETOOBIG: not one; CR_EUNSUPPORTED: a denied address
  */
-int cr_sdp_check(cr_sdp_edits_t *edits, cr_span_t sdp, const cr_net_t *denied,
-		int n_denied, const uint8_t *own) CR_MUST_CHECK;
+int cr_sdp_check(cr_sdp_edits_t *edits, cr_span_t sdp,
+		const cr_sdp_denied_t *denied) CR_MUST_CHECK;
 
 #endif
