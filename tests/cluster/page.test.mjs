@@ -59,10 +59,25 @@ async function nodeOf(user) {
 	return Number(new RegExp(`AoR: ${user}@[^]*?Server-Id: (\\d+)`).exec(text)[1]);
 }
 
+/** Which of these media servers Kamailio takes for a call that it has not seen. */
+const serverFor = (callId, servers) => servers[(callId.split('').reduce((sum, c) => sum + c.charCodeAt(0), 0) & 0xff) % servers.length];
+
+/** What each connection that the page has had knows of where its media go. */
+const mediaServers = (tab) => tab.page.evaluate(() => window.connections.map((c) => /^c=IN IP4 (\S+)/m.exec(c.currentRemoteDescription?.sdp)?.[1]));
+
+/** A call of alice's whose media are at the node of its page, or at another one. */
+async function upWith(library, fits) {
+	for (let call; ; await call.endsBy('far')) {
+		call = await WebCall.up(stack, browser, { library, ...call && { tab: call.tab } });
+		const at = await nodeOf('alice');
+		if (fits(at, serverFor(call.far.id, [1, 2, 3]), serverFor(call.far.id, [1, 2, 3].filter((n) => n !== at)))) return { call, at };
+	}
+}
+
 for (const library of ['jssip', 'sipjs']) {
 	test(`${library}: the node of a page is killed, and the page is in its call again at another one`, async () => {
-		const call = await WebCall.up(stack, browser, { library });
-		const at = await nodeOf('alice');
+		const { call, at } = await upWith(library, (node, had) => node === had);
+		const { length } = await mediaServers(call.tab);
 		await cluster.kill(at);
 		const killed = performance.now();
 		await until('a re-INVITE at the far end', () => call.far.reinvites > 0, { timeout_ms: 30000 });
@@ -70,24 +85,17 @@ for (const library of ['jssip', 'sipjs']) {
 		await call.tab.up();
 		await call.talks();
 		assert.notEqual(await nodeOf('alice'), at);
+		// Or it would speak to the port that the next one has.
+		const [before, now] = (await mediaServers(call.tab)).slice(length - 1);
+		assert.equal(before, cluster.node(at).ip, 'the connection of before has not heard of another media server');
+		assert.notEqual(now, before);
 		await call.endsBy('far');
 	});
 }
 
-/** Which of these media servers Kamailio takes for a call that it has not seen. */
-const serverFor = (callId, servers) => servers[(callId.split('').reduce((sum, c) => sum + c.charCodeAt(0), 0) & 0xff) % servers.length];
-
 for (const library of ['jssip', 'sipjs']) {
 	test(`${library}: the node of a page is killed, whose media were at another one, and go to a third with its re-INVITE`, async () => {
-		let call;
-		let dead;
-		for (;;) {
-			call = await WebCall.up(stack, browser, { library, ...call && { tab: call.tab } });
-			dead = await nodeOf('alice');
-			const had = serverFor(call.far.id, [1, 2, 3]);
-			if (had !== dead && had !== serverFor(call.far.id, [1, 2, 3].filter((n) => n !== dead))) break;
-			await call.endsBy('far');
-		}
+		const { call, at: dead } = await upWith(library, (node, had, next) => had !== node && had !== next);
 		const { ng, control } = cluster.node(dead).rtpengine;
 		await cluster.kill(dead);
 		// The others may not have asked it for anything yet.

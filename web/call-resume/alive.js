@@ -19,7 +19,7 @@ const UNTOLD = 2_000;
 const KEPT = 100;
 
 /** The certificate of the media server that has answered. */
-const answeredBy = (connection) => /^a=fingerprint:.*/m.exec(connection.currentRemoteDescription?.sdp)?.[0];
+const answeredBy = (description) => /^a=fingerprint:.*/m.exec(description?.sdp)?.[0];
 const hasLostMedia = (connection) => ['disconnected', 'failed'].includes(connection?.iceConnectionState);
 
 export class Alive {
@@ -165,18 +165,18 @@ export class Alive {
 	}
 
 	/** Another media server may answer an offer than the one that had the call: one of a cluster has died. It knows
-	 * nothing of a connection that the offer has not begun anew (RFC 8842 section 5.5), and that stays silent. */
+	 * nothing of a connection that the offer has not begun anew (RFC 8842 section 5.5), and that stays silent. So this one is
+	 * given the answer of before, and does not hear of the other one: what it would still say to that is in the way of the next
+	 * connection, which meets the same port there, and waits for its DTLS for good. */
 	#watchServer(record, connection, ours) {
-		let server = answeredBy(connection);
-		let offered;
-		connection.addEventListener('signalingstatechange', () => {
-			if (connection.signalingState !== 'stable') {
-				offered = connection.signalingState === 'have-local-offer';
-				return;
-			}
-			const now = answeredBy(connection);
-			if (offered && server && now !== server && ours()) this.#to.resume(record);
-			server = now;
-		});
+		const { setRemoteDescription: set } = Object.getPrototypeOf(connection);
+		const answer = connection.setRemoteDescription.bind(connection);
+		connection.setRemoteDescription = (description) => {
+			const before = connection.currentRemoteDescription;
+			const [server, now] = [before, description].map(answeredBy);
+			if (connection.signalingState !== 'have-local-offer' || !server || now === server || !ours()) return answer(description);
+			// It does not fit where the offer has more streams.
+			return set.call(connection, before).catch(() => answer(description)).finally(() => this.#to.resume(record));
+		};
 	}
 }
