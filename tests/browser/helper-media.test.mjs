@@ -89,7 +89,7 @@ test('what the page sends is kept with its call, as it changes, and is not what 
 		const senders = [audio, video, { track: null }];
 		let iceChanged;
 		const streams = ['audio', 'video'].map((kind) => ({ direction: 'sendrecv', receiver: { track: { kind } } }));
-		const connection = { signalingState: 'stable', getSenders: () => senders, getTransceivers: () => streams, addEventListener(type, act) { iceChanged = act; } };
+		const connection = { signalingState: 'stable', getSenders: () => senders, getTransceivers: () => streams, addEventListener(type, act) { iceChanged = act; }, async setRemoteDescription() {} };
 		const session = {};
 		const fresh = { ...connection, getSenders: () => [], getTransceivers: () => [] };
 		phone.connection = (one) => one && (one === session ? connection : fresh);
@@ -226,6 +226,31 @@ test('a connection that is lost is replaced by one that sends no more than it, a
 	}, ANSWER);
 	assert.deepEqual(seen, ['audio,video video', 'resuming false false true false true', 'resumed false false true false true']);
 });
+
+for (const [what, offered, answer, heard, resumed] of [
+	['of the same media server', true, { sdp: 'a=fingerprint:1\r\nnew' }, 'a=fingerprint:1\r\nnew', 0], ['of another one', true, { sdp: 'a=fingerprint:2' }, 'a=fingerprint:1', 1],
+	['of another one, to more streams than there were', true, { sdp: 'a=fingerprint:2', more: true }, 'a=fingerprint:2', 1], ['of another one, which is an offer', false, { sdp: 'a=fingerprint:2' }, 'a=fingerprint:2', 0],
+]) {
+	test(`an answer ${what}: the call is resumed ${resumed} times, and the connection hears of ${JSON.stringify(heard)}`, async () => {
+		const seen = await page.evaluate(async ([ANSWER, ours, { more, ...description }]) => {
+			const { calls, phone, connection } = await window.sendingTracks(ANSWER, []);
+			const before = { sdp: 'a=fingerprint:1' };
+			let times = 0;
+			phone.call = () => {
+				times++;
+				return new Promise(() => {});
+			};
+			await connection.setRemoteDescription(before);
+			before.unfit = more;
+			connection.signalingState = ours ? 'have-local-offer' : 'have-remote-offer';
+			await connection.setRemoteDescription(description);
+			await new Promise((resolve) => { setTimeout(resolve); });
+			calls.stop();
+			return [connection.heard.at(-1), times];
+		}, [ANSWER, offered, answer]);
+		assert.deepEqual(seen, [heard, resumed]);
+	});
+}
 
 test('SIP.js: who asks again after the WebSocket was lost captures nothing more', async () => {
 	const seen = await page.evaluate(async (ANSWER) => {

@@ -58,7 +58,17 @@ const bothLost = async ({ keyed = true, peer = 'sip:bob@example.org' } = {}) => 
 /** In the page: a call that is up, whose connection has these tracks; of(names) is what its record has of them. */
 const sendingTracks = async (ANSWER, tracks, kept = {}) => {
 	const helper = window.helper({ answers: [], ...kept });
-	const connection = Object.assign(new EventTarget(), {
+	/* What a browser has of it; heard has what it was told of the other side. */
+	class Connection extends EventTarget {
+		heard = [];
+
+		async setRemoteDescription(description) {
+			if (description.unfit) throw new Error('as many streams are needed');
+			this.heard.push(description.sdp);
+			Object.assign(this, { currentRemoteDescription: description, signalingState: 'stable' });
+		}
+	}
+	const connection = Object.assign(new Connection(), {
 		signalingState: 'stable', iceConnectionState: 'connected', getSenders: () => tracks.map((track) => ({ track })),
 		getTransceivers: () => tracks.map((track) => ({ direction: 'sendrecv', receiver: { track } })),
 	});
