@@ -331,6 +331,16 @@ describe('cookies of somebody who has none of ours', () => {
 		}
 	});
 
+	test('leave no line by their name, however long they are', async () => {
+		const before = stack.kamailio.log().length;
+		const name = '__Host-call_resume=';
+		for (const cookie of [name + 'a'.repeat(7000), name + '0'.repeat(1100), `${name + '0'.repeat(73)}; x`, `x; ${name}${'0'.repeat(72)} ; y`, name,
+			`${name.toUpperCase()}${'0'.repeat(72)}; ${'x'.repeat(7000)}`, `x=${'y'.repeat(3000)}; ${name}${'0'.repeat(72)}; z=${'y'.repeat(3000)}`]) {
+			assert.equal(await direct({ 'x-forwarded-for': '192.0.2.78', cookie }, { body: '' }), 401, cookie.slice(0, 120));
+		}
+		assert.deepEqual(stack.kamailio.logged(/WARNING|ERROR/, before), []);
+	});
+
 	test('keep Kamailio busy for no longer than their length does', async () => {
 		const took = async (cookie) => {
 			const times = [];
