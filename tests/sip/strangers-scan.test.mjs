@@ -98,6 +98,7 @@ const CREDENTIALS = {
 	'of qop, without a number': `${most}, response="x", qop=auth, cnonce="x"`, 'of qop, without a nonce of theirs': `${most}, response="x", qop=auth, nc=1`,
 	'whose number is in another value': `${most}, response="x", cnonce="x", qop=auth, opaque=", nc=1"`, 'whose number is behind a value': `${most}, response="x", cnonce="x", qop=auth nc=1`,
 	'whose number is behind no comma': `${most}, response="x", cnonce="x", qop=auth \\, nc=1`, 'that are very long': `${most}, response="x"${', a="b"'.repeat(1200)}`,
+	'of a very long URI': `Digest username="100", ${realm}, nonce="x", uri="sip:${'x'.repeat(1100)};x", response="x"`,
 };
 
 describe('scanners', () => {
