@@ -144,8 +144,11 @@ static int find_mark(
 /* Kamailio 5.6.3 copies the Request-URI into 1024 bytes unchecked there. */
 #define ALIAS_URI_MAX 900
 
-/* handle_ruri_alias() of nathelper; NULL where that is not loaded. */
+typedef int (*close_ws_t)(struct sip_msg *, char *, char *, char *);
+
+/* handle_ruri_alias() of nathelper and ws_close() of websocket; NULL where these are not loaded. */
 static cmd_function handle_alias;
+static close_ws_t close_ws;
 
 /* An answer in HTTP is for the connection of who has asked (RFC 9112 section 9.2). Where that is
  * gone, Kamailio would take another one to its address: of a client behind the same NAT, to which
@@ -160,9 +163,24 @@ int kam_connection_init(void)
 {
 	static sl_cbelem_t ready = {.type = SLCB_REPLY_READY, .cbf = answer_http};
 
+	close_ws = (close_ws_t)find_export("ws_close", 3, 0);
 	if(kam_config.manage)
 		handle_alias = find_export("handle_ruri_alias", 0, 0);
 	return kam_sl.register_cb(&ready);
+}
+
+/* ws_close() of the module websocket is 0 when its frame cannot be sent, and 0 ends a script. */
+int ki_resume_close_ws(struct sip_msg *msg, int status, str *reason, int con)
+{
+	fparam_t code = {.type = FPARAM_INT, .v.i = status};
+	fparam_t why = {.type = FPARAM_STR, .v.str = *reason};
+	fparam_t id = {.type = FPARAM_INT, .v.i = con};
+
+	if(close_ws == NULL) {
+		LM_ERR("resume_close_ws() needs the module websocket\n");
+		return -1;
+	}
+	return close_ws(msg, (char *)&code, (char *)&why, (char *)&id) > 0 ? 1 : -1;
 }
 
 /* The script may do so later, which would be too late to tell where it goes. */

@@ -12,6 +12,7 @@
 int kam_connection_init(void);
 int ki_resume_mark_contact(struct sip_msg *msg);
 int ki_resume_unmark_uri(struct sip_msg *msg);
+int ki_resume_close_ws(struct sip_msg *msg, int status, str *reason, int con);
 
 /** Whether the other end of the connection that a message goes out over, if there is one, understands
  * it. Whoever has written where it goes, a Contact or a Via: bytes that are no frames end a WebSocket,

@@ -163,6 +163,21 @@ static int w_resume_revoke2(struct sip_msg *msg, char *kind, char *value)
 	return w_resume_revoke(msg, kind, value, NULL);
 }
 
+static int w_resume_close_ws(
+		struct sip_msg *msg, char *status, char *reason, char *con)
+{
+	int code, id;
+	str why;
+
+	if(get_int_fparam(&code, msg, (fparam_t *)status) < 0
+			|| get_str_fparam(&why, msg, (fparam_t *)reason) < 0
+			|| get_int_fparam(&id, msg, (fparam_t *)con) < 0) {
+		LM_ERR("resume_close_ws(): cannot evaluate its arguments\n");
+		return -1;
+	}
+	return ki_resume_close_ws(msg, code, &why, id);
+}
+
 static int w_resume_ring(struct sip_msg *msg, char *name, char *most)
 {
 	str s;
@@ -193,6 +208,11 @@ static int w_resume_read_media(struct sip_msg *msg, char *answer, char *p2)
 static int fixup_revoke(void **param, int param_no)
 {
 	return param_no == 3 ? fixup_igp_null(param, 1) : fixup_spve_null(param, 1);
+}
+
+static int fixup_close_ws(void **param, int param_no)
+{
+	return param_no == 2 ? fixup_spve_null(param, 1) : fixup_igp_null(param, 1);
 }
 
 /* clang-format off */
@@ -275,6 +295,8 @@ cmd_export_t kam_script_cmds[] = {
 		fixup_spve_null, fixup_free_spve_null, REQUEST_ROUTE},
 	{"resume_away", (cmd_function)w_resume_away, 0, 0, 0,
 		REQUEST_ROUTE | FAILURE_ROUTE},
+	{"resume_close_ws", (cmd_function)w_resume_close_ws, 3,
+		fixup_close_ws, 0, ANY_ROUTE},
 	{"resume_revoke", (cmd_function)w_resume_revoke2, 2,
 		fixup_revoke, 0, ANY_ROUTE},
 	{"resume_revoke", (cmd_function)w_resume_revoke, 3,
@@ -333,6 +355,7 @@ sr_kemi_t kam_script_kemi[] = {
 	KEMI(resume_within_dialog, NONE),
 	KEMI(resume_pass, STR),
 	KEMI(resume_away, NONE),
+	KEMI(resume_close_ws, INT, STR, INT),
 	KEMI(resume_revoke, STR, STR),
 	KEMI(resume_revoke_ttl, STR, STR, INT),
 	{ {0, 0}, {0, 0}, 0, NULL, { 0, 0, 0, 0, 0, 0 } }

@@ -68,6 +68,15 @@ const store = ({ token }, method, id, body) => browser().session(method, {
 const isRegistered = async (aor) => /Address:/.test(await stack.kamailio.kamcmd('ul.lookup', 'location', aor).catch(() => ''));
 const stored = ({ user, sid }) => stack.redis.cli('EXISTS', `call_resume:calls:${sha256(`${user} ${sid}`)}`) === '1';
 
+/** The process of Kamailio's that reads what comes over that connection. */
+async function readerOf(socket) {
+	const hex = (port) => port.toString(16).toUpperCase().padStart(4, '0');
+	const row = fs.readFileSync('/proc/net/tcp', 'latin1').split('\n').map((line) => line.trim().split(/\s+/))
+		.find(([, mine, theirs]) => mine?.endsWith(`:${hex(socket.remotePort)}`) && theirs.endsWith(`:${hex(socket.localPort)}`));
+	const readers = [...(await stack.kamailio.kamcmd('core.psx')).matchAll(/PID: (\d+)\s[^}]*?DSC: tcp receiver/g)].map(([, pid]) => Number(pid));
+	return readers.find((pid) => fs.readdirSync(`/proc/${pid}/fd`).some((fd) => fs.readlinkSync(`/proc/${pid}/fd/${fd}`) === `socket:[${row[9]}]`));
+}
+
 /** A session with all that can hang on it. */
 async function inUse({ user, password }, transport) {
 	const b = await browser().signedIn(user, password);
@@ -116,6 +125,32 @@ describe('what hangs on a session', () => {
 		const closed = once(b.phone.socket, 'end');
 		assert.equal((await b.signOut()).status, 204);
 		await closed;
+	});
+
+	test('ends also for who breaks the WebSocket in that moment, and who signs out has an answer', async () => {
+		const alice = newUser();
+		const b = await inUse(alice);
+		const first = await readerOf(b.phone.socket);
+		// One that the other reader has.
+		const agents = [];
+		let agent;
+		for (let i = 0; i < 20 && !agent; i++) {
+			agents.push(new http.Agent({ keepAlive: true, maxSockets: 1 }));
+			assert.equal(await direct({}, { body: '', agent: agents[i] }), 401);
+			if (await readerOf(Object.values(agents[i].freeSockets)[0][0]) !== first) agent = agents[i];
+		}
+		assert.ok(agent, 'there are two');
+		process.kill(first, 'SIGSTOP');
+		try {
+			b.phone.socket.resetAndDestroy();
+			const cookie = `__Host-call_resume=${b.cookie}`;
+			assert.equal(await direct({ cookie }, { method: 'DELETE', body: '', agent }), 204);
+			assert.equal(stack.portal.sql(`select count(*) from web_ended where sub = 'sip:${alice.aor}' and not revoked`), '0');
+		} finally {
+			process.kill(first, 'SIGCONT');
+			agents.forEach((a) => a.destroy());
+		}
+		await assertOver(b, alice.aor);
 	});
 
 	for (const [what, change] of [
@@ -371,9 +406,11 @@ describe('passwords that somebody makes up', () => {
 });
 
 /** As a web server asks Kamailio, or somebody who would be one. */
-const direct = (headers, { from = '127.0.0.1', user = 'nobody', password = 'guessed', body = JSON.stringify({ user, password }), to = stack.kamailio } = {}) => new Promise((resolve, reject) => {
+const direct = (headers, {
+	from = '127.0.0.1', user = 'nobody', password = 'guessed', body = JSON.stringify({ user, password }), to = stack.kamailio, method = 'POST', agent = false,
+} = {}) => new Promise((resolve, reject) => {
 	const request = http.request({
-		host: to.ip, port: to.ws, localAddress: from, path: '/session', method: 'POST', agent: false,
+		host: to.ip, port: to.ws, localAddress: from, path: '/session', method, agent, signal: AbortSignal.timeout(10000),
 		headers: { host: 'localhost', 'x-forwarded-proto': 'https', 'content-type': 'application/json', 'content-length': body.length, ...headers },
 	}, (response) => {
 		response.resume();
