@@ -19,6 +19,7 @@ import { freePort } from '../lib/ports.mjs';
 import { QUICK, Visitor, assertRefused, fetchJson } from '../lib/portal.mjs';
 import { Client, FarEnd, sdp } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP, runFolder } from '../lib/stack.mjs';
+import { variant } from '../lib/variant.mjs';
 import { sleep, until } from '../lib/wait.mjs';
 
 const SESSIONS_MAX = 3;
@@ -246,6 +247,52 @@ describe('what hangs on a session', () => {
 		}
 		await until('the states to go', () => !stored(b), { timeout_ms: 20000, every_ms: 200 });
 		await until('nothing to be done', () => stack.portal.sql('select count(*) from web_ended') === '0');
+	});
+});
+
+describe('a REGISTER that is under way', () => {
+	let own;
+	before(async () => {
+		const dir = runFolder('strangers-portal-late');
+		// What another process does while this one has looked at token or password, and has no binding yet. Stack.start()
+		// empties its folder.
+		const cfg = path.join(`${dir}-cfg`, 'gateway.cfg');
+		fs.mkdirSync(path.dirname(cfg), { recursive: true });
+		process.once('exit', () => fs.rmSync(path.dirname(cfg), { recursive: true, force: true }));
+		variant(path.dirname(cfg), 'gateway', 'REGISTER', [
+			'if ($hdr(X-Late) == "signs out") sql_query("portal", "delete from web_session where sid=$(resume(sid){sql.val})");',
+			'if ($hdr(X-Late) == "another password") sql_query("portal", "update subscriber set ha1=\'x\' where username=$(fU{sql.val})");',
+			'if ($hdr(X-Late) != $null) route(PORTAL_END);',
+		].join('\n'));
+		own = await Stack.start('strangers-portal-late', {
+			dir, web: { values: QUICK }, kamailio: { cfg },
+			defines: { WITH_DIGEST: true, DIGEST_DB: `"sqlite:///${path.join(dir, 'portal.sqlite')}"`, PORTAL_LOOK: '"name=portal_ended;interval=60;mode=1;"' },
+		});
+	});
+	after(() => own?.stop());
+
+	const bindings = async (aor) => (await own.kamailio.kamcmd('ul.lookup', 'location', aor).catch(() => '')).match(/Address:.*/g) ?? [];
+	const phoned = async (aor) => keep(await Phone.open({
+		user: 'bob', password: own.portal.add(aor), transport: 'tcp', to: { ip: own.kamailio.ip, port: own.kamailio.port },
+	}));
+
+	test('when its user signs out leaves no binding, and no connection', async () => {
+		const aor = `alice@${DOMAIN}`;
+		const b = await new Visitor(own.web.url, { ca: own.certificate.cert }).signedIn('alice', own.portal.add(aor));
+		const page = keep(await Client.open({ user: 'alice', token: b.token, transport: 'ws', to: { ip: own.kamailio.ip, port: own.kamailio.ws } }));
+		await page.register({ headers: ['X-Late: signs out'] });
+		await until('the binding to go', async () => (await bindings(aor)).length === 0);
+		await until('the connection to be closed', () => page.sockets.size === 0);
+	});
+
+	test('when its user gets another password leaves none of a phone with the old one', async () => {
+		const aor = `bob@${DOMAIN}`;
+		const phone = await phoned(aor);
+		await phone.register({ headers: ['X-Late: another password'] });
+		await until('the binding to go', async () => (await bindings(aor)).length === 0);
+		await until('the connection to be closed', () => phone.sockets.size === 0);
+		assert.equal((await (await phoned(aor)).register()).status, 200);
+		assert.equal((await bindings(aor)).length, 1, 'that of the new one stays');
 	});
 });
 
