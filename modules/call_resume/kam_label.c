@@ -55,6 +55,20 @@ static int make(const cr_env_t *env, struct sip_msg *msg, const struct cell *t,
 			: err;
 }
 
+/* A client can write a From for it in each of its calls: told of once a second. */
+static void report(int err)
+{
+	static time_t said;
+	time_t now = time(NULL);
+
+	if(now == said)
+		return;
+	said = now;
+	LM_NOTICE("a call that will not be ended when its client does not come"
+			  " back: %s\n",
+			cr_strerror(err));
+}
+
 int ki_resume_label(struct sip_msg *msg)
 {
 	struct cell *t = kam_tm.t_gett();
@@ -75,9 +89,7 @@ int ki_resume_label(struct sip_msg *msg)
 	}
 	/* A re-INVITE of the far end: what there is stays good. */
 	if(len != CR_EMISSING)
-		LM_NOTICE("a call that will not be ended when its client does not come"
-				  " back: %s\n",
-				cr_strerror(len));
+		report(len);
 	return -1;
 }
 

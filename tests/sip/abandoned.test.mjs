@@ -134,6 +134,22 @@ test('a call with a long Call-ID is refused, whoever begins it', async () => {
 	assert.equal((await one.call({ service: 'bob', callId: random().padEnd(255, 'x') })).final.status, 200);
 });
 
+test('calls with a long From, which are not ended, leave a line a second and process, not each', async () => {
+	const CALLS = 40;
+	await lives.far();
+	const one = await lives.alice('tcp');
+	const from = stack.kamailio.log().length;
+	const begun = performance.now();
+	for (let i = 0; i < CALLS; i++) {
+		const call = await one.call({ from: `<sip:alice@${DOMAIN}${';x'.repeat(700)}>` });
+		assert.equal(call.final.status, 200);
+		assert.equal((await call.request('BYE')).status, 200);
+	}
+	const seconds = Math.floor((performance.now() - begun) / 1000) + 2;
+	const lines = stack.kamailio.logged(/a call that will not be ended when its client does not come back: too big/, from).length;
+	assert.ok(lines > 0 && lines <= 2 * seconds, `${lines} lines in ${seconds} s`);
+});
+
 test('more calls than the media server can tell of at once hide no other one', async () => {
 	const ask = (callId, command) => stack.rtpengine.ask({ command, 'call-id': callId, 'from-tag': 'x', 'delete-delay': 0, sdp: sdp('127.0.0.1', 4000) });
 	const { bob, one, call } = await up('ws');
