@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 
 import { QUICK, Visitor, assertRefused, fetchJson } from '../lib/portal.mjs';
 import { DOMAIN, Stack } from '../lib/stack.mjs';
-import { until } from '../lib/wait.mjs';
+import { sleep, until } from '../lib/wait.mjs';
 
 let stack, url, ca, password;
 before(async () => {
@@ -109,6 +109,36 @@ test('without Redis says so, and the gateway goes on; it comes back by itself', 
 		assertRefused(await store(b, method, id, method === 'PUT' ? { body: 'x' } : {}), 503, /store does not answer/);
 	}
 	assert.equal((await b.renew()).status, 200);
+	await stack.redis.boot();
+	await until('the store', async () => (await store(b, 'GET')).status === 200, { timeout_ms: 20000, every_ms: 200 });
+});
+
+test('while it takes nothing, or is away, the log does not grow by each request', async () => {
+	const TIMES = 100;
+	const b = await empty();
+	/** How many lines there are of so many requests, and of how many seconds; the first request in a second has some. */
+	const assertFew = async (method, id, options) => {
+		await sleep(1000);
+		const [from, begun] = [stack.kamailio.log().length, performance.now()];
+		for (let i = 0; i < TIMES; i++) assertRefused(await store(b, method, id, options), 503, /store does not answer/);
+		const seconds = Math.floor((performance.now() - begun) / 1000) + 2;
+		const lines = stack.kamailio.logged(/./, from);
+		assert.ok(lines.some((line) => /store: Redis does not answer, or refuses/.test(line)), lines[0]);
+		assert.ok(lines.length <= 2 * 4 * seconds, `${lines.length} lines in ${seconds} s: ${lines[0]}`);
+	};
+	stack.redis.cli('CONFIG', 'SET', 'maxmemory', '1');
+	await assertFew('PUT', 'x', { body: 'x' });
+	stack.redis.cli('CONFIG', 'SET', 'maxmemory', '0');
+	await stack.redis.stop();
+	await assertFew('GET');
+	await stack.redis.boot();
+	await until('the store', async () => (await store(b, 'GET')).status === 200, { timeout_ms: 20000, every_ms: 200 });
+	// And what comes then is told of.
+	await sleep(1000);
+	const from = stack.kamailio.log().length;
+	await stack.redis.stop();
+	assertRefused(await store(b, 'GET'), 503, /store does not answer/);
+	assert.ok(stack.kamailio.logged(/store: Redis does not answer/, from).length > 0);
 	await stack.redis.boot();
 	await until('the store', async () => (await store(b, 'GET')).status === 200, { timeout_ms: 20000, every_ms: 200 });
 });
