@@ -136,10 +136,10 @@ describe('scanners', () => {
 	const log = () => stack.kamailio.log();
 
 	/** So many messages of a scanner, and what it was answered. */
-	async function scan(times, { ip = elsewhere(), transport = 'udp', method = 'REGISTER', tag = '', from = '100', domain = DOMAIN, hops = 70, uri = `sip:${DOMAIN}`, cseq = `1 ${method}`, fromTag = ';tag=1', contact, more = [], hasLength = true, body = '', answers = MAX } = {}) {
+	async function scan(times, { ip = elsewhere(), transport = 'udp', method = 'REGISTER', tag = '', from = '100', domain = DOMAIN, hops = 70, uri = `sip:${DOMAIN}`, cseq = `1 ${method}`, fromTag = ';tag=1', via = '', contact, more = [], hasLength = true, body = '', answers = MAX } = {}) {
 		const scanner = keep(await Endpoint.open({ ip, transport, to: at(stack, transport) }));
 		for (let i = 0; i < times; i++) {
-			scanner.send(message(`${method} ${uri} SIP/2.0`, [`Via: SIP/2.0/${transport.toUpperCase()} ${scanner.host};branch=z9hG4bK${random()}`, `Max-Forwards: ${hops}`,
+			scanner.send(message(`${method} ${uri} SIP/2.0`, [`Via: SIP/2.0/${transport.toUpperCase()} ${scanner.host};branch=z9hG4bK${random()}${via}`, `Max-Forwards: ${hops}`,
 				`From: <sip:${from && `${from}@`}${domain}>${fromTag}`, `To: <sip:${from || 'x'}@${DOMAIN}>${tag}`, `Call-ID: ${random()}`, `CSeq: ${cseq}`, 'User-Agent: friendly-scanner', `Contact: ${contact ?? `<sip:${from || 'x'}@${scanner.host}>`}`, ...more], body).replace(hasLength ? '' : /Content-Length:.*\r\n/, ''));
 			await new Promise((resolve) => { setImmediate(resolve); });
 		}
@@ -301,6 +301,36 @@ describe('scanners', () => {
 		assert.ok(await usage.shared() - before[1] < 20000 * TRUNK_MAX, `${await usage.shared() - before[1]} bytes`);
 		const phone = keep(await Client.open({ ip: elsewhere(), transport: 'tcp', user: 'carol', token: await stack.kamailio.token(`sip:carol@${DOMAIN}`, 's-carol'), to: at(stack, 'tcp') }));
 		assert.equal((await phone.call()).final.status, 200);
+	});
+
+	/** Nobody but the module writes this into a Via, and what nobody can open is sent to nobody. */
+	for (const [what, options, hasToken] of [
+		['who forge the address of the trunk', { ip: TRUNK_IP, method: 'OPTIONS' }], ['who forge the address of the trunk, in no dialog', { ip: TRUNK_IP, method: 'BYE', tag: ';tag=2' }],
+		['a user with a token', { method: 'OPTIONS', from: 'mallory' }, true], ['a user with a token, by another method', { method: 'SUBSCRIBE', from: 'mallory' }, true], ['a stranger', { method: 'OPTIONS' }],
+	]) {
+		test(`${what}: with a map in their Via have no answer and leave no lines`, async () => {
+			await forgotten();
+			const more = hasToken ? [`Authorization: Bearer ${await stack.kamailio.token(`sip:mallory@${DOMAIN}`, 's-mallory')}`] : [];
+			const before = log().length;
+			const started = Date.now();
+			const { answers } = await scan(5 * MAX, { via: ';crm1=aa', more, answers: 0, ...options });
+			await sleep(300);
+			assert.deepEqual(answers, []);
+			const lines = log().slice(before).split('\n').filter((l) => l);
+			assert.doesNotMatch(lines.join('\n'), /ERROR/);
+			// Ours is one a second, of each process.
+			const most = Math.ceil((Date.now() - started) / 1000 + 1) * 4;
+			assert.ok(lines.length <= most && lines.every((l) => /call_resume.*map refused/.test(l)), `${lines.length} lines: ${lines[0]}`);
+		});
+	}
+
+	test('a user who writes the name of that map in capitals has his answers, and leaves no line', async () => {
+		await forgotten();
+		const more = [`Authorization: Bearer ${await stack.kamailio.token(SUB, 's-1')}`];
+		const before = log().length;
+		const { answers } = await scan(MAX, { transport: 'tcp', from: 'alice', via: ';CRM1=aa', more });
+		assert.ok(answers.length === MAX && answers.every((m) => m.status === 200 && m.get('call-state-key')), answers[0]?.text);
+		assert.doesNotMatch(log().slice(before), /ERROR|map refused/);
 	});
 
 	const other = { from: `<sip:carol@${DOMAIN}>` };

@@ -114,7 +114,76 @@ static void a_map_of_another_purpose_is_refused(void **state)
 	assert_int_equal(r.refused, CR_EMISPLACED);
 }
 
+/* Nobody but us writes one there, and in lower case. */
+static void a_parameter_that_is_written_otherwise_is_no_map(void **state)
+{
+	cr_edge_t r;
+
+	(void)state;
+	r = cr_edge_out(buf[1], OUT_MAX, &env,
+			cr_span_str("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP c;CRM1=aa\r\n"
+						"From: <sip:a>;tag=1\r\nTo: <sip:a>;tag=2\r\n"
+						"Call-ID: crm1\r\nCSeq: 1 REGISTER\r\n\r\n"));
+	assert_int_not_equal(r.verdict, CR_DROP);
+	assert_int_equal(r.refused, CR_OK);
+}
+
 /* ---- requests of the client ---------------------------------------------- */
+
+/* No answer to it could be sent: the map of each would not open. */
+static void a_map_in_the_first_via_is_dropped(void **state)
+{
+	static const char *const vias[]
+			= {"SIP/2.0/UDP c;crm1=aa", "SIP/2.0/UDP c;crm1",
+					"SIP/2.0/UDP c;branch=z9hG4bKr2 ; crm1 = aa;rport",
+					"SIP/2.0/UDP c;CRM1=aa;crm1=aa",
+					"SIP/2.0/UDP c;crm1=aa, SIP/2.0/UDP d"};
+	static const char text[] = "%s sip:bob@gw SIP/2.0\r\nVia: %s\r\n"
+							   "From: <sip:alice@example.com>;tag=o-tag\r\n"
+							   "To: <sip:bob@example.com>\r\n"
+							   "Call-ID: o-1@peer\r\nCSeq: 1 %s\r\n\r\n";
+	static const char *const methods[] = {"OPTIONS", "INVITE", "ACK"};
+	cr_edge_t r;
+
+	(void)state;
+	learn();
+	for(size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		for(size_t k = 0; k < sizeof(vias) / sizeof(vias[0]); k++) {
+			r = edge_in(buf[1], OUT_MAX, &env,
+					text_of(0, text, methods[i], vias[k], methods[i]));
+			assert_int_equal(r.verdict, CR_DROP);
+			assert_int_equal(r.refused, CR_EMALFORMED);
+		}
+	}
+	/* Nor is a real one of its sender's. */
+	r = edge_in(buf[1], OUT_MAX, &env,
+			text_of(0, text, "OPTIONS", client_via, "OPTIONS"));
+	assert_int_equal(r.verdict, CR_DROP);
+}
+
+/* Who has resumed may call through us and another gateway, whose Via is then the first. */
+static void what_is_no_map_in_the_first_via_comes_in(void **state)
+{
+	static const char *const vias[]
+			= {"SIP/2.0/UDP gw;branch=z9hG4bKg, SIP/2.0/UDP c;crm1=aa",
+					"SIP/2.0/UDP gw\r\nVia: SIP/2.0/UDP c;crm1=aa",
+					"SIP/2.0/UDP c;CRM1=aa;branch=z9hG4bKcrm1",
+					"SIP/2.0/UDP crm1;xcrm1=aa;crm10=aa",
+					"SIP/2.0/UDP c;x=\";crm1=aa\""};
+	cr_edge_t r;
+
+	(void)state;
+	for(size_t k = 0; k < sizeof(vias) / sizeof(vias[0]); k++) {
+		r = edge_in(buf[1], OUT_MAX, &env,
+				text_of(0,
+						"OPTIONS sip:bob@gw SIP/2.0\r\nVia: %s\r\n"
+						"From: <sip:a>;tag=1\r\nTo: <sip:b>\r\n"
+						"Call-ID: crm1\r\nCSeq: 1 OPTIONS\r\n\r\n",
+						vias[k]));
+		assert_int_equal(r.verdict, CR_KEEP);
+		assert_int_equal(r.refused, CR_OK);
+	}
+}
 
 static void a_request_without_route_gets_ours(void **state)
 {
@@ -376,6 +445,9 @@ int main(void)
 			T(a_map_opens_in_its_own_dialog_only),
 			T(a_map_that_is_made_up_is_forged),
 			T(a_map_of_another_purpose_is_refused),
+			T(a_parameter_that_is_written_otherwise_is_no_map),
+			T(a_map_in_the_first_via_is_dropped),
+			T(what_is_no_map_in_the_first_via_comes_in),
 			T(a_request_without_route_gets_ours),
 			T(a_forged_tag_is_left_alone),
 			T(peer_requests_arrive_in_n),

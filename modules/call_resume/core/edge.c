@@ -194,15 +194,42 @@ static int ends_here(const cr_job_t *j, cr_hdr_t client)
 			&& cr_span_eq(cseq, cr_written(&w));
 }
 
+/* Ours alone: of its name in capitals a sender has his own parameter, which is not looked for in
+ * all that comes in. @return 0 when there is none */
+static int find_via_map(const cr_sip_t *m, cr_span_t *text, cr_span_t *whole)
+{
+	cr_value_iter_t it = {0};
+	cr_param_t param;
+	cr_span_t via;
+	size_t next = 0;
+
+	if(!cr_sip_next(m, CR_VIA, &it, &via))
+		return 0;
+	while(cr_param_next(via, &next, &param)) {
+		if(!cr_span_eq(param.name, CR_SPAN(CR_MAP_MARK)))
+			continue;
+		*text = param.value;
+		*whole = param.whole;
+		return 1;
+	}
+	return 0;
+}
+
 cr_edge_t cr_edge_in(char *out, size_t out_max, const cr_env_t *env,
 		cr_span_t text, cr_span_t own)
 {
-	cr_span_t bare, map;
+	cr_span_t bare, map, whole;
 	cr_hdr_t client;
 	cr_job_t j;
 
 	if(cr_translate_begin(&j, env, text) != CR_OK)
 		return (cr_edge_t){.verdict = CR_KEEP};
+	/* In front of the client's Via that has our map is one of ours, in all that comes back to
+	 * us. To this one no answer could be sent: reply_out() would drop each. */
+	if(j.m->status == 0 && find_via_map(j.m, &map, &whole))
+		return (cr_edge_t){.verdict = CR_DROP,
+				.refused = CR_EMALFORMED,
+				.call_id = j.m->call_id};
 	cr_screen_in(j.e, env, j.m);
 	client = j.m->status == 0 ? CR_FROM : CR_TO;
 	if(split_tag(cr_sip_tag(j.m, client == CR_FROM ? CR_TO : CR_FROM), &bare,
@@ -232,15 +259,14 @@ cr_edge_t cr_edge_in(char *out, size_t out_max, const cr_env_t *env,
 
 /* A reply that names O must not reach the client: where the map does not open,
  * the client had better ask again. */
-static cr_edge_t reply_out(
-		cr_job_t *j, char *out, size_t out_max, cr_span_t via)
+static cr_edge_t reply_out(cr_job_t *j, char *out, size_t out_max)
 {
 	cr_dialog_id_t o = {j->m->call_id, cr_sip_tag(j->m, CR_FROM)}, n;
 	cr_span_t text, param, tag = cr_sip_tag(j->m, CR_TO);
 	char mem[CR_BOX_TEXT_MAX + 256];
 	int err;
 
-	if(!cr_param_find(via, CR_MAP_MARK, &text, &param))
+	if(!find_via_map(j->m, &text, &param))
 		return finish_job(j, out, out_max, CR_DROP);
 	err = cr_translate_open(j, CR_PURPOSE_VIA, o, text);
 	if(err != CR_OK) {
@@ -341,9 +367,7 @@ static cr_edge_t translate_out(
 		char *out, size_t out_max, const cr_env_t *env, cr_span_t text)
 {
 	cr_edge_t edge = {.verdict = CR_KEEP};
-	cr_value_iter_t it = {0};
 	const cr_field_t *order;
-	cr_span_t via;
 	cr_job_t j;
 	int sealed;
 	int err = cr_translate_begin(&j, env, text);
@@ -371,10 +395,8 @@ static cr_edge_t translate_out(
 		cr_session_uuid_put(j.e, env, j.m);
 	if(j.m->status == 0)
 		edge = request_out(&j, out, out_max);
-	else if(cr_sip_next(j.m, CR_VIA, &it, &via))
-		edge = reply_out(&j, out, out_max, via);
 	else
-		edge = finish_job(&j, out, out_max, CR_DROP);
+		edge = reply_out(&j, out, out_max);
 	edge.sealed = sealed == CR_OK && edge.verdict == CR_CHANGED;
 	edge.unsealed = sealed == CR_EMISSING ? CR_OK : sealed;
 	/* There was nothing to do but to add a field that it can do without. */
