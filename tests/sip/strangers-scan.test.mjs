@@ -365,6 +365,21 @@ describe('scanners', () => {
 		});
 	}
 
+	test('a user who asks for a name with an escape of no letter gets 484, and leaves no line; names of other domains go on', async () => {
+		await forgotten();
+		const mallory = keep(await Client.open({ ip: elsewhere(), transport: 'tcp', user: 'mallory', token: await stack.kamailio.token(`sip:mallory@${DOMAIN}`, 's-mallory'), to: at(stack, 'tcp') }));
+		const before = log().length;
+		for (const method of ['MESSAGE', 'OPTIONS', 'INVITE']) {
+			for (const name of ['%00b', '%0a', '%7F', 'x%c3%a9', '%61lice%Fa']) {
+				assert.equal((await mallory.outside(method, `sip:${name}@${DOMAIN}`)).status, 484, `${method} ${name}`);
+				assert.equal((await mallory.outside(method, `sip:${name}@other.invalid`)).status, 200, `${method} ${name}`);
+			}
+			assert.notEqual((await mallory.outside(method, `sip:%61lice%3A%7e@${DOMAIN}`)).status, 484);
+		}
+		const lines = log().slice(before).split('\n').filter((l) => l);
+		assert.deepEqual(lines, []);
+	});
+
 	test('a user fills no log by requests in a call of his own, to places that nothing can be sent to', async () => {
 		await forgotten();
 		const mallory = keep(await Client.open({ ip: elsewhere(), transport: 'tcp', user: 'mallory', token: await stack.kamailio.token(`sip:mallory@${DOMAIN}`, 's-mallory'), to: at(stack, 'tcp') }));
