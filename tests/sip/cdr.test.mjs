@@ -4,7 +4,7 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 
-import { Dialog, FarEnd } from '../lib/sip.mjs';
+import { Dialog, Endpoint, FarEnd, message, random } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -194,6 +194,49 @@ for (const did of ['abc.def', 'zz']) {
 		const lines = stack.kamailio.log().slice(length).trim().split('\n');
 		assert.ok(lines.length <= 5, `${lines.length} lines: ${lines[0]}`);
 	}));
+}
+
+/** Three requests that are not as they have to be: how they are answered, and what is logged of them. */
+async function told(ip, { method = 'INVITE', fromTag = ';tag=1', toTag = '', fields }) {
+	const one = await Endpoint.open({ ip, to: { ip: stack.kamailio.ip, port: stack.kamailio.port } });
+	try {
+		const token = ip === TRUNK_IP ? [] : [`Authorization: Bearer ${await stack.kamailio.token(`sip:alice@${DOMAIN}`)}`];
+		const { length } = stack.kamailio.log();
+		const statuses = [];
+		for (let i = 0; i < 3; i++) {
+			const branch = `z9hG4bK${random()}`;
+			one.send(message(`${method} sip:100@${DOMAIN} SIP/2.0`, [`Via: SIP/2.0/UDP ${one.host};branch=${branch}`, 'Max-Forwards: 70', `From: <sip:alice@${DOMAIN}>${fromTag}`, `To: <sip:100@${DOMAIN}>${toTag}`,
+				`Call-ID: ${random()}`, `CSeq: 1 ${method}`, ...token, ...fields(one)]));
+			statuses.push((await one.take('the answer', (m) => m.status >= 200 && m.get('via').includes(branch))).status);
+		}
+		return { statuses, lines: stack.kamailio.logged(/./, length) };
+	} finally {
+		one.close();
+	}
+}
+
+const contact = (one) => `Contact: <sip:alice@${one.host}>`;
+for (const [who, ip] of [["who forges the trunk's address", TRUNK_IP], ['a user with a token', '127.0.0.67']]) {
+	for (const [what, call] of Object.entries({
+		'without a Contact': { fields: () => [] }, 'with Contact: *': { fields: () => ['Contact: *'] }, 'with a Contact of another scheme': { fields: () => ['Contact: <tel:1>'] },
+		'with two Contacts': { fields: (one) => [`${contact(one)}, <sip:b@${one.host}>`] }, 'with two fields Contact': { fields: (one) => [contact(one), contact(one)] },
+		'without a tag in From': { fromTag: '', fields: (one) => [contact(one)] }, 'with a tag in From that is none': { fromTag: ';tag', fields: (one) => [contact(one)] },
+		'with a Record-Route without brackets': { fields: (one) => [contact(one), 'Record-Route: sip:x@y;lr'] }, 'with Record-Route: *': { fields: (one) => [contact(one), 'Record-Route: *'] },
+		'with an empty Record-Route': { fields: (one) => [contact(one), 'Record-Route: '] },
+	})) {
+		test(`a call ${what}, of ${who}, is none, and leaves no line`, () => parties(async (far) => {
+			assert.deepEqual(await told(ip, call), { statuses: [400, 400, 400], lines: [] });
+			assert.deepEqual(far.requests, []);
+			assert.equal(await dialogs(), 0);
+		}));
+	}
+
+	for (const method of ['BYE', 'INFO']) {
+		test(`${method} in a dialog without a tag in From, of ${who}, leaves no line`, () => parties(async () => {
+			const none = { method, fromTag: '', toTag: ';tag=2', fields: (one) => [contact(one), `Route: <sip:${stack.gateway};lr>`] };
+			assert.deepEqual(await told(ip, none), { statuses: [481, 481, 481], lines: [] });
+		}));
+	}
 }
 
 test('a call has its CDR also where its client has sent so much to places that nothing can be sent to that nothing is said of it', () => parties(async (far, client) => {
