@@ -125,6 +125,22 @@ describe('a user in a call of his own', () => {
 	});
 });
 
+test('a user fills no log by what he sends to a client that has gone, in names that are none', async () => {
+	const bob = await lab.party('bob', { transport: 'tcp' });
+	assert.equal((await bob.register()).status, 200);
+	const mallory = await lab.party('mallory', { transport: 'tcp', Kind: Client });
+	const call = await mallory.call({ service: 'bob' });
+	assert.equal(call.final.status, 200);
+	bob.close();
+	await until('the gateway to see it', async () => (await call.request('INFO')).status !== 200);
+	assert.deepEqual(await lines(/ERROR|WARN/, async () => {
+		for (const user of ['%00b', '%c3%a9', '%zz', 'b%7f', 'b%']) {
+			await often(MAX / 2, () => void call.request('INFO', { remote: call.remote.replace(/sip:[^@]*@/, `sip:${user}@`) }).catch(() => {}));
+			await read(mallory);
+		}
+	}), []);
+});
+
 test('a user fills no log by new calls with a description that rtpengine does not take', async () => {
 	const mallory = await lab.party('mallory', { transport: 'tcp', Kind: Client });
 	await lab.far();
