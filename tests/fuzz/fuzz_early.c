@@ -41,10 +41,10 @@ static void check(int len, cr_span_t sdp)
 /* As many lines, and each of them is what it was, or names no certificate. */
 static void check_fresh(int len, cr_span_t sdp)
 {
-	static const cr_span_t none
-			= CR_SPAN_INIT("a=fingerprint:sha-256 00:00:00:00:00:00:00:00:00:00:"
-						   "00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:"
-						   "00:00:00:00:00");
+	static const cr_span_t none = CR_SPAN_INIT(
+			"a=fingerprint:sha-256 00:00:00:00:00:00:00:00:00:00:"
+			"00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:"
+			"00:00:00:00:00");
 	cr_span_t body;
 
 	if(len < 0)
