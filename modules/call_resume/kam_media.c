@@ -298,8 +298,8 @@ static int check(cr_sdp_edits_t *edits, struct sip_msg *msg, cr_span_t sdp,
 	return cr_sdp_check(edits, sdp,
 			&(cr_sdp_denied_t){.net = denied.net,
 					.n = denied.n,
-					.silent = trunk.net,
-					.n_silent = is_of_trunk(msg) ? 0 : trunk.n,
+					.ice_only = trunk.net,
+					.n_ice_only = is_of_trunk(msg) ? 0 : trunk.n,
 					.own = own});
 }
 

@@ -227,29 +227,43 @@ test('a connection that is lost is replaced by one that sends no more than it, a
 	assert.deepEqual(seen, ['audio,video video', 'resuming false false true false true', 'resumed false false true false true']);
 });
 
-for (const [what, offered, answer, heard, resumed] of [
-	['of the same media server', true, { sdp: 'a=fingerprint:1\r\nnew' }, 'a=fingerprint:1\r\nnew', 0], ['of another one', true, { sdp: 'a=fingerprint:2' }, 'a=fingerprint:1', 1],
-	['of another one, to more streams than there were', true, { sdp: 'a=fingerprint:2', more: true }, 'a=fingerprint:2', 1], ['of another one, which is an offer', false, { sdp: 'a=fingerprint:2' }, 'a=fingerprint:2', 0],
-]) {
-	test(`an answer ${what}: the call is resumed ${resumed} times, and the connection hears of ${JSON.stringify(heard)}`, async () => {
-		const seen = await page.evaluate(async ([ANSWER, ours, { more, ...description }]) => {
-			const { calls, phone, connection } = await window.sendingTracks(ANSWER, []);
-			const before = { sdp: 'a=fingerprint:1' };
-			let times = 0;
-			phone.call = () => {
-				times++;
-				return new Promise(() => {});
-			};
-			await connection.setRemoteDescription(before);
-			before.unfit = more;
-			connection.signalingState = ours ? 'have-local-offer' : 'have-remote-offer';
-			await connection.setRemoteDescription(description);
-			await new Promise((resolve) => { setTimeout(resolve); });
-			calls.stop();
-			return [connection.heard.at(-1), times];
-		}, [ANSWER, offered, answer]);
-		assert.deepEqual(seen, [heard, resumed]);
-	});
+for (const role of ['has called', 'was called']) {
+	for (const change of ['nothing', 'hold', 'ICE', 'a camera']) {
+		test(`a page that ${role}, and offers anew (${change}): the answer of another media server is not for its connection, but begins a resume`, async () => {
+			const seen = await page.evaluate(async ([ANSWER, caller, what]) => {
+				const [one, server, other] = [0, 1, 2].map(() => new RTCPeerConnection());
+				const agree = async (from, to) => {
+					await from.setLocalDescription();
+					await to.setRemoteDescription(from.localDescription);
+					await to.setLocalDescription();
+					await from.setRemoteDescription(to.localDescription);
+				};
+				const begin = caller ? one : server;
+				begin.addTransceiver('audio');
+				await agree(begin, caller ? server : one);
+				const { calls, phone } = await window.sendingTracks(ANSWER, [], {}, one);
+				const found = [];
+				let times = 0;
+				phone.call = () => {
+					times++;
+					return new Promise(() => {});
+				};
+				await agree(one, server);
+				found.push(times);
+				const before = one.currentRemoteDescription.sdp;
+				if (what === 'hold') one.getTransceivers()[0].direction = 'sendonly';
+				if (what === 'ICE') one.restartIce();
+				if (what === 'a camera') one.addTransceiver('video');
+				await agree(one, other);
+				await new Promise((resolve) => { setTimeout(resolve); });
+				found.push(times, one.signalingState, one.currentRemoteDescription.sdp === before);
+				calls.stop();
+				for (const connection of [one, server, other]) connection.close();
+				return found;
+			}, [ANSWER, role === 'has called', change]);
+			assert.deepEqual(seen, [0, 1, 'stable', true]);
+		});
+	}
 }
 
 test('SIP.js: who asks again after the WebSocket was lost captures nothing more', async () => {

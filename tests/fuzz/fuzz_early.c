@@ -54,7 +54,8 @@ static void check_fresh(int len, cr_span_t sdp)
 	body.len = (size_t)(out + len - body.s);
 	body = cr_span_sub(body, 4, body.len);
 	while(sdp.len > 0) {
-		cr_span_t was = cr_sdp_line(&sdp), is = cr_sdp_line(&body);
+		cr_span_t was = cr_span_trim(cr_sdp_line(&sdp));
+		cr_span_t is = body.len > 0 ? cr_span_trim(cr_sdp_line(&body)) : body;
 
 		CHECK(cr_span_eq(is, was) || cr_span_eq(is, none));
 	}

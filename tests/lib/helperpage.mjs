@@ -55,22 +55,12 @@ const bothLost = async ({ keyed = true, peer = 'sip:bob@example.org' } = {}) => 
 	return { ...helper, jwe, keys };
 };
 
-/** In the page: a call that is up, whose connection has these tracks; of(names) is what its record has of them. */
-const sendingTracks = async (ANSWER, tracks, kept = {}) => {
+/** In the page: a call that is up, whose connection has these tracks, or is that one; of(names) is what its record has of them. */
+const sendingTracks = async (ANSWER, tracks, kept = {}, real = undefined) => {
 	const helper = window.helper({ answers: [], ...kept });
-	/* What a browser has of it; heard has what it was told of the other side. */
-	class Connection extends EventTarget {
-		heard = [];
-
-		async setRemoteDescription(description) {
-			if (description.unfit) throw new Error('as many streams are needed');
-			this.heard.push(description.sdp);
-			Object.assign(this, { currentRemoteDescription: description, signalingState: 'stable' });
-		}
-	}
-	const connection = Object.assign(new Connection(), {
+	const connection = real ?? Object.assign(new EventTarget(), {
 		signalingState: 'stable', iceConnectionState: 'connected', getSenders: () => tracks.map((track) => ({ track })),
-		getTransceivers: () => tracks.map((track) => ({ direction: 'sendrecv', receiver: { track } })),
+		getTransceivers: () => tracks.map((track) => ({ direction: 'sendrecv', receiver: { track } })), async setRemoteDescription() {},
 	});
 	const session = {};
 	helper.phone.connection = (one) => (one === session ? connection : undefined);

@@ -5,7 +5,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 
 import { freePort } from '../lib/ports.mjs';
-import { Client, Dialog, Endpoint, FarEnd, random } from '../lib/sip.mjs';
+import { Client, Dialog, Endpoint, FarEnd, random, sdp } from '../lib/sip.mjs';
 import { DOMAIN, Stack, TRUNK_IP } from '../lib/stack.mjs';
 import { Usage } from '../lib/usage.mjs';
 import { sleep, until } from '../lib/wait.mjs';
@@ -119,6 +119,26 @@ for (const transport of ['tcp', 'udp']) {
 		assert.equal((await far.dialog(other.callId).request('BYE')).status, 200);
 	});
 }
+
+test('who was called, by ACKs in the names of the call over UDP, does not keep those of the trunk from who has called him', async () => {
+	const mallory = keep(await FarEnd.open({ transport: 'tcp', user: 'mallory', token: await stack.kamailio.token(`sip:mallory@${DOMAIN}`, 's-mallory'), to: at('tcp') }));
+	assert.equal((await mallory.register()).status, 200);
+	const alice = keep(await FarEnd.open({ transport: 'tcp', user: 'alice', token: await stack.kamailio.token(`sip:alice@${DOMAIN}`, 's-alice'), to: at('tcp') }));
+	const other = await alice.call();
+	assert.equal(other.final.status, 200);
+	const d = await alice.call({ service: 'mallory' });
+	assert.equal(d.final.status, 200);
+	const his = mallory.dialog(d.callId);
+	his.party = keep(await Client.open({ transport: 'udp', user: 'mallory', to: at('udp') }));
+	for (let i = 0; i < 3 * MAX; i++) {
+		his.ack();
+		if (i % 4 === 3) await sleep(5);
+	}
+	const theirs = far.dialog(other.callId);
+	assert.equal((await theirs.request('INVITE', { body: sdp(TRUNK_IP, 4000, 2) })).status, 200);
+	theirs.ack();
+	await alice.take('the ACK of the trunk', (m) => m.method === 'ACK' && m.callId === other.callId);
+});
 
 /* ---- to where ------------------------------------------------------------------------ */
 

@@ -18,8 +18,8 @@ const SPREAD = 1_000;
 const UNTOLD = 2_000;
 const KEPT = 100;
 
-/** The certificate of the media server that has answered. */
-const answeredBy = (description) => /^a=fingerprint:.*/m.exec(description?.sdp)?.[0];
+/** The certificate of the media server that a description is of. */
+const serverOf = (description) => /^a=fingerprint:.*/m.exec(description?.sdp)?.[0];
 const hasLostMedia = (connection) => ['disconnected', 'failed'].includes(connection?.iceConnectionState);
 
 export class Alive {
@@ -165,18 +165,15 @@ export class Alive {
 	}
 
 	/** Another media server may answer an offer than the one that had the call: one of a cluster has died. It knows
-	 * nothing of a connection that the offer has not begun anew (RFC 8842 section 5.5), and that stays silent. So this one is
-	 * given the answer of before, and does not hear of the other one: what it would still say to that is in the way of the next
-	 * connection, which meets the same port there, and waits for its DTLS for good. */
+	 * nothing of a connection that the offer has not begun anew (RFC 8842 section 5.5), and that stays silent. So this one takes
+	 * its offer back, and does not hear of the other one: what it would still say to that is in the way of the next connection,
+	 * which meets the same port there, and waits for its DTLS for good. */
 	#watchServer(record, connection, ours) {
-		const { setRemoteDescription: set } = Object.getPrototypeOf(connection);
 		const answer = connection.setRemoteDescription.bind(connection);
 		connection.setRemoteDescription = (description) => {
-			const before = connection.currentRemoteDescription;
-			const [server, now] = [before, description].map(answeredBy);
-			if (connection.signalingState !== 'have-local-offer' || !server || now === server || !ours()) return answer(description);
-			// It does not fit where the offer has more streams.
-			return set.call(connection, before).catch(() => answer(description)).finally(() => this.#to.resume(record));
+			const server = serverOf(connection.currentRemoteDescription);
+			if (connection.signalingState !== 'have-local-offer' || !server || serverOf(description) === server || !ours()) return answer(description);
+			return connection.setLocalDescription({ type: 'rollback' }).catch(() => answer(description)).finally(() => this.#to.resume(record));
 		};
 	}
 }

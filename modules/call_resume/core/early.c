@@ -55,11 +55,8 @@ cr_span_t cr_early_sdp(const cr_sip_t *m)
 static void put_without_fingerprint(cr_writer_t *w, cr_span_t sdp)
 {
 	while(sdp.len > 0) {
-		cr_span_t line = sdp;
+		cr_span_t line = cr_sdp_line(&sdp);
 
-		/* As it is, with its end. */
-		(void)cr_sdp_line(&sdp);
-		line.len -= sdp.len;
 		if(begins(line, FINGERPRINT)) {
 			cr_put_str(w, FINGERPRINT "sha-256 00");
 			for(int i = 1; i < 32; i++)

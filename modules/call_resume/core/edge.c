@@ -194,31 +194,33 @@ static int ends_here(const cr_job_t *j, cr_hdr_t client)
 			&& cr_span_eq(cseq, cr_written(&w));
 }
 
-/* Ours alone: of its name in capitals a sender has his own parameter, which is not looked for in
- * all that comes in. @return 0 when there is none */
-static int find_via_map(const cr_sip_t *m, cr_span_t *text, cr_span_t *whole)
+/* The map of a Via. Ours alone: of its name in capitals a sender has his own parameter, which is
+ * not looked for in all that comes in. @return 0 when there is none */
+static int find_map(cr_span_t via, cr_param_t *map)
 {
-	cr_value_iter_t it = {0};
-	cr_param_t param;
-	cr_span_t via;
 	size_t next = 0;
 
-	if(!cr_sip_next(m, CR_VIA, &it, &via))
-		return 0;
-	while(cr_param_next(via, &next, &param)) {
-		if(!cr_span_eq(param.name, CR_SPAN(CR_MAP_MARK)))
-			continue;
-		*text = param.value;
-		*whole = param.whole;
-		return 1;
+	while(cr_param_next(via, &next, map)) {
+		if(cr_span_eq(map->name, CR_SPAN(CR_MAP_MARK)))
+			return 1;
 	}
 	return 0;
+}
+
+/* That of the first one. */
+static int find_first_map(const cr_sip_t *m, cr_param_t *map)
+{
+	cr_value_iter_t it = {0};
+	cr_span_t via;
+
+	return cr_sip_next(m, CR_VIA, &it, &via) && find_map(via, map);
 }
 
 cr_edge_t cr_edge_in(char *out, size_t out_max, const cr_env_t *env,
 		cr_span_t text, cr_span_t own)
 {
-	cr_span_t bare, map, whole;
+	cr_span_t bare, map;
+	cr_param_t of_via;
 	cr_hdr_t client;
 	cr_job_t j;
 
@@ -226,7 +228,7 @@ cr_edge_t cr_edge_in(char *out, size_t out_max, const cr_env_t *env,
 		return (cr_edge_t){.verdict = CR_KEEP};
 	/* In front of the client's Via that has our map is one of ours, in all that comes back to
 	 * us. To this one no answer could be sent: reply_out() would drop each. */
-	if(j.m->status == 0 && find_via_map(j.m, &map, &whole))
+	if(j.m->status == 0 && find_first_map(j.m, &of_via))
 		return (cr_edge_t){.verdict = CR_DROP,
 				.refused = CR_EMALFORMED,
 				.call_id = j.m->call_id};
@@ -262,15 +264,16 @@ cr_edge_t cr_edge_in(char *out, size_t out_max, const cr_env_t *env,
 static cr_edge_t reply_out(cr_job_t *j, char *out, size_t out_max)
 {
 	cr_dialog_id_t o = {j->m->call_id, cr_sip_tag(j->m, CR_FROM)}, n;
-	cr_span_t text, param, tag = cr_sip_tag(j->m, CR_TO);
+	cr_span_t tag = cr_sip_tag(j->m, CR_TO);
+	cr_param_t map;
 	char mem[CR_BOX_TEXT_MAX + 256];
 	int err;
 
-	if(!find_via_map(j->m, &text, &param))
+	if(!find_first_map(j->m, &map))
 		return finish_job(j, out, out_max, CR_DROP);
-	err = cr_translate_open(j, CR_PURPOSE_VIA, o, text);
+	err = cr_translate_open(j, CR_PURPOSE_VIA, o, map.value);
 	if(err != CR_OK) {
-		refuse(j, err, text);
+		refuse(j, err, map.value);
 	} else {
 		n = j->map.other;
 		/* Before there is a dialog, the client's ACK and CANCEL must stay in N
@@ -280,7 +283,7 @@ static cr_edge_t reply_out(cr_job_t *j, char *out, size_t out_max)
 			tag = n_remote_tag(j, mem, sizeof(mem), tag, n, o);
 		cr_translate_to_n(j, CR_FROM, n, tag);
 		cr_translate_cseq(j, j->m->cseq - j->map.cseq_offset);
-		cr_edit_replace(j->e, param, NULL, 0);
+		cr_edit_replace(j->e, map.whole, NULL, 0);
 	}
 	if(j->err != CR_OK)
 		return report(j, CR_DROP);
@@ -423,7 +426,8 @@ cr_edge_t cr_edge_out(
 int cr_edge_proves(const cr_env_t *env, cr_span_t text)
 {
 	cr_value_iter_t it = {0};
-	cr_span_t via, map;
+	cr_param_t map;
+	cr_span_t via;
 	cr_job_t j;
 
 	if(!cr_screen_concerned(text) || cr_translate_begin(&j, env, text) != CR_OK
@@ -431,8 +435,8 @@ int cr_edge_proves(const cr_env_t *env, cr_span_t text)
 		return 0;
 	cr_dialog_id_t o = {j.m->call_id, cr_sip_tag(j.m, CR_FROM)};
 	while(cr_sip_next(j.m, CR_VIA, &it, &via)) {
-		if(cr_param_find(via, CR_MAP_MARK, &map, NULL))
-			return cr_translate_open(&j, CR_PURPOSE_VIA, o, map) == CR_OK;
+		if(find_map(via, &map))
+			return cr_translate_open(&j, CR_PURPOSE_VIA, o, map.value) == CR_OK;
 	}
 	return 0;
 }

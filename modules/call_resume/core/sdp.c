@@ -41,7 +41,7 @@ cr_span_t cr_sdp_line(cr_span_t *rest)
 {
 	const char *nl = memchr(rest->s, '\n', rest->len);
 	size_t len = nl != NULL ? (size_t)(nl - rest->s) + 1 : rest->len;
-	cr_span_t line = cr_span_trim(cr_span_sub(*rest, 0, len));
+	cr_span_t line = cr_span_sub(*rest, 0, len);
 
 	*rest = cr_span_sub(*rest, len, rest->len);
 	return line;
@@ -55,7 +55,8 @@ int cr_sdp_media(cr_media_t *media, cr_span_t sdp, int mirror)
 	if(!cr_span_eq(cr_span_sub(sdp, 0, 2), CR_SPAN("v=")))
 		return 0;
 	while(sdp.len > 0) {
-		cr_span_t line = cr_sdp_line(&sdp), type = cr_span_sub(line, 0, 2);
+		cr_span_t line = cr_span_trim(cr_sdp_line(&sdp));
+		cr_span_t type = cr_span_sub(line, 0, 2);
 
 		if(cr_span_eq(type, CR_SPAN("m="))) {
 			if(n == CR_STATE_MEDIA_MAX)
@@ -190,7 +191,8 @@ static int is_denied(check_t *c, const uint8_t *address, int is_candidate)
 {
 	const cr_sdp_denied_t *d = c->denied;
 	int is = cr_nets_have(d->net, d->n, address)
-			|| (!is_candidate && cr_nets_have(d->silent, d->n_silent, address));
+			|| (!is_candidate
+					&& cr_nets_have(d->ice_only, d->n_ice_only, address));
 
 	if(d->own != NULL && memcmp(d->own, address, CR_ADDRESS_LEN) == 0)
 		is = 0;
@@ -391,13 +393,8 @@ int cr_sdp_check(
 		return CR_ETOOBIG;
 	if(sdp.len == 0 || memchr(sdp.s, '\0', sdp.len) != NULL)
 		return sdp.len == 0 ? CR_OK : CR_EMALFORMED;
-	while(sdp.len > 0 && c.err == CR_OK) {
-		const char *nl = memchr(sdp.s, '\n', sdp.len);
-		size_t len = nl != NULL ? (size_t)(nl - sdp.s) + 1 : sdp.len;
-
-		check_line(&c, cr_span_sub(sdp, 0, len));
-		sdp = cr_span_sub(sdp, len, sdp.len);
-	}
+	while(sdp.len > 0 && c.err == CR_OK)
+		check_line(&c, cr_sdp_line(&sdp));
 	if(c.err == CR_OK && c.repeated * all > CR_SDP_REPEATED_MAX)
 		c.err = CR_ETOOBIG;
 	if(c.err != CR_OK)

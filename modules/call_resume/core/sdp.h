@@ -9,8 +9,8 @@
 #include "net.h"
 #include "state.h"
 
-/** The next line of a description, without its end: up to LF and nothing else (RFC 8866 section 5).
- * @param rest  what is behind it then */
+/** The next line of a description, with its end: up to LF and nothing else (RFC 8866
+ * section 5). @param rest  not empty; what is behind the line then */
 cr_span_t cr_sdp_line(cr_span_t *rest);
 
 /**
@@ -48,12 +48,13 @@ typedef struct cr_sdp_denied
 {
 	const cr_net_t *net;
 	int n;
-	/* Those who may have candidates, as what they do not answer gets nothing more, and no media otherwise: a media
-	 * server sends what is in DTLS, or said to be, to the address in c=, whatever ICE says. */
-	const cr_net_t *silent;
-	int n_silent;
-	const uint8_t *
-			own; /* one that is not denied, whatever the networks say; or NULL */
+	/* Of these candidates are good, which are sent STUN alone until they answer, and
+	 * nothing else is: a media server sends what is in DTLS, or said to be, to the
+	 * address in c=, whatever ICE says. */
+	const cr_net_t *ice_only;
+	int n_ice_only;
+	/* One that is not denied, whatever the networks say; or NULL. */
+	const uint8_t *own;
 } cr_sdp_denied_t;
 
 /**
