@@ -86,6 +86,14 @@ typedef struct check
 	int others;      /* and some may not be */
 	int ufrag;       /* there is ICE */
 	int denies;      /* addresses of denied networks, in candidates or not */
+	int ice_only;    /* there are those in c= or a=rtcp */
+	cr_span_t named; /* the c= of the last stream that has such a one */
+	cr_span_t all;   /* that in front of all streams */
+	int srtp;        /* the last stream is SRTP */
+	int own_ufrag;   /* and has ICE, or all have it */
+	int all_ufrag;
+	int off;         /* it is switched off */
+	int unguarded;   /* some that are not have no SRTP or no ICE */
 	size_t repeated; /* formats that a stream has had already */
 	int err;         /* the first error */
 } check_t;
@@ -186,18 +194,54 @@ static void edit(check_t *c, cr_span_t line, cr_span_t instead)
 	c->edits->instead[c->edits->n++] = instead;
 }
 
-/* @param is_candidate  of a candidate, which goes where it goes */
-static int is_denied(check_t *c, const uint8_t *address, int is_candidate)
+static int is_own(const check_t *c, const uint8_t *address)
 {
-	const cr_sdp_denied_t *d = c->denied;
-	int is = cr_nets_have(d->net, d->n, address)
-			|| (!is_candidate
-					&& cr_nets_have(d->ice_only, d->n_ice_only, address));
+	const uint8_t *own = c->denied->own;
 
-	if(d->own != NULL && memcmp(d->own, address, CR_ADDRESS_LEN) == 0)
-		is = 0;
+	return own != NULL && memcmp(own, address, CR_ADDRESS_LEN) == 0;
+}
+
+static int is_denied(check_t *c, const uint8_t *address)
+{
+	int is = cr_nets_have(c->denied->net, c->denied->n, address)
+			&& !is_own(c, address);
+
 	c->denies |= is;
 	return is;
+}
+
+static int is_ice_only(check_t *c, const uint8_t *address)
+{
+	int is = cr_nets_have(c->denied->ice_only, c->denied->n_ice_only, address)
+			&& !is_own(c, address);
+
+	c->ice_only |= is;
+	return is;
+}
+
+static void unname(check_t *c, cr_span_t line)
+{
+	edit(c, line,
+			begins(line, CR_SPAN("c=")) ? CR_SPAN("c=IN IP4 0.0.0.0\r\n")
+										: CR_SPAN(""));
+}
+
+/* A stream, or what is in front of all, is over. */
+static void end_stream(check_t *c)
+{
+	int guarded = c->srtp && c->own_ufrag;
+
+	if(c->media == 0) {
+		c->all = c->named;
+		c->all_ufrag = c->own_ufrag;
+	} else {
+		c->unguarded |= !guarded && !c->off;
+		if(c->named.len > 0 && !guarded)
+			unname(c, c->named);
+	}
+	c->named.len = 0;
+	c->srtp = 0;
+	c->own_ufrag = c->all_ufrag;
 }
 
 /* c= and a=rtcp: the unspecified address puts media on hold (RFC 3264 section 8.4), and
@@ -206,12 +250,17 @@ static void check_address(check_t *c, cr_span_t line, cr_span_t word)
 {
 	uint8_t address[CR_ADDRESS_LEN];
 
-	if(read_address(address, without_ttl(word)) != CR_OK)
+	if(read_address(address, without_ttl(word)) != CR_OK) {
 		c->err = CR_EMALFORMED;
-	else if(!is_unspecified(address) && is_denied(c, address, 0))
-		edit(c, line,
-				begins(line, CR_SPAN("c=")) ? CR_SPAN("c=IN IP4 0.0.0.0\r\n")
-											: CR_SPAN(""));
+	} else if(!is_unspecified(address) && is_denied(c, address)) {
+		unname(c, line);
+	} else if(is_ice_only(c, address)) {
+		/* Of several a reader takes this one or that. */
+		if(!begins(line, CR_SPAN("c=")) || c->named.len > 0)
+			unname(c, line);
+		else
+			c->named = line;
+	}
 }
 
 static void check_candidate(check_t *c, cr_span_t line)
@@ -222,7 +271,7 @@ static void check_candidate(check_t *c, cr_span_t line)
 	if(read_address(address, word) != CR_OK) {
 		if(!is_mdns(word))
 			c->err = CR_EMALFORMED;
-	} else if(is_unspecified(address) || is_denied(c, address, 1)) {
+	} else if(is_unspecified(address) || is_denied(c, address)) {
 		edit(c, line, CR_SPAN(""));
 		c->denies = 1;
 	}
@@ -309,16 +358,18 @@ static void check_media(check_t *c, cr_span_t line)
 {
 	cr_span_t port = word_at(line, 1), proto = word_at(line, 2);
 
+	end_stream(c);
 	if(++c->media > CR_STATE_MEDIA_MAX)
 		c->err = CR_ETOOBIG;
 	if(!is_of(port, ""))
 		c->err = CR_EMALFORMED;
 	check_formats(c, line);
 	c->audio = 0;
-	if(cr_span_eq(port, CR_SPAN("0")))
+	c->srtp = memmem(proto.s, proto.len, "RTP/SAVP", 8) != NULL;
+	c->off = cr_span_eq(port, CR_SPAN("0"));
+	if(c->off)
 		return;
-	if(memmem(proto.s, proto.len, "RTP/SAVP", 8) == NULL
-			&& memmem(proto.s, proto.len, "DTLS/", 5) == NULL)
+	if(!c->srtp && memmem(proto.s, proto.len, "DTLS/", 5) == NULL)
 		c->plain = 1;
 	c->audio = cr_span_eq(word_at(line, 0), CR_SPAN("m=audio"));
 	if(c->audio ? has_format_of_browser(line)
@@ -331,7 +382,7 @@ static void check_media(check_t *c, cr_span_t line)
 /* ice-char (RFC 8839 section 5.4): they go out in checks. */
 static void check_ice(check_t *c, cr_span_t value)
 {
-	c->ufrag = 1;
+	c->ufrag = c->own_ufrag = 1;
 	if(!is_of(value, "+/"))
 		c->err = CR_EMALFORMED;
 }
@@ -395,11 +446,14 @@ int cr_sdp_check(
 		return sdp.len == 0 ? CR_OK : CR_EMALFORMED;
 	while(sdp.len > 0 && c.err == CR_OK)
 		check_line(&c, cr_sdp_line(&sdp));
+	end_stream(&c);
+	if(c.all.len > 0 && c.unguarded)
+		unname(&c, c.all);
 	if(c.err == CR_OK && c.repeated * all > CR_SDP_REPEATED_MAX)
 		c.err = CR_ETOOBIG;
 	if(c.err != CR_OK)
 		return c.err;
 	edits->is_foreign = c.others && !c.usual;
 	edits->is_ice = c.ufrag && !c.plain && c.media > 0;
-	return c.denies && !edits->is_ice ? CR_EUNSUPPORTED : CR_OK;
+	return (c.denies || c.ice_only) && !edits->is_ice ? CR_EUNSUPPORTED : CR_OK;
 }

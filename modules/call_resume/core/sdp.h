@@ -48,9 +48,10 @@ typedef struct cr_sdp_denied
 {
 	const cr_net_t *net;
 	int n;
-	/* Of these candidates are good, which are sent STUN alone until they answer, and
-	 * nothing else is: a media server sends what is in DTLS, or said to be, to the
-	 * address in c=, whatever ICE says. */
+	/* These are good in candidates, which are sent STUN alone until they answer, and in
+	 * c= of a stream that is SRTP with ICE of its own: a browser's default candidate, and
+	 * with 0.0.0.0 it would be on hold. Of any other stream a media server sends to the
+	 * address in c= whatever comes. */
 	const cr_net_t *ice_only;
 	int n_ice_only;
 	/* One that is not denied, whatever the networks say; or NULL. */
