@@ -36,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int n = cr_sdp_media(here, sdp, 0);
 
 	CHECK(n >= 0 && n <= CR_STATE_MEDIA_MAX);
-	if(cr_sdp_check(&edits, sdp, &(cr_sdp_denied_t){.net = &all, .n = 1}) == CR_OK)
+	if(cr_sdp_check(&edits, sdp, &(cr_sdp_denied_t){.net = &all, .n = 1})
+			== CR_OK)
 		for(int i = 0; i < edits.n; i++)
 			CHECK(edits.line[i].s >= sdp.s
 					&& edits.line[i].s + edits.line[i].len <= sdp.s + sdp.len);
