@@ -102,25 +102,8 @@ for (const [how, more] of Object.entries({ 'over the connection that he has regi
 	});
 }
 
-for (const transport of ['tcp', 'udp']) {
-	test(`who was called, by the names of the call over ${transport}, does not keep the trunk from hanging up on who has called him`, async () => {
-		const mallory = keep(await FarEnd.open({ transport: 'tcp', user: 'mallory', token: await stack.kamailio.token(`sip:mallory@${DOMAIN}`, 's-mallory'), to: at('tcp') }));
-		assert.equal((await mallory.register()).status, 200);
-		const alice = keep(await FarEnd.open({ transport: 'tcp', user: 'alice', token: await stack.kamailio.token(`sip:alice@${DOMAIN}`, 's-alice'), to: at('tcp') }));
-		const other = await alice.call();
-		assert.equal(other.final.status, 200);
-		const d = await alice.call({ service: 'mallory' });
-		assert.equal(d.final.status, 200);
-		const his = mallory.dialog(d.callId);
-		his.party = keep(await Client.open({ transport, user: 'mallory', to: at(transport) }));
-		// Long ones count for more; a datagram may have 32 kB.
-		await floods(() => his.request('INFO', { headers: ['Content-Type: text/plain'], body: 'x'.repeat(transport === 'udp' ? 28000 : 20000) }).catch(() => {}));
-		assert.equal((await his.request('INFO')).status, 503);
-		assert.equal((await far.dialog(other.callId).request('BYE')).status, 200);
-	});
-}
-
-test('who was called, by ACKs in the names of the call over UDP, does not keep those of the trunk from who has called him', async () => {
+/** alice has called mallory, who sends in the names of that call over another socket, and is in another one with the trunk. */
+async function calledBesides(transport) {
 	const mallory = keep(await FarEnd.open({ transport: 'tcp', user: 'mallory', token: await stack.kamailio.token(`sip:mallory@${DOMAIN}`, 's-mallory'), to: at('tcp') }));
 	assert.equal((await mallory.register()).status, 200);
 	const alice = keep(await FarEnd.open({ transport: 'tcp', user: 'alice', token: await stack.kamailio.token(`sip:alice@${DOMAIN}`, 's-alice'), to: at('tcp') }));
@@ -129,7 +112,22 @@ test('who was called, by ACKs in the names of the call over UDP, does not keep t
 	const d = await alice.call({ service: 'mallory' });
 	assert.equal(d.final.status, 200);
 	const his = mallory.dialog(d.callId);
-	his.party = keep(await Client.open({ transport: 'udp', user: 'mallory', to: at('udp') }));
+	his.party = keep(await Client.open({ transport, user: 'mallory', to: at(transport) }));
+	return { alice, his, other };
+}
+
+for (const transport of ['tcp', 'udp']) {
+	test(`who was called, by the names of the call over ${transport}, does not keep the trunk from hanging up on who has called him`, async () => {
+		const { his, other } = await calledBesides(transport);
+		// Long ones count for more; a datagram may have 32 kB.
+		await floods(() => his.request('INFO', { headers: ['Content-Type: text/plain'], body: 'x'.repeat(transport === 'udp' ? 28000 : 20000) }).catch(() => {}));
+		assert.equal((await his.request('INFO')).status, 503);
+		assert.equal((await far.dialog(other.callId).request('BYE')).status, 200);
+	});
+}
+
+test('who was called, by ACKs in the names of the call over UDP, does not keep those of the trunk from who has called him', async () => {
+	const { alice, his, other } = await calledBesides('udp');
 	for (let i = 0; i < 3 * MAX; i++) {
 		his.ack();
 		if (i % 4 === 3) await sleep(5);
